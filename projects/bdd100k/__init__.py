@@ -1,0 +1,1 @@
+"""BDD100K: Scalabel files, their datasets and their evaluation."""
