@@ -43,7 +43,7 @@ step() { # step "what it does" command...: the command's output goes to the log
     echo " done in $((SECONDS - start)) s"
 }
 
-fingerprint() { cat requirements/*.txt setup.cfg | cksum; }
+fingerprint() { cat requirements/*.txt setup.cfg setup.py | cksum; }
 
 if [ -f "$stamp" ] && [ "$(fingerprint)" = "$(cat "$stamp")" ] && .venv/bin/python -c 'import mmroad' 2>/dev/null; then
     echo "setup: .venv is up to date"

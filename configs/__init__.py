@@ -1,0 +1,1 @@
+"""What users run: one small named file per model."""
