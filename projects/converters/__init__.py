@@ -1,0 +1,208 @@
+"""One engine that turns published checkpoints into this package's, one table of rules per source.
+
+A source is a module of this package with
+
+``RULES``     a list of ``(regex, replacement)`` or ``(regex, replacement, function)``. Every rule whose
+              regex is found in a key is applied to it, in order, as ``re.sub`` does; ``None`` as the
+              replacement drops the key; the function changes the tensor.
+``CONFIG``    optional: the config the result is checked against when none is named.
+``PREFIX``    optional: the part of the model the source holds, such as ``'backbone.'`` (default: all of it).
+``SUPPLIED``  optional: regexes of target keys that are taken from the built model where the source
+              lacks them (default: counters and index tables that a model derives itself).
+``prepare``   optional: a function from the whole source state dict to another, for what a rule per key
+              cannot say.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Rule = tuple  # (regex, replacement or None[, function of the tensor])
+
+#: Buffers that published models do not save or that a model derives itself.
+DERIVED = (r'num_batches_tracked$', r'relative_position_index$')
+
+
+class ConversionError(ValueError):
+    """A checkpoint does not fit its source's rules or the model; the message lists the keys."""
+
+
+@dataclass
+class Report:
+    """What became of the keys of one checkpoint."""
+
+    state_dict: dict[str, Tensor]
+    dropped: list[str]  # source keys that a rule drops
+    supplied: list[str] = field(default_factory=list)  # target keys taken from the built model
+    missing: list[str] = field(default_factory=list)  # target keys that nothing gives
+    unexpected: list[str] = field(default_factory=list)  # converted keys that the model lacks
+    mismatched: list[str] = field(default_factory=list)  # both have the key, in two shapes
+
+    @property
+    def ok(self) -> bool:
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        lines = [
+            f'{len(self.state_dict)} tensors converted, {len(self.dropped)} source keys dropped by rule, '
+            f'{len(self.supplied)} supplied by the model'
+        ]
+        for name in ('missing', 'unexpected', 'mismatched'):
+            keys = getattr(self, name)
+            lines.append(f'{name}: {len(keys)}')
+            lines += [f'  {key}' for key in keys[:20]]
+            lines += [f'  ... and {len(keys) - 20} more'] if len(keys) > 20 else []
+        return '\n'.join(lines)
+
+
+def sources() -> list[str]:
+    """The names of the sources, one per module of this package (nothing is imported)."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith('_'))
+
+
+def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[dict[str, Tensor], list[str]]:
+    """Apply a table of rules to a state dict.
+
+    Returns:
+        The renamed state dict and the source keys that a rule dropped.
+
+    Raises:
+        ConversionError: Two source keys become one.
+    """
+    compiled = [(re.compile(regex), *rest) for regex, *rest in rules]
+    renamed: dict[str, Tensor] = {}
+    origin: dict[str, str] = {}
+    dropped = []
+    for source, value in state.items():
+        key: str | None = source
+        for regex, replacement, *function in compiled:
+            if not regex.search(key):
+                continue
+            if replacement is None:
+                key = None
+                break
+            key = regex.sub(replacement, key)
+            for f in function:
+                value = f(value)
+        if key is None:
+            dropped.append(source)
+        elif key in renamed:
+            raise ConversionError(f'{source} and {origin[key]} both become {key}: one rule is too wide')
+        else:
+            renamed[key], origin[key] = value, source
+    return renamed, dropped
+
+
+def convert(state: Mapping[str, Tensor], source: str | ModuleType, model: nn.Module | None = None) -> Report:
+    """Convert a state dict by its source's rules, and hold it against a model.
+
+    Args:
+        state: The published checkpoint's flat state dict.
+        source: A name of `sources()` or a module of that form.
+        model: The built model; None leaves missing and unexpected keys unknown.
+    """
+    rules = importlib.import_module(f'{__name__}.{source}') if isinstance(source, str) else source
+    prepare: Callable[[Mapping], Mapping] = getattr(rules, 'prepare', lambda state: state)
+    converted, dropped = rename(prepare(dict(state)), rules.RULES)
+    report = Report(converted, dropped)
+    if model is not None:
+        prefix = getattr(rules, 'PREFIX', '')
+        target = {k: v for k, v in model.state_dict().items() if k.startswith(prefix)}
+        _hold_against(report, target, getattr(rules, 'SUPPLIED', DERIVED))
+    return report
+
+
+def _hold_against(report: Report, target: Mapping[str, Tensor], supplied: Iterable[str]) -> None:
+    state = report.state_dict
+    for key, value in target.items():
+        if key not in state and any(re.search(pattern, key) for pattern in supplied):
+            state[key] = value.clone()
+            report.supplied.append(key)
+    report.missing = [k for k in target if k not in state]
+    report.unexpected = [k for k in state if k not in target]
+    report.mismatched = [
+        f'{k}: source {tuple(v.shape)}, model {tuple(target[k].shape)}'
+        for k, v in state.items()
+        if k in target and v.shape != target[k].shape
+    ]
+
+
+def flatten(content: Mapping[str, Any], path: str | Path = 'the file') -> dict[str, torch.Tensor]:
+    """The flat state dict inside what a checkpoint file holds, numpy arrays as tensors.
+
+    Looks under ``model`` and ``state_dict``; else the file itself is the state dict. Entries of a flat
+    file that are no arrays (``__author__``, ``matching_heuristics``) are left out.
+
+    Raises:
+        ConversionError: There is no tensor in it.
+    """
+    import numpy as np
+    import torch
+
+    for key in ('model', 'state_dict'):
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+    arrays = {k: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in content.items()}
+    state = {k: v for k, v in arrays.items() if isinstance(v, torch.Tensor)}
+    if not state:
+        raise ConversionError(f'{path}: no tensors; the entries are {", ".join(map(str, content))[:200]}')
+    return state
+
+
+def build(config: str | Path) -> nn.Module:
+    """Build a config's model without reading initialisation weights.
+
+    Args:
+        config: A config's name (see ``mmroad.list_models``) or the path of a config file.
+    """
+    from mmengine.config import Config
+    from mmengine.registry import MODELS, init_default_scope
+
+    if str(config).endswith('.py'):
+        cfg = Config.fromfile(config)
+    else:
+        from mmroad import get_config
+
+        cfg = get_config(config)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    return MODELS.build(cfg.model)
+
+
+def convert_file(source: str, path: str | Path, out: str | Path, config: str | Path | None = None) -> Report:
+    """Convert a checkpoint file, check it against the config's model and write it.
+
+    The output is a weights-only .pth: ``dict(state_dict=..., meta=dict(source, config))``, written
+    to a temporary file first.
+
+    Raises:
+        ConversionError: Keys are missing, left over or of another shape; nothing is written.
+    """
+    import torch
+
+    from mmroad.checkpoint import load_state_file
+
+    config = config or getattr(importlib.import_module(f'{__name__}.{source}'), 'CONFIG', None)
+    if config is None:
+        raise ConversionError(f'{source} holds weights of several models: name the config with --config')
+    report = convert(flatten(load_state_file(path), path), source, build(config))
+    if not report.ok:
+        raise ConversionError(f'{path} does not fit {source} and {config}\n{report}')
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f'.{out.name}.part')
+    state = {k: v.contiguous() for k, v in report.state_dict.items()}
+    torch.save(dict(state_dict=state, meta=dict(source=source, config=str(config))), part)
+    os.replace(part, out)
+    return report
