@@ -1,0 +1,171 @@
+"""BDD100K's semantic segmentation: dataset, official scores and official result files.
+
+Masks hold Cityscapes' 19 train ids, 255 where there is no label. Scores are those of
+``python -m bdd100k.eval.run -t sem_seg`` (bdd100k 1.0.1), which differ from mmseg's ``IoUMetric`` where a
+class has no ground truth: it is then left out of the mean, even if it is predicted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmseg.datasets import BDD100KDataset
+from mmseg.registry import DATASETS, METRICS
+from PIL import Image
+
+CLASSES = BDD100KDataset.METAINFO['classes']
+IGNORED = 255
+
+
+@DATASETS.register_module()
+class BDD100KSemSegDataset(BDD100KDataset):
+    """Images with masks of train ids in BDD100K's layout.
+
+    ``data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')``; the mask of
+    ``NAME.jpg`` is ``NAME.png``. Without ``seg_map_path`` (a test set) only images are loaded.
+
+    Raises:
+        FileNotFoundError: A folder is missing, or an image has no mask; the message names it.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        for key in ('img_path', 'seg_map_path'):
+            folder = self.data_prefix.get(key)
+            if folder and not os.path.isdir(folder):
+                raise FileNotFoundError(
+                    f'{folder}: no such folder (data_root is {self.data_root!r}). "10K Images" and '
+                    f'"Segmentation" of https://bdd-data.berkeley.edu unpack to images/10k and labels/sem_seg'
+                )
+        items = super().load_data_list()
+        if not items:
+            raise FileNotFoundError(
+                f'{self.data_prefix["img_path"]}: no {self.img_suffix} file in this folder'
+            )
+        if self.data_prefix.get('seg_map_path'):
+            missing = [item['seg_map_path'] for item in items if not os.path.exists(item['seg_map_path'])]
+            if missing:
+                raise FileNotFoundError(
+                    f'{missing[0]}: no such mask ({len(missing)} of {len(items)} images have none)'
+                )
+        return items
+
+
+def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int = len(CLASSES)) -> np.ndarray:
+    """Pixels by (true class, predicted class), int64 (C, C + 1); the last column counts predictions
+    outside the classes. Pixels whose truth is outside the classes do not count.
+
+    Args:
+        gt, pred: Integer arrays of one shape.
+    """
+    if gt.shape != pred.shape:
+        raise ValueError(f'the prediction is {pred.shape}, its ground truth {gt.shape}')
+    known = gt < num_classes
+    pred = np.minimum(pred[known].astype(np.int64), num_classes)
+    pairs = gt[known].astype(np.int64) * (num_classes + 1) + pred
+    return np.bincount(pairs, minlength=num_classes * (num_classes + 1)).reshape(num_classes, -1)
+
+
+def scores(counts: np.ndarray) -> dict[str, float | np.ndarray]:
+    """The official scores, in percent, from the sum of `confusion` over a dataset.
+
+    Returns:
+        ``IoU`` and ``Acc`` per class (C,), ``mIoU`` and ``mAcc`` (means over classes with ground truth),
+        ``fIoU`` (IoU weighted by true pixels) and ``pAcc`` (right pixels). ``Acc`` is right pixels by
+        *predicted* pixels, as the official evaluator computes it.
+    """
+    right = np.diag(counts).astype(np.float64)
+    true, predicted = counts.sum(1), counts[:, :-1].sum(0)
+    with np.errstate(invalid='ignore'):
+        iou = np.nan_to_num(100 * right / (true + predicted - right))
+        acc = np.nan_to_num(100 * right / predicted)
+    present = true > 0
+    if not present.any():
+        raise ValueError('no pixel of the ground truth has a class: nothing to score')
+    return dict(
+        IoU=iou,
+        Acc=acc,
+        mIoU=float(iou[present].mean()),
+        mAcc=float(acc[present].mean()),
+        fIoU=float((iou * true).sum() / true.sum()),
+        pAcc=float(100 * right.sum() / true.sum()),
+    )
+
+
+def to_frame(name: str, mask: np.ndarray, classes: Sequence[str] = CLASSES) -> dict:
+    """A Scalabel frame of a mask (H, W) of class indices: one label with a COCO run-length code per class."""
+    from pycocotools.mask import encode
+
+    labels = []
+    for index in np.unique(mask[mask < len(classes)]):
+        rle = encode(np.asfortranarray(mask == index).astype(np.uint8))
+        rle = dict(counts=rle['counts'].decode(), size=[int(s) for s in rle['size']])
+        labels.append(dict(id=str(len(labels)), category=classes[index], rle=rle))
+    return dict(name=name, labels=labels)
+
+
+@METRICS.register_module()
+class BDD100KSemSegMetric(BaseMetric):
+    """The official scores, and result files in the official form.
+
+    Args:
+        format_only: Write files only; needs ``format_dir``.
+        format_dir: Where to write ``masks/NAME.png`` (uint8 train ids) and ``sem_seg.json`` (Scalabel frames
+            with run-length codes). None writes nothing.
+    """
+
+    default_prefix = None
+
+    def __init__(
+        self,
+        format_only: bool = False,
+        format_dir: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if format_only and format_dir is None:
+            raise ValueError('BDD100KSemSegMetric: format_only needs format_dir')
+        self.format_only = format_only
+        self.format_dir = None if format_dir is None else Path(format_dir)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        classes = self.dataset_meta['classes']
+        for sample in data_samples:
+            pred = sample['pred_sem_seg']['data'].squeeze(0).cpu().numpy().astype(np.uint8)
+            counts = frame = None
+            if not self.format_only:
+                gt = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
+                counts = confusion(gt, pred, len(classes))
+            if self.format_dir is not None:
+                name = Path(sample['img_path']).name
+                self._write_mask(self.format_dir / 'masks' / f'{Path(name).stem}.png', pred)
+                frame = to_frame(name, pred, classes)
+            self.results.append((counts, frame))
+
+    @staticmethod
+    def _write_mask(path: Path, mask: np.ndarray) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}.part')
+        Image.fromarray(mask).save(part, format='PNG')
+        os.replace(part, path)
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        logger = MMLogger.get_current_instance()
+        if self.format_dir is not None:
+            path = self.format_dir / 'sem_seg.json'
+            part = path.with_name(f'.{path.name}.part')
+            part.write_text(json.dumps([frame for _, frame in results]))
+            os.replace(part, path)
+            logger.info(f'{len(results)} masks written to {self.format_dir / "masks"}, frames to {path}')
+        if self.format_only:
+            return {}
+        values = scores(sum(counts for counts, _ in results))
+        for name, iou, acc in zip(self.dataset_meta['classes'], values['IoU'], values['Acc'], strict=True):
+            logger.info(f'{name:>15}  IoU {iou:6.2f}  Acc {acc:6.2f}')
+        return {key: values[key] for key in ('mIoU', 'mAcc', 'fIoU', 'pAcc')}

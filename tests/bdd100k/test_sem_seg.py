@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion, scores
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three 72x128 images with masks of nine classes and some void."""
+    rng = np.random.default_rng(0)
+    for split in ('images/10k/val', 'labels/sem_seg/masks/val'):
+        (tmp_path / split).mkdir(parents=True)
+    for i in range(3):
+        mask = np.kron(rng.integers(0, 9, (9, 16)), np.ones((8, 8))).astype('uint8')
+        mask[:5] = 255
+        Image.fromarray(mask).save(tmp_path / f'labels/sem_seg/masks/val/im{i}.png')
+        Image.fromarray(rng.integers(0, 255, (72, 128, 3), 'uint8')).save(
+            tmp_path / f'images/10k/val/im{i}.jpg'
+        )
+    return tmp_path
+
+
+def dataset(root, **kwargs):
+    prefix = dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')
+    return BDD100KSemSegDataset(data_root=str(root), data_prefix=prefix, **{'pipeline': [], **kwargs})
+
+
+def predictions(folder):
+    """Per image: the masks with a tenth of the pixels wrong, some of them of classes without ground truth."""
+    rng = np.random.default_rng(1)
+    for item in dataset(folder):
+        gt = np.array(Image.open(item['seg_map_path']))
+        pred = np.where(rng.random(gt.shape) < 0.1, rng.integers(0, 19, gt.shape), np.minimum(gt, 18))
+        yield dict(
+            img_path=item['img_path'],
+            gt_sem_seg=dict(data=torch.from_numpy(gt.astype('int64'))[None]),
+            pred_sem_seg=dict(data=torch.from_numpy(pred.astype('int64'))[None]),
+        )
+
+
+def test_dataset_pairs_images_with_masks(folder):
+    items = list(dataset(folder))
+    assert [item['img_path'][-7:] for item in items] == ['im0.jpg', 'im1.jpg', 'im2.jpg']
+    assert items[1]['seg_map_path'].endswith('labels/sem_seg/masks/val/im1.png')
+
+
+def test_dataset_says_what_is_missing(folder):
+    (folder / 'labels/sem_seg/masks/val/im1.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'im1.png: no such mask \(1 of 3'):
+        dataset(folder)
+    with pytest.raises(FileNotFoundError, match='images/10k/val: no such folder.*bdd-data'):
+        dataset(folder / 'nowhere')
+
+
+def test_confusion_by_hand():
+    counts = confusion(np.array([0, 0, 1, 255]), np.array([0, 1, 7, 0]), 2)
+    assert counts.tolist() == [[1, 1, 0], [0, 0, 1]]
+    values = scores(counts)
+    assert values['IoU'].tolist() == [50, 0] and values['mIoU'] == 25
+    assert values['pAcc'] == pytest.approx(100 / 3)
+    with pytest.raises(ValueError, match='nothing to score'):
+        scores(counts * 0)
+
+
+@pytest.mark.parametrize('form', ['masks', 'json'])
+def test_official_evaluator_gives_our_scores(folder, tmp_path, form):
+    metric = BDD100KSemSegMetric(format_dir=tmp_path / 'out')
+    metric.dataset_meta = BDD100KSemSegDataset.METAINFO
+    metric.process({}, list(predictions(folder)))
+    ours = metric.evaluate(3)
+    assert 50 < ours['mIoU'] < 95
+    gt, result = folder / 'labels/sem_seg/masks/val', tmp_path / 'out/masks'
+    if form == 'json':
+        frames = json.loads((tmp_path / 'out/sem_seg.json').read_text())
+        assert [frame['name'] for frame in frames] == ['im0.jpg', 'im1.jpg', 'im2.jpg']
+        from pycocotools.mask import decode
+
+        for frame in frames:
+            mask = np.full((72, 128), 255)
+            for label in frame['labels']:
+                index = BDD100KSemSegDataset.METAINFO['classes'].index(label['category'])
+                mask[decode(label['rle']) == 1] = index
+            assert (mask == np.array(Image.open(result / frame['name'].replace('jpg', 'png')))).all()
+        return
+    command = [
+        sys.executable,
+        '-m',
+        'bdd100k.eval.run',
+        '-t',
+        'sem_seg',
+        '-g',
+        gt,
+        '-r',
+        result,
+        '--nproc',
+        '1',
+    ]
+    done = subprocess.run(
+        [*map(str, command), '--out-file', str(tmp_path / 'scores.json')], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    official = json.loads((tmp_path / 'scores.json').read_text())
+    means = dict(mIoU=official['IoU'][-1]['AVERAGE'], mAcc=official['Acc'][-1]['AVERAGE'])
+    means |= {key: official[key] for key in ('fIoU', 'pAcc')}
+    assert ours == pytest.approx(means, abs=1e-9)
+
+
+def test_format_only_needs_no_ground_truth(folder, tmp_path):
+    with pytest.raises(ValueError, match='needs format_dir'):
+        BDD100KSemSegMetric(format_only=True)
+    metric = BDD100KSemSegMetric(format_only=True, format_dir=tmp_path / 'out')
+    metric.dataset_meta = BDD100KSemSegDataset.METAINFO
+    sample = next(predictions(folder))
+    del sample['gt_sem_seg']
+    metric.process({}, [sample])
+    assert metric.evaluate(1) == {}
+    assert (tmp_path / 'out/masks/im0.png').exists() and (tmp_path / 'out/sem_seg.json').exists()
