@@ -1,0 +1,146 @@
+"""The losses of both stages: values by hand, any batch size, and the published code's numbers."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmroad.abet.losses import (
+    ImageWeightedLoss,
+    JointWeightedBorderLoss,
+    boundary,
+    class_weights,
+    label_shares,
+    relaxed_target,
+)
+
+PARITY = Path(__file__).parents[2] / '../shared/parity'
+
+
+def random_batch(seed=0, n=2, classes=19, size=(12, 16)):
+    g = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, classes, (n, 1, 4, 4), generator=g).float()
+    labels = F.interpolate(blocks, size).long()[:, 0]
+    labels[:, :3, :3] = 255
+    return torch.randn(n, classes, *size, generator=g), labels
+
+
+def test_label_shares_count_the_label_after_the_last_class_with_the_last_class():
+    labels = torch.tensor([[[0, 0, 1, 2], [2, 2, 255, 255]], [[255] * 4] * 2])
+    shares = label_shares(labels, 2)
+    assert torch.allclose(shares[0], torch.tensor([2 / 6, 4 / 6]))
+    assert shares[1].tolist() == [0, 0]
+    assert class_weights(torch.tensor([0.25, 0.0]), 6.0).tolist() == [5.5, 1.0]
+
+
+def test_image_weighted_loss_by_hand():
+    logits, labels = random_batch()
+    want = 0.0
+    for z, y in zip(logits, labels, strict=True):
+        share = torch.bincount(y[y < 19], minlength=19) / (y < 19).sum()
+        weight = torch.where(share > 0, 6 * (1 - share), 0) + 1
+        want += F.cross_entropy(z[None], y[None], weight=weight, ignore_index=255)
+    torch.testing.assert_close(ImageWeightedLoss(6.0)(logits, labels), want)
+
+
+def test_relaxed_target_of_a_border_and_a_strict_class():
+    labels = torch.tensor([[[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 255]]])
+    target = relaxed_target(labels, 2, strict=())
+    assert target[0, :, 1, 1].tolist() == [True, True, False]
+    assert target[0, :, 1, 2].tolist() == [True, True, True]  # beside the ignored pixel
+    assert target[0, :, 0, 0].tolist() == [True, False, True]  # out of the image
+    strict = relaxed_target(labels, 2, strict=(1,))
+    assert strict[0, :, 1, 2].tolist() == [False, True, False]
+    assert strict[0, :, 1, 1].tolist() == [True, True, False]  # its neighbours may still be it
+
+
+def test_boundary_is_both_sides_of_an_edge():
+    labels = torch.tensor([[[0, 0, 1, 1], [0, 0, 1, 1]]])
+    assert boundary(labels)[0, 0].tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize('relax', [True, False])
+def test_a_batch_is_the_sum_of_its_images(relax):
+    logits, labels = random_batch()
+    loss = JointWeightedBorderLoss()
+    loss.relax = relax
+    single = sum(loss(logits[i : i + 1], labels[i : i + 1]) for i in range(2))
+    torch.testing.assert_close(loss(logits, labels), single)
+
+
+def test_joint_loss_stays_finite_where_probabilities_underflow():
+    logits, labels = random_batch(n=1)
+    logits = (logits * 400).requires_grad_()
+    loss = JointWeightedBorderLoss()(logits, labels)
+    loss.backward()
+    assert loss.isfinite() and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('loss', [ImageWeightedLoss(), JointWeightedBorderLoss()])
+def test_an_image_without_labels_has_no_loss(loss):
+    logits = torch.randn(1, 19, 8, 8, requires_grad=True)
+    value = loss(logits, torch.full((1, 8, 8), 255))
+    value.backward()
+    assert value == 0 and (logits.grad == 0).all()
+
+
+@pytest.mark.skipif(not PARITY.is_dir(), reason='the shared parity cases are not here')
+class TestParity:
+    @pytest.fixture(scope='class')
+    def case(self):
+        sys.path.insert(0, str(PARITY))
+        import fill
+
+        return fill.load('abet_losses')
+
+    def hold(self, case, name, got):
+        want = np.asarray(case['golden'][name], 'float64')
+        assert np.abs(np.asarray(got, 'float64') - want).max() <= case['tolerance'][name], name
+
+    def run(self, loss, logits, labels, ignore_index=255):
+        """Value and gradient of each image alone."""
+        values, grads = [], []
+        for z, y in zip(logits, labels, strict=True):
+            z = torch.from_numpy(z)[None].requires_grad_()
+            value = loss(z, torch.from_numpy(y.astype('int64'))[None], ignore_index=ignore_index)
+            value.backward()
+            values.append(value.item())
+            grads.append(z.grad[0].numpy())
+        return np.array(values), np.array(grads)
+
+    @pytest.mark.parametrize('bound', [1, 6])
+    @pytest.mark.parametrize('variant', ['', '_nostrict', '_off'])
+    def test_joint_loss(self, case, variant, bound):
+        golden = case['golden']
+        loss = JointWeightedBorderLoss(bound, **(dict(strict_classes=()) if variant == '_nostrict' else {}))
+        loss.relax = variant != '_off'
+        labels = torch.from_numpy(golden['labels'].astype('int64'))
+        target, border = loss.target(labels, 19)
+        self.hold(case, f'target{variant}', target * border[:, None])
+        values, grads = self.run(loss, golden['logits'], golden['labels'])
+        self.hold(case, f'joint_loss{variant}_ub{bound}', values)
+        if bound == 1:
+            self.hold(case, f'joint_grad{variant}_ub1', grads)
+        both = loss(torch.from_numpy(golden['logits']), labels)
+        assert abs(both.item() - golden[f'joint_loss{variant}_ub{bound}'].sum()) < 1e-4
+
+    @pytest.mark.parametrize('bound', [1, 6])
+    def test_image_weighted_loss(self, case, bound):
+        golden, loss = case['golden'], ImageWeightedLoss(bound)
+        self.hold(case, f'imgwt_loss_ub{bound}', self.run(loss, golden['logits'], golden['labels'])[0])
+        z = torch.from_numpy(golden['logits']).requires_grad_()
+        value = loss(z, torch.from_numpy(golden['labels'].astype('int64')))
+        self.hold(case, f'imgwt_loss_batch2_ub{bound}', value.item())
+        value.backward()
+        if bound == 6:
+            self.hold(case, 'imgwt_grad_batch2_ub6', z.grad)
+
+    def test_mapillary(self, case):
+        golden = case['golden']
+        values, grads = self.run(
+            ImageWeightedLoss(6), golden['mapillary_logits'], golden['mapillary_labels'], ignore_index=65
+        )
+        self.hold(case, 'mapillary_imgwt_loss', values)
+        self.hold(case, 'mapillary_imgwt_grad', grads)
