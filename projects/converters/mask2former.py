@@ -21,6 +21,8 @@ PIXEL_DECODER = [
     (r'(\.pixel_decoder\.encoder\.layers\.\d+\.)norm1\.', r'\1norms.0.'),
     (r'(\.pixel_decoder\.encoder\.layers\.\d+\.)norm2\.', r'\1norms.1.'),
     (r'\.pixel_decoder\.mask_features\.', '.pixel_decoder.mask_feature.'),
+    *[(rf'\.pixel_decoder\.adapter_{i}\.', f'.pixel_decoder.lateral_convs.{i - 1}.') for i in (1, 2, 3)],
+    *[(rf'\.pixel_decoder\.layer_{i}\.', f'.pixel_decoder.output_convs.{i - 1}.') for i in (1, 2, 3)],
     (r'(\.pixel_decoder\.(?:lateral|output)_convs\.\d+\.)norm\.', r'\1gn.'),
     (r'(\.pixel_decoder\.(?:lateral|output)_convs\.\d+\.)(weight|bias)$', r'\1conv.\2'),
 ]
@@ -52,19 +54,10 @@ RULES = [
 
 
 def prepare(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Bring old key styles to the present one, and number the FPN's convolutions as mmdet does.
-
-    Old checkpoints have the pixel decoder's parameters right under ``sem_seg_head.`` and call the query
-    features ``static_query``. detectron2 names the FPN's convolutions by backbone level from the highest
-    resolution (``adapter_1``); mmdet lists them from the lowest.
-    """
-    state = deep_stem(state)
+    """Bring old key styles to the present one: they have the pixel decoder's parameters right under
+    ``sem_seg_head.`` and call the query features ``static_query``."""
     head = re.compile(r'^sem_seg_head\.(?!predictor\.|pixel_decoder\.)')
-    state = {
+    return {
         head.sub('sem_seg_head.pixel_decoder.', k).replace('.static_query.', '.query_feat.'): v
-        for k, v in state.items()
+        for k, v in deep_stem(state).items()
     }
-    fpn = re.compile(r'(\.pixel_decoder\.)(adapter|layer)_(\d+)\.')
-    levels = max((int(m[3]) for k in state if (m := fpn.search(k))), default=0)
-    names = dict(adapter='lateral_convs', layer='output_convs')
-    return {fpn.sub(lambda m: f'{m[1]}{names[m[2]]}.{levels - int(m[3])}.', k): v for k, v in state.items()}

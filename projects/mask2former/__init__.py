@@ -1,0 +1,17 @@
+"""Mask2Former for semantic segmentation: what the methods that build on it share.
+
+Importing this registers the pixel decoder (mmdet), the decode head (mmseg) and the optimizer constructor.
+"""
+
+from .head import Mask2FormerSemSegHead
+from .optim import Mask2FormerOptimWrapperConstructor
+from .pixel_decoder import Mask2FormerPixelDecoder
+from .semantic import semantic_map, upsample_rows
+
+__all__ = [
+    'Mask2FormerOptimWrapperConstructor',
+    'Mask2FormerPixelDecoder',
+    'Mask2FormerSemSegHead',
+    'semantic_map',
+    'upsample_rows',
+]

@@ -1,0 +1,66 @@
+"""The shared parity cases, through the converter script's functions and the shipped configs."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from mmseg.structures import SegDataSample
+
+from mmroad.converters import build, convert_file
+
+ROOT = Path(__file__).parents[2]
+PARITY = ROOT.parent / 'shared/parity'
+pytestmark = pytest.mark.skipif(not PARITY.exists(), reason='needs ../shared/parity')
+
+CASES = {
+    'rba_swin_b_1dl': ('rba', 'rba_swin_b_1dl_cityscapes'),
+    'mask2former_r50_ade_sem': ('mask2former', 'mask2former_r50_ade20k'),
+}
+
+
+def parity(name):
+    spec = importlib.util.spec_from_file_location(name, PARITY / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_published_outputs(name, tmp_path):
+    pytest.importorskip('mmroad.checkpoint')
+    fill, compare = parity('fill'), parity('compare')
+    case = fill.load(name)
+    source, config = CASES[name]
+    config = ROOT / f'configs/rba/{config}.py'
+    torch.save(
+        {'model': {k: torch.from_numpy(v) for k, v in fill.state_dict(case).items()}}, tmp_path / 'in.pth'
+    )
+    report = convert_file(source, tmp_path / 'in.pth', tmp_path / 'out.pth', config)
+    assert report.ok
+    model = build(config).eval()
+    model.load_state_dict(torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict'], strict=True)
+
+    image = fill.image(case)
+    height, width = image.shape[:2]
+    meta = dict(ori_shape=tuple(case['input'].get('output_size', (height, width))), img_shape=(height, width))
+    bgr = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+    data = dict(inputs=[bgr], data_samples=[SegDataSample(metainfo=meta)])
+    with torch.no_grad():
+        data = model.data_preprocessor(data, False)
+        feats = model.backbone(data['inputs'])
+        mask_features, encoder = model.decode_head.pixel_decoder(feats)
+        logits, masks = model.decode_head(feats, data['data_samples'])
+        metas = [sample.metainfo for sample in data['data_samples']]
+        seg = model.decode_head.predict(feats, metas, None)
+        resized = model.postprocess_result(seg, data['data_samples'])[0].seg_logits.data
+
+    outputs = {f'res{i + 2}': feat[0] for i, feat in enumerate(feats)}
+    outputs |= {f'encoder_{i}': feat[0] for i, feat in enumerate(encoder)}
+    outputs |= dict(mask_features=mask_features[0], pred_logits_0=logits[0][0], pred_masks_0=masks[0][0])
+    outputs |= dict(pred_logits=logits[-1][0], pred_masks=masks[-1][0], S=seg[0, :, :height, :width])
+    outputs |= dict(pred_logits_3=logits[min(3, len(logits) - 1)][0], S_resized=resized)
+    outputs |= dict(rba=-outputs['S'].tanh().sum(0))
+    rows = compare.compare(case, {k: v for k, v in outputs.items() if k in case['golden']})
+    assert {row.output for row in rows} == set(case['golden'])
+    assert all(row.ok for row in rows), compare.table(rows)
