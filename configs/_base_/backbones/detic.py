@@ -1,0 +1,19 @@
+"""Backbones of Detic's CenterNet2, with the channels of their strides 8, 16 and 32."""
+
+r18 = dict(depth=18)
+r18_channels = [128, 256, 512]
+
+swin_b = dict(
+    _delete_=True,
+    type='SwinTransformer',
+    embed_dims=128,
+    depths=(2, 2, 18, 2),
+    num_heads=(4, 8, 16, 32),
+    window_size=7,
+    drop_path_rate=0.3,
+    out_indices=(1, 2, 3),
+)
+swin_b_channels = [256, 512, 1024]
+
+convnext_t = dict(_delete_=True, type='DeticConvNeXt', arch='tiny', out_indices=(1, 2, 3))
+convnext_t_channels = [192, 384, 768]

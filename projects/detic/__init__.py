@@ -1,0 +1,22 @@
+"""Detic: open-vocabulary detection from image labels (Zhou et al., arXiv:2201.02605)."""
+
+from .bbox_head import DeticBBoxHead
+from .centernet_rpn import CenterNetRPNHead
+from .detector import Detic
+from .detr_head import DeticDETRHead, FederatedFocalLoss
+from .roi_head import DeticRoIHead
+from .vocabulary import Vocabulary, load_vocabulary
+from .zero_shot import BoxMLP, ZeroShotClassifier
+
+__all__ = [
+    'BoxMLP',
+    'CenterNetRPNHead',
+    'Detic',
+    'DeticBBoxHead',
+    'DeticDETRHead',
+    'DeticRoIHead',
+    'FederatedFocalLoss',
+    'Vocabulary',
+    'ZeroShotClassifier',
+    'load_vocabulary',
+]
