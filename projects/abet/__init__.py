@@ -2,7 +2,6 @@
 
 from .deepv3plus_head import DeepWV3PlusHead
 from .losses import ImageWeightedLoss, JointWeightedBorderLoss
-
 from .temperature import LearnedTemperature
 from .wide_resnet38 import WideResNet38
 

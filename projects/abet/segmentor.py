@@ -57,7 +57,7 @@ class AbeTSegmentor(EncoderDecoder):
     def __init__(self, backbone: dict, decode_head: dict, **kwargs) -> None:
         super().__init__(backbone, decode_head, **kwargs)
         config = self.test_cfg or {}
-        self.scores = build_scores(config.get('scores') or ())
+        self.scores = {}
         self.rows = config.get('rows', 128)
 
     def _init_decode_head(self, decode_head: dict) -> None:
