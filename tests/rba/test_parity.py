@@ -64,3 +64,44 @@ def test_published_outputs(name, tmp_path):
     rows = compare.compare(case, {k: v for k, v in outputs.items() if k in case['golden']})
     assert {row.output for row in rows} == set(case['golden'])
     assert all(row.ok for row in rows), compare.table(rows)
+
+
+def loss_of(name):
+    """Our loss for a golden's name, ``TARGET.FUNCTION`` and the like."""
+    from mmroad.rba import losses
+
+    kind, *rest = name.split('.')
+    if kind in ('gambler', 'densehybrid'):
+        return losses.GamblerLoss() if kind == 'gambler' else losses.DenseHybridLoss()
+    if kind.startswith(('smoothness', 'sparsity')):
+        kind, target = kind.split('_')
+        cls = losses.SmoothnessLoss if kind == 'smoothness' else losses.SparsityLoss
+        return cls(target=target, loss_weight=1.0)
+    if kind == 'kl':
+        return losses.OutlierLoss(function='kl')
+    target, norm = kind.split('_') if kind.startswith('nls') else (kind, 'none')
+    thresholds = (-1.0, -0.1) if 'tau_default' in rest else (0.0, 5.0)
+    return losses.OutlierLoss(target, norm, rest[0], *thresholds)
+
+
+def test_published_losses_and_gradients():
+    fill, compare = parity('fill'), parity('compare')
+    case = fill.load('rba_losses')
+    golden = {k: torch.from_numpy(v) for k, v in case['golden'].items()}
+    labels = golden['sem_seg'].long()
+    outputs = {}
+    for key in [k for k in golden if k.startswith('loss.')]:
+        name = key.removeprefix('loss.')
+        images = slice(1, 2) if name.endswith('.no_outlier') else slice(None)
+        keys = ('class_logits', 'mask_logits', 'ood_logits')
+        inputs = [golden[k][images].clone().requires_grad_() for k in keys]
+        loss = loss_of(name)(inputs[0], inputs[1], labels[images], inputs[2])
+        loss.backward()
+        outputs[key] = loss.item()
+        for kind, value in zip(('class', 'mask', 'ood'), inputs, strict=True):
+            if f'grad_{kind}.{name}' in golden:
+                outputs[f'grad_{kind}.{name}'] = value.grad
+    expected = {k for k in golden if k.startswith(('loss.', 'grad_'))}
+    assert set(outputs) == expected and len(expected) > 60
+    rows = compare.compare(case, outputs)
+    assert all(row.ok for row in rows), compare.table(rows)

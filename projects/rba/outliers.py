@@ -1,0 +1,165 @@
+"""Outlier objects in training images, and Mapillary's labels as Cityscapes'.
+
+Label maps hold 254 where a pixel is an outlier. An own data set whose masks have 254 needs nothing of
+this: losses and mask targets read the label map alone.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cached_property
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.datasets import BaseSegDataset, CityscapesDataset, MapillaryDataset_v1
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import DATASETS, TRANSFORMS
+
+from .losses import IGNORED, OUTLIER
+
+
+@TRANSFORMS.register_module()
+class PasteOutlier(BaseTransform):
+    """Pastes all outlier pixels of another image, as one cut-out, at a random place.
+
+    The cut-out is the bounding box of the mask's ``value`` pixels; it is neither scaled nor blended. One
+    larger than the image is not pasted. Goes after `LoadAnnotations` and before resizing. Changes ``img``
+    and ``gt_seg_map``, where pasted pixels become 254.
+
+    Args:
+        img_dir, mask_dir: Where ``NAME.jpg`` and its ``NAME.png`` are. For COCO,
+            tools/dataset_converters/coco_outlier_masks.py makes the masks.
+        prob: How often an image gets an object.
+        num_objects: Use a subset of this many masks, drawn from the sorted names with ``seed``: the same on
+            every machine and in every worker. None uses all.
+        img_suffix: The images' suffix.
+        value: The mask value that marks an outlier.
+    """
+
+    def __init__(
+        self,
+        img_dir: str,
+        mask_dir: str,
+        prob: float,
+        num_objects: int | None = None,
+        seed: int = 0,
+        img_suffix: str = '.jpg',
+        value: int = OUTLIER,
+    ) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'PasteOutlier: prob is {prob}, expected 0 to 1')
+        self.img_dir, self.mask_dir = Path(img_dir), Path(mask_dir)
+        self.prob, self.num_objects, self.seed = prob, num_objects, seed
+        self.img_suffix, self.value = img_suffix, value
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the subset, read when the first object is pasted."""
+        for folder in (self.img_dir, self.mask_dir):
+            if not folder.is_dir():
+                raise FileNotFoundError(
+                    f'{folder}: no such folder. COCO: unpack train2017 from https://cocodataset.org and run '
+                    'tools/dataset_converters/coco_outlier_masks.py'
+                )
+        names = sorted(path.stem for path in self.mask_dir.glob('*.png'))
+        if not names:
+            raise FileNotFoundError(f'{self.mask_dir}: no .png mask in this folder')
+        if self.num_objects is None or self.num_objects >= len(names):
+            return names
+        return sorted(random.Random(self.seed).sample(names, self.num_objects))
+
+    def load(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The cut-out (h, w, 3) uint8 BGR and its mask (h, w) bool; of size 0 where there is no outlier."""
+        mask = mmcv.imread(self.mask_dir / f'{name}.png', flag='unchanged', backend='pillow') == self.value
+        image = mmcv.imread(self.img_dir / f'{name}{self.img_suffix}')
+        if image.shape[:2] != mask.shape:
+            raise ValueError(f'{name}: the image is {image.shape[:2]}, its mask {mask.shape}')
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not len(rows):
+            return image[:0, :0], mask[:0, :0]
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        return image[box], mask[box]
+
+    def transform(self, results: dict) -> dict:
+        if np.random.rand() >= self.prob:
+            return results
+        cutout, mask = self.load(self.names[np.random.randint(len(self.names))])
+        image, labels = results['img'], results['gt_seg_map']
+        room = np.subtract(labels.shape, mask.shape)
+        if not mask.size or (room < 0).any():
+            return results
+        top, left = (np.random.randint(r + 1) for r in room)
+        place = slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1])
+        results['img'], results['gt_seg_map'] = image.copy(), labels.copy()
+        results['img'][place][mask] = cutout[mask]
+        results['gt_seg_map'][place][mask] = OUTLIER
+        return results
+
+
+#: Mapillary Vistas 1.2's classes that Cityscapes has; the others become 255.
+MAPILLARY_TO_CITYSCAPES = {
+    'Curb': 'sidewalk',
+    'Fence': 'fence',
+    'Wall': 'wall',
+    'Road': 'road',
+    'Sidewalk': 'sidewalk',
+    'Building': 'building',
+    'Person': 'person',
+    'Bicyclist': 'rider',
+    'Motorcyclist': 'rider',
+    'Other Rider': 'rider',
+    'Lane Marking - Crosswalk': 'road',
+    'Lane Marking - General': 'road',
+    'Sky': 'sky',
+    'Terrain': 'terrain',
+    'Vegetation': 'vegetation',
+    'Pole': 'pole',
+    'Utility Pole': 'pole',
+    'Traffic Light': 'traffic light',
+    'Traffic Sign (Front)': 'traffic sign',
+    'Bicycle': 'bicycle',
+    'Bus': 'bus',
+    'Car': 'car',
+    'Motorcycle': 'motorcycle',
+    'On Rails': 'train',
+    'Truck': 'truck',
+}
+
+
+def mapillary_table() -> np.ndarray:
+    """Cityscapes' train id of every Mapillary 1.2 id, (256,) uint8."""
+    classes = CityscapesDataset.METAINFO['classes']
+    table = np.full(256, IGNORED, np.uint8)
+    for index, name in enumerate(MapillaryDataset_v1.METAINFO['classes']):
+        if name in MAPILLARY_TO_CITYSCAPES:
+            table[index] = classes.index(MAPILLARY_TO_CITYSCAPES[name])
+    return table
+
+
+@TRANSFORMS.register_module()
+class LoadMapillaryAsCityscapes(LoadAnnotations):
+    """Loads a Mapillary Vistas 1.2 label map as Cityscapes' 19 classes."""
+
+    def _load_seg_map(self, results: dict) -> None:
+        super()._load_seg_map(results)
+        results['gt_seg_map'] = mapillary_table()[results['gt_seg_map']]
+
+
+@DATASETS.register_module()
+class MapillaryCityscapesDataset(BaseSegDataset):
+    """Mapillary Vistas 1.2 with Cityscapes' classes; its pipeline loads with `LoadMapillaryAsCityscapes`."""
+
+    METAINFO = CityscapesDataset.METAINFO
+
+    def __init__(self, img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs) -> None:
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        for folder in self.data_prefix.values():
+            if folder and not Path(folder).is_dir():
+                raise FileNotFoundError(
+                    f'{folder}: no such folder. Mapillary Vistas 1.2 is at https://www.mapillary.com/dataset/vistas'
+                )
+        return super().load_data_list()

@@ -1,0 +1,65 @@
+import math
+
+import pytest
+import torch
+
+from mmroad.rba.losses import (
+    DenseHybridLoss,
+    GamblerLoss,
+    OutlierLoss,
+    SmoothnessLoss,
+    SparsityLoss,
+    class_map,
+)
+
+
+def sure(size=(4, 4)):
+    """Two queries of two classes, sure of themselves: class 0 on the left half, class 1 nowhere."""
+    class_logits = torch.tensor([[[50.0, 0, 0], [0, 50.0, 0]]])
+    left = torch.zeros(1, 2, *size) - 50
+    left[:, 0, :, : size[1] // 2] = 50
+    return class_logits, left
+
+
+def test_rba_by_hand():
+    class_logits, masks = sure()
+    seg = class_map(class_logits, masks)
+    assert seg[0, :, 0].tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    labels = torch.zeros(1, 4, 4).long()
+    # scores are -tanh(1) on the left, 0 on the right, all below the inliers' threshold
+    assert OutlierLoss()(class_logits, masks, labels) == 0
+    labels[0, :, 0] = 254
+    labels[0, 0] = 255
+    expected = (5 + math.tanh(1)) ** 2 / 2
+    assert OutlierLoss()(class_logits, masks, labels).item() == pytest.approx(expected, rel=1e-6)
+    assert OutlierLoss(loss_weight=3.0)(class_logits, masks, labels).item() == pytest.approx(3 * expected)
+
+
+LOSSES = [
+    *[OutlierLoss(function=f) for f in ('squared_hinge', 'bce', 'mse', 'l1', 'kl')],
+    OutlierLoss('sum_entropy'),
+    SmoothnessLoss(),
+    SparsityLoss(),
+    GamblerLoss(),
+    DenseHybridLoss(),
+]
+
+
+@pytest.mark.parametrize('label', [0, 254, 255], ids=['no outlier', 'no inlier', 'nothing'])
+@pytest.mark.parametrize('loss', LOSSES, ids=lambda loss: type(loss).__name__ + getattr(loss, 'function', ''))
+def test_losses_and_gradients_are_finite(loss, label):
+    g = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(s, generator=g).requires_grad_() for s in ((2, 5, 4), (2, 5, 6, 8), (2, 2, 6, 8))]
+    value = loss(inputs[0], inputs[1], torch.full((2, 12, 16), label), inputs[2])
+    value.backward()
+    assert value.isfinite()
+    assert all(x.grad is None or x.grad.isfinite().all() for x in inputs)
+
+
+def test_unknown_names_are_errors():
+    with pytest.raises(ValueError, match='expected nls'):
+        OutlierLoss(target='rba')
+    with pytest.raises(ValueError, match='expected squared_hinge'):
+        OutlierLoss(function='hinge')
+    with pytest.raises(ValueError, match='ood_head'):
+        DenseHybridLoss()(*sure(), torch.zeros(1, 4, 4).long())

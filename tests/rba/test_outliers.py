@@ -1,0 +1,117 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmseg.datasets import MapillaryDataset_v1
+from PIL import Image
+
+from mmroad.rba.outliers import LoadMapillaryAsCityscapes, PasteOutlier
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def objects(tmp_path):
+    """Six images with a 3x5 outlier each, of colour (RGB) 10 i, and one mask without any."""
+    for name in ('img', 'mask'):
+        (tmp_path / name).mkdir()
+    for i in range(6):
+        mask = np.zeros((20, 30), 'uint8')
+        mask[4:7, 10:15] = 254
+        mask[5, 12] = 0
+        Image.fromarray(mask * (i < 5)).save(tmp_path / f'mask/{i}.png')
+        Image.fromarray(np.full((20, 30, 3), (10 * i, 0, 255), 'uint8')).save(tmp_path / f'img/{i}.png')
+    return dict(img_dir=tmp_path / 'img', mask_dir=tmp_path / 'mask', img_suffix='.png')
+
+
+def scene(size=(16, 24)):
+    return dict(img=np.full((*size, 3), 128, 'uint8'), gt_seg_map=np.zeros(size, 'uint8'))
+
+
+def test_paste_puts_the_objects_pixels_at_one_place(objects):
+    np.random.seed(0)
+    paste = PasteOutlier(**objects, prob=1.0)
+    places = set()
+    for _ in range(200):
+        before = scene()
+        after = paste(dict(before))
+        pasted = after['gt_seg_map'] == 254
+        assert pasted.sum() in (0, 14)
+        assert (after['img'][~pasted] == 128).all() and (after['img'][pasted][:, 0] == 255).all()
+        assert (before['img'] == 128).all() and not before['gt_seg_map'].any()
+        if pasted.any():
+            rows, columns = np.nonzero(pasted)
+            assert np.ptp(rows) == 2 and np.ptp(columns) == 4
+            places.add((rows.min(), columns.min()))
+    assert min(p[0] for p in places) == 0 and max(p[0] for p in places) == 16 - 3
+    assert max(p[1] for p in places) == 24 - 5
+
+
+def test_paste_is_skipped_by_chance_and_where_the_object_is_too_large(objects):
+    np.random.seed(0)
+    paste = PasteOutlier(**objects, prob=0.25)
+    share = np.mean([(paste(scene())['gt_seg_map'] == 254).any() for _ in range(800)])
+    assert abs(share - 0.25 * 5 / 6) < 0.05
+    assert not PasteOutlier(**objects, prob=1.0)(scene((2, 40)))['gt_seg_map'].any()
+
+
+def test_subset_is_the_same_for_a_seed(objects):
+    def names(seed):
+        return PasteOutlier(**objects, prob=1, num_objects=3, seed=seed).names
+
+    assert names(0) == names(0) and len(names(0)) == 3
+    assert len({tuple(names(seed)) for seed in range(8)}) > 1
+
+
+def test_missing_folder_is_named_when_it_is_needed(tmp_path):
+    paste = PasteOutlier(tmp_path / 'a', tmp_path / 'b', prob=1.0)
+    with pytest.raises(FileNotFoundError, match='coco_outlier_masks.py'):
+        paste(scene())
+
+
+def test_mapillary_labels(tmp_path):
+    classes = MapillaryDataset_v1.METAINFO['classes']
+    names = ['Road', 'Lane Marking - General', 'Curb', 'Other Rider', 'On Rails', 'Caravan', 'Unlabeled']
+    labels = np.array([[classes.index(name) for name in names]] * 2, 'uint8')
+    Image.fromarray(labels).save(tmp_path / 'x.png')
+    load = LoadMapillaryAsCityscapes()
+    out = load(
+        dict(seg_map_path=str(tmp_path / 'x.png'), seg_fields=[], label_map=None, reduce_zero_label=False)
+    )
+    assert out['gt_seg_map'].tolist() == [[0, 0, 1, 12, 16, 255, 255]] * 2
+
+
+def test_coco_masks(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location(
+        'coco_outlier_masks', ROOT / 'tools/dataset_converters/coco_outlier_masks.py'
+    )
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    box = [[2, 3, 8, 3, 8, 9, 2, 9]]
+    rle = dict(counts=[0, 5, 20 * 20 - 5], size=[20, 20])
+    content = dict(
+        categories=[dict(id=1, name='person'), dict(id=18, name='dog')],
+        images=[dict(id=i, file_name=f'{i:012}.jpg', height=20, width=20 if i != 2 else 9) for i in range(4)],
+        annotations=[
+            dict(image_id=0, category_id=18, segmentation=box),
+            dict(image_id=0, category_id=18, segmentation=rle),
+            dict(image_id=1, category_id=18, segmentation=box),
+            dict(image_id=1, category_id=1, segmentation=box),
+            dict(image_id=2, category_id=18, segmentation=box),
+        ],
+    )
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_train2017.json').write_text(json.dumps(content))
+    tool.main([str(tmp_path), '--min-size', '10'])
+    assert (
+        '4 images: 1 show a known class, 1 have no object, 1 are too small; 1 masks'
+        in capsys.readouterr().out
+    )
+    (file,) = (tmp_path / 'annotations/ood_seg_train2017').iterdir()
+    mask = np.array(Image.open(file))
+    want = np.zeros((20, 20), 'uint8')
+    want[3:9, 2:8] = 254
+    want[:5, 0] = 254
+    assert file.name == '000000000000.png' and (mask == want).all()
