@@ -17,6 +17,14 @@ from torch import Tensor
 BAND = 2**21
 
 
+def _source_rows(height: int, target: int, start: int, stop: int, device) -> tuple[Tensor, Tensor, Tensor]:
+    """For rows ``start`` to ``stop`` of ``target``: the source rows above and below, and the latter's weight."""
+    rows = torch.arange(start, stop, device=device, dtype=torch.float32)
+    source = ((rows + 0.5) * (height / target) - 0.5).clamp(0, height - 1)
+    above = source.floor().long()
+    return above, (above + 1).clamp(max=height - 1), (source - above)[:, None]
+
+
 def upsample_rows(masks: Tensor, size: tuple[int, int], start: int, stop: int) -> Tensor:
     """Rows ``start`` to ``stop`` of ``F.interpolate(masks, size, mode='bilinear', align_corners=False)``.
 
@@ -27,48 +35,63 @@ def upsample_rows(masks: Tensor, size: tuple[int, int], start: int, stop: int) -
     Returns:
         (Q, stop - start, W).
     """
-    height = masks.shape[1]
-    rows = torch.arange(start, stop, device=masks.device, dtype=torch.float32)
-    source = ((rows + 0.5) * (height / size[0]) - 0.5).clamp(0, height - 1)
-    above = source.floor().long()
-    below = (above + 1).clamp(max=height - 1)
-    weight = (source - above)[:, None].to(masks.dtype)
-    band = torch.lerp(masks[:, above], masks[:, below], weight)
+    above, below, weight = _source_rows(masks.shape[1], size[0], start, stop, masks.device)
+    band = torch.lerp(masks[:, above], masks[:, below], weight.to(masks.dtype))
     return F.interpolate(band[None], (stop - start, size[1]), mode='bilinear', align_corners=False)[0]
 
 
 def mask_bands(
-    masks: Tensor, padded: tuple[int, int], size: tuple[int, int] | None = None
+    masks: Tensor,
+    padded: tuple[int, int],
+    size: tuple[int, int] | None = None,
+    final: tuple[int, int] | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Mask probabilities at image size, a band of rows at a time.
 
     Args:
         masks: Mask logits (Q, h, w) over the padded image.
         padded: Height and width of the padded image.
-        size: Height and width without the padding at the bottom and right (default: all).
+        size: Height and width without the padding below and on the right (default: ``padded``).
+        final: Height and width to which probabilities are resized (default: ``size``). As resizing is
+            linear, sums over queries of these are resized sums.
 
     Yields:
         The rows and their probabilities (Q, rows, W).
     """
-    height, width = size or padded
-    step = max(1, BAND // (len(masks) * padded[1]))
-    for start in range(0, height, step):
-        rows = slice(start, min(start + step, height))
-        yield rows, upsample_rows(masks, padded, rows.start, rows.stop)[..., :width].sigmoid_()
+    size = size or padded
+    final = final or size
+
+    def probs(start: int, stop: int) -> Tensor:
+        return upsample_rows(masks, padded, start, stop)[..., : size[1]].sigmoid_()
+
+    step = max(1, BAND // (len(masks) * max(padded[1], final[1])))
+    for start in range(0, final[0], step):
+        rows = slice(start, min(start + step, final[0]))
+        if final == size:
+            yield rows, probs(rows.start, rows.stop)
+            continue
+        above, below, weight = _source_rows(size[0], final[0], rows.start, rows.stop, masks.device)
+        first = int(above[0])
+        band = probs(first, int(below[-1]) + 1)
+        band = torch.lerp(band[:, above - first], band[:, below - first], weight.to(band.dtype))
+        shape = (rows.stop - rows.start, final[1])
+        yield rows, F.interpolate(band[None], shape, mode='bilinear', align_corners=False)[0]
 
 
-def semantic_map(
-    class_scores: Tensor, masks: Tensor, padded: tuple[int, int], size: tuple[int, int] | None = None
-) -> Tensor:
+def semantic_map(class_scores: Tensor, masks: Tensor, padded: tuple[int, int], **sizes) -> Tensor:
     """Sum over queries of class scores times mask probabilities, (C, H, W) float32.
 
     Args:
         class_scores: (Q, C), such as ``softmax(logits)[:, :-1]``.
-        masks, padded, size: As for `mask_bands`.
+        masks, padded, sizes: As for `mask_bands`.
     """
-    class_scores = class_scores.float().T.contiguous()
-    height, width = size or padded
-    out = class_scores.new_empty(len(class_scores), height, width)
-    for rows, probs in mask_bands(masks.float(), padded, size):
-        out[:, rows] = (class_scores @ probs.flatten(1)).view(-1, *probs.shape[1:])
+    height, width = sizes.get('final') or sizes.get('size') or padded
+    out = class_scores.new_empty(class_scores.shape[1], height, width, dtype=torch.float32)
+    for rows, probs in mask_bands(masks.float(), padded, **sizes):
+        out[:, rows] = sum_queries(class_scores, probs)
     return out
+
+
+def sum_queries(class_scores: Tensor, probs: Tensor) -> Tensor:
+    """(Q, C) class scores and (Q, H, W) mask probabilities to (C, H, W)."""
+    return (class_scores.float().T @ probs.flatten(1)).view(-1, *probs.shape[1:])

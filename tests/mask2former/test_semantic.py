@@ -24,5 +24,17 @@ def test_semantic_map_is_the_sum_of_whole_masks(band, monkeypatch):
     masks = 20 * torch.randn(7, 16, 24, generator=g)
     whole = F.interpolate(masks[None], (64, 96), mode='bilinear', align_corners=False)[0].sigmoid()
     want = torch.einsum('qc,qhw->chw', scores, whole)[:, :61, :90]
-    got = semantic_map(scores, masks, (64, 96), (61, 90))
+    got = semantic_map(scores, masks, (64, 96), size=(61, 90))
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('final', [(100, 133), (31, 40), (61, 77)])
+def test_resized_map_is_the_map_resized(final, monkeypatch):
+    monkeypatch.setattr(semantic, 'BAND', 7000)
+    g = torch.Generator().manual_seed(0)
+    scores = torch.randn(7, 4, generator=g).softmax(-1)[:, :-1]
+    masks = 5 * torch.randn(7, 16, 24, generator=g)
+    whole = semantic_map(scores, masks, (64, 96), size=(61, 90))
+    want = F.interpolate(whole[None], final, mode='bilinear', align_corners=False)[0]
+    got = semantic_map(scores, masks, (64, 96), size=(61, 90), final=final)
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
