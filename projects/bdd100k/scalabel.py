@@ -7,6 +7,7 @@ skips what a detector does not use, and says where a file is wrong.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,14 +69,6 @@ class Frame(msgspec.Struct):
     attributes: dict[str, bool | int | float | str | None | list] | None = None
 
 
-class _Dataset(msgspec.Struct):
-    frames: list[Frame]
-
-
-_DECODE_LIST = msgspec.json.Decoder(list[Frame])
-_DECODE_DATASET = msgspec.json.Decoder(_Dataset)
-
-
 def load_frames(path: str | Path) -> list[Frame]:
     """Read a Scalabel file, or every ``*.json`` below a folder in sorted order.
 
@@ -103,18 +96,33 @@ def load_frames(path: str | Path) -> list[Frame]:
 
 
 def _load_file(path: Path) -> list[Frame]:
-    content = path.read_bytes()
+    return decode_frames(path.read_bytes(), path, Frame)
+
+
+@functools.cache
+def _decoders(frame_type: type) -> tuple[msgspec.json.Decoder, msgspec.json.Decoder, msgspec.json.Decoder]:
+    dataset = msgspec.defstruct('Dataset', [('frames', list[frame_type])])
+    return tuple(msgspec.json.Decoder(kind) for kind in (list[frame_type], dataset, frame_type))
+
+
+def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
+    """The frames of one file's content, as records of ``frame_type``.
+
+    Raises:
+        LabelFileError: Not a Scalabel label file; the message names the file and the place.
+    """
+    many, dataset, single = _decoders(frame_type)
     start = content.lstrip()[:1]
     try:
         if start == b'[':
-            return _DECODE_LIST.decode(content)
+            return many.decode(content)
         if start != b'{':
             raise LabelFileError(f'{path}: not JSON (starts with {content[:20]!r})')
         keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
         if 'frames' in keys:
-            return _DECODE_DATASET.decode(content).frames
+            return dataset.decode(content).frames
         if 'name' in keys:
-            return [msgspec.json.decode(content, type=Frame)]
+            return [single.decode(content)]
     except msgspec.DecodeError as error:
         raise LabelFileError(f'{path}: not a Scalabel label file: {error}') from error
     raise LabelFileError(

@@ -1,0 +1,288 @@
+"""Scalabel files as numpy columns: all boxes of a file in a few arrays, read in bounded memory.
+
+The dataset's index and the evaluators read through here. A file is cut into slices of whole frames
+that msgspec decodes one after another, so that a file of gigabytes needs megabytes. A cut is only
+kept if the slice decodes: a cut at the wrong place leaves brackets open, which is an error.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Box2D, LabelFileError, decode_frames
+
+#: Frame attributes that data can be selected and scores split by.
+FRAME_ATTRIBUTES = ('weather', 'scene', 'timeofday')
+#: Bytes of JSON decoded at a time.
+SLICE = 8 << 20
+
+_CODES: dict[str | None, int] = {name: i for i, name in enumerate(DET_CLASSES)}
+_CODES |= {old: _CODES[new] for old, new in NAME_MAPPING.items()}
+#: Categories that are ignored in a class carry its code plus this.
+_IGNORED = 100
+_CODES |= {old: _CODES[new] + _IGNORED for old, new in IGNORE_MAPPING.items()}
+
+
+class _Attributes(msgspec.Struct, gc=False):
+    crowd: Any = None
+    ignored: Any = None
+
+
+class _Label(msgspec.Struct, gc=False):
+    category: str | None = None
+    box2d: Box2D | None = None
+    score: float | None = None
+    attributes: _Attributes | None = None
+
+
+class _FrameAttributes(msgspec.Struct, gc=False):
+    weather: Any = None
+    scene: Any = None
+    timeofday: Any = None
+
+
+class _Frame(msgspec.Struct, gc=False):
+    name: str
+    videoName: str | None = None  # noqa: N815 (the format's name)
+    labels: list[_Label] | None = None
+    attributes: _FrameAttributes | None = None
+
+
+_DECODE_FRAMES = msgspec.json.Decoder(list[_Frame])
+#: Where a frame may begin: its first key, or its attributes (keys may be sorted).
+_NEXT_FRAME = re.compile(
+    rb'\}\s*,\s*(?=\{\s*"(?:(?:name|labels|videoName|url)"\s*:'
+    rb'|attributes"\s*:\s*\{\s*"(?:scene|timeofday|weather)"))'
+)
+_FRAMES_FIRST = re.compile(rb'\s*\{\s*"frames"\s*:\s*\[')
+
+
+@dataclass
+class Columns:
+    """The boxes of m frames, n in all; frames keep the order of the files.
+
+    Labels without a ``box2d`` (lanes, areas, masks) are not among them.
+    """
+
+    names: list[str]  #: (m,) the image's file name
+    videos: list[str | None]  #: (m,) ``videoName``
+    has_labels: np.ndarray  #: (m,) bool, False where ``labels`` is missing, null or empty
+    attributes: dict[str, np.ndarray]  #: (m,) int16 codes into ``attribute_values`` of each frame attribute
+    attribute_values: dict[str, list[str]]
+    frame: np.ndarray  #: (n,) int32 row in ``names``, ascending
+    category: np.ndarray  #: (n,) int16 row in ``DET_CLASSES``
+    xyxy: np.ndarray  #: (n, 4) float64 as in the file: x2 and y2 are inclusive
+    score: np.ndarray  #: (n,) float64, NaN where there is none
+    ignored: np.ndarray  #: (n,) bool, category or attribute says to ignore
+    crowd: np.ndarray  #: (n,) bool
+    source: str = ''  #: where they were read, for messages
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def xywh(self) -> np.ndarray:
+        """(n, 4) x, y, width, height in pixels by the COCO convention: width = x2 - x1 + 1."""
+        boxes = self.xyxy.copy()
+        boxes[:, 2:] += 1 - boxes[:, :2]
+        return boxes
+
+    def duplicates(self) -> list[str]:
+        """Names that more than one frame carries."""
+        names, counts = np.unique(np.array(self.names, dtype=object), return_counts=True)
+        return names[counts > 1].tolist()
+
+    def check_boxes(self) -> None:
+        """Raise LabelFileError at the first box that is not finite or has no positive size."""
+        bad = ~np.isfinite(self.xyxy).all(1)
+        what = 'is not finite'
+        if not bad.any():
+            bad = ((self.xyxy[:, 2:] - self.xyxy[:, :2] + 1) <= 0).any(1)
+            what = 'is inverted (x2 < x1 or y2 < y1)'
+        if bad.any():
+            i = int(bad.argmax())
+            x1, y1, x2, y2 = self.xyxy[i].tolist()
+            raise LabelFileError(
+                f'{self.source}: frame {self.names[self.frame[i]]!r}: box2d of a {DET_CLASSES[self.category[i]]} '
+                f'{what}: x1={x1} y1={y1} x2={x2} y2={y2} ({int(bad.sum())} such boxes in all). Correct the file.'
+            )
+
+
+@dataclass
+class _Builder:
+    names: list[str] = field(default_factory=list)
+    videos: list[str | None] = field(default_factory=list)
+    has_labels: list[np.ndarray] = field(default_factory=list)
+    attributes: dict[str, list[np.ndarray]] = field(default_factory=lambda: {k: [] for k in FRAME_ATTRIBUTES})
+    values: dict[str, dict[str, int]] = field(default_factory=lambda: {k: {} for k in FRAME_ATTRIBUTES})
+    boxes: dict[str, list[np.ndarray]] = field(
+        default_factory=lambda: {k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')}
+    )
+    unboxed: int = 0
+
+    def add(self, frames: list[_Frame], path: Path) -> None:
+        start = len(self.names)
+        self.names += [f.name for f in frames]
+        self.videos += [f.videoName for f in frames]
+        self.has_labels.append(np.array([bool(f.labels) for f in frames], bool))
+        for key in FRAME_ATTRIBUTES:
+            table = self.values[key]
+            read = (None if f.attributes is None else getattr(f.attributes, key) for f in frames)
+            codes = [table.setdefault('' if v is None else str(v), len(table)) for v in read]
+            self.attributes[key].append(np.array(codes, np.int16))
+        boxed = [[label for label in f.labels if label.box2d is not None] if f.labels else () for f in frames]
+        labels = [label for part in boxed for label in part]
+        self.unboxed += sum(len(f.labels) for f in frames if f.labels) - len(labels)
+        try:
+            codes = np.array([_CODES[label.category] for label in labels], np.int16)
+        except KeyError:
+            raise _unknown_category(frames, path) from None
+        counts = np.array([len(part) for part in boxed], np.int64)
+        boxes = self.boxes
+        boxes['frame'].append(np.repeat(np.arange(start, start + len(frames), dtype=np.int32), counts))
+        ignored = codes >= _IGNORED
+        boxes['category'].append(np.where(ignored, codes - _IGNORED, codes).astype(np.int16))
+        as_tuple = msgspec.structs.astuple
+        boxes['xyxy'].append(np.array([as_tuple(label.box2d) for label in labels], float).reshape(-1, 4))
+        boxes['score'].append(np.array([label.score for label in labels], float))
+        marks = [(i, label.attributes) for i, label in enumerate(labels) if label.attributes is not None]
+        crowd = np.zeros(len(labels), bool)
+        for i, attributes in marks:
+            if attributes.crowd:
+                crowd[i] = True
+            if attributes.ignored:
+                ignored[i] = True
+        boxes['crowd'].append(crowd)
+        boxes['ignored'].append(ignored)
+
+    def columns(self, source: str) -> Columns:
+        arrays = {key: np.concatenate(parts) for key, parts in self.boxes.items()}
+        if self.unboxed and not len(arrays['frame']):
+            raise LabelFileError(
+                f'{source}: none of its {self.unboxed} labels has a box2d: this is the label file of another '
+                'task. Detection labels are det_20/det_train.json and det_val.json.'
+            )
+        return Columns(
+            names=self.names,
+            videos=self.videos,
+            has_labels=np.concatenate(self.has_labels),
+            attributes={k: np.concatenate(v) for k, v in self.attributes.items()},
+            attribute_values={k: list(v) for k, v in self.values.items()},
+            source=source,
+            **arrays,
+        )
+
+
+def _unknown_category(frames: list[_Frame], path: Path) -> LabelFileError:
+    for frame in frames:
+        for i, label in enumerate(frame.labels or ()):
+            if label.box2d is not None and label.category not in _CODES:
+                return LabelFileError(
+                    f'{path}: frame {frame.name!r}: labels[{i}].category is {label.category!r}, which is no BDD100K '
+                    f'detection category; known are {", ".join(map(str, _CODES))}. Is this the label file of '
+                    'another task or data set?'
+                )
+    raise AssertionError('every category is known')
+
+
+def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
+    """Read a Scalabel file, or every ``*.json`` below a folder in sorted order.
+
+    A file holds a bare list of frames, ``{"frames": [...]}`` or one frame; legacy 2018 files too.
+
+    Args:
+        path: The file or folder.
+        progress: Called with bytes done and bytes in all.
+
+    Raises:
+        LabelFileError: Nothing to read, a file that is not Scalabel, an unknown category, or the
+            label file of another task; the message names the file and the place.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.rglob('*.json'))
+        if not files:
+            raise LabelFileError(f'{path}: the folder holds no .json file')
+    elif path.is_file():
+        files = [path]
+    else:
+        raise LabelFileError(f'{path}: no such file or folder')
+    total, done = sum(f.stat().st_size for f in files), 0
+    builder = _Builder()
+    with _no_gc():
+        for file in files:
+            for frames, size in _slices(file):
+                builder.add(frames, file)
+                done += size
+                if progress:
+                    progress(done, total)
+    if not builder.names:
+        builder.add([], path)
+    return builder.columns(str(path))
+
+
+@contextmanager
+def _no_gc() -> Iterator[None]:
+    """The decoded records hold no cycles, and tracking a million of them costs seconds."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
+    """Lists of frames of one file, with the bytes that each took."""
+    size = path.stat().st_size
+    if size <= SLICE:
+        yield decode_frames(path.read_bytes(), path, _Frame), size
+        return
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(b'[') + 1
+        head = bytes(data[:start])
+        wrapped = bool(_FRAMES_FIRST.fullmatch(head))
+        if not (wrapped or not head[:-1].strip()):
+            yield decode_frames(bytes(data), path, _Frame), size
+            return
+        done = 0
+        while True:
+            frames, end = _next_slice(data, start)
+            if frames is None:
+                break
+            yield frames, end - done
+            start = done = end
+        tail = (b'{"frames": [' if wrapped else b'[') + data[start:]
+        try:
+            frames = decode_frames(tail, path, _Frame)
+        except LabelFileError:
+            decode_frames(bytes(data), path, _Frame)  # fails at the place in the whole file
+            raise
+        yield frames, size - done
+
+
+def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
+    """The frames from ``start`` to a cut some ``SLICE`` bytes on, or None near the end."""
+    place = start + SLICE
+    for _ in range(64):  # a candidate may lie inside a label; one of the next is a frame's
+        match = _NEXT_FRAME.search(data, place)
+        if match is None:
+            return None, start
+        try:
+            return _DECODE_FRAMES.decode(b'[' + data[start : match.start() + 1] + b']'), match.end()
+        except msgspec.ValidationError:
+            return None, start
+        except msgspec.DecodeError:
+            place = match.end()
+    return None, start
