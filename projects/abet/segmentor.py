@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from .scores import build_scores
 from .temperature import BilinearRows
 from .temperature_head import build_head
 
@@ -57,7 +58,7 @@ class AbeTSegmentor(EncoderDecoder):
     def __init__(self, backbone: dict, decode_head: dict, **kwargs) -> None:
         super().__init__(backbone, decode_head, **kwargs)
         config = self.test_cfg or {}
-        self.scores = {}
+        self.scores = build_scores(config.get('scores') or ())
         self.rows = config.get('rows', 128)
 
     def _init_decode_head(self, decode_head: dict) -> None:

@@ -1,0 +1,61 @@
+"""The scores that a segmentor computes while its full-resolution logits are at hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+#: (logits (N, C, h, w), T (N, 1, h, w) or None) to a score (N, h, w), higher = more anomalous.
+Score = Callable[[Tensor, 'Tensor | None'], Tensor]
+
+
+def _abet(z: Tensor, t: Tensor | None) -> Tensor:
+    return 1 - z.logsumexp(1) / z.shape[1]
+
+
+def _entropy(z: Tensor, t: Tensor | None) -> Tensor:
+    log_p = z.log_softmax(1)
+    return -(log_p.exp() * log_p).sum(1) / math.log(z.shape[1])
+
+
+def _msp(z: Tensor, t: Tensor | None) -> Tensor:
+    return 1 - z.softmax(1).amax(1)
+
+
+def _max_logit(z: Tensor, t: Tensor | None) -> Tensor:
+    return 1 - z.amax(1) / 30
+
+
+def _godin(z: Tensor, t: Tensor | None) -> Tensor:
+    if t is None:
+        raise ValueError('the score godin is the temperature: the decode head has none')
+    return t[:, 0]
+
+
+def _sml(z: Tensor, t: Tensor | None, mean: Tensor, var: Tensor) -> Tensor:
+    top, c = z.max(1)
+    return 0.3 - 0.1 * (top - mean.to(z)[c]) / var.to(z)[c].sqrt()
+
+
+SCORES = dict(abet=_abet, entropy=_entropy, msp=_msp, max_logit=_max_logit, godin=_godin)
+
+
+def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
+    """Scores by name, or as ``dict(type='sml', stats=FILE)`` with sml's class statistics."""
+    scores = {}
+    for config in configs:
+        config = dict(type=config) if isinstance(config, str) else dict(config)
+        if config['type'] == 'sml':
+            stats = json.loads(Path(config['stats']).read_text())
+            scores['sml'] = partial(_sml, mean=torch.tensor(stats['mean']), var=torch.tensor(stats['var']))
+        elif config['type'] in SCORES:
+            scores[config['type']] = SCORES[config['type']]
+        else:
+            raise KeyError(f'unknown score {config["type"]!r}: {", ".join(SCORES)} or sml')
+    return scores
