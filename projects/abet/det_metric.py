@@ -1,0 +1,78 @@
+"""Out-of-distribution detection as a metric of a test run over ID and OOD images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from .ood_detection import Detections, evaluate, table
+
+
+@METRICS.register_module()
+class OODDetectionMetric(BaseMetric):
+    """AUROC, AUPR and FPR95 between the detections of ID and of OOD images, by both protocols.
+
+    The test set is a concatenation of an ID set with ground truth and OOD sets
+    (``ConcatDataset``); images are told apart by their folders. As mmdet's own metrics,
+    it takes objects in the original image's pixels: ``LoadAnnotations`` after ``Resize``.
+
+    Args:
+        ood_prefixes: Names of the OOD sets and the beginning of their images' paths;
+            every other image is in-distribution.
+    """
+
+    default_prefix = 'ood'
+
+    def __init__(
+        self, ood_prefixes: dict[str, str], collect_device: str = 'cpu', prefix: str | None = None
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.ood_prefixes = {name: str(Path(p)) for name, p in ood_prefixes.items()}
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep the boxes, scores and (ID) objects of each image."""
+        for sample in data_samples:
+            path = str(Path(sample['img_path']))
+            ood = next((n for n, p in self.ood_prefixes.items() if path.startswith(p)), None)
+            pred = sample['pred_instances']
+            if 'ood_scores' not in pred:
+                raise KeyError(f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det')
+            found = _rows(path, pred['labels'], pred['bboxes'], pred['scores'], pred['ood_scores'])
+            truth = None
+            if ood is None and 'gt_instances' in sample:
+                gt = sample['gt_instances']
+                labels = _array(gt['labels'])
+                truth = _rows(path, labels, _array(gt['bboxes']), labels * 0, labels * 0)
+            self.results.append((ood, found, truth))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """``SET/PROTOCOL/MEASURE`` in percent."""
+
+        def join(parts: list[Detections]) -> Detections:
+            empty = _rows('', *(np.zeros((0, 4) if i == 1 else 0) for i in range(4)))
+            return Detections(*(np.concatenate(x) for x in zip(empty, *parts, strict=True)))
+
+        truth = [t for _, _, t in results if t is not None]
+        sets = {name: join([d for n, d, _ in results if n == name]) for name in self.ood_prefixes}
+        known = join([d for n, d, _ in results if n is None])
+        measures = evaluate(known, sets, join(truth) if truth else None)
+        MMLogger.get_current_instance().info('\n' + table(measures))
+        return {
+            f'{name}/{k}': 100 * row[k] for name, row in measures.items() for k in ('auroc', 'aupr', 'fpr95')
+        }
+
+
+def _array(x) -> np.ndarray:
+    x = getattr(x, 'tensor', x)
+    return x.detach().cpu().numpy() if hasattr(x, 'detach') else np.asarray(x)
+
+
+def _rows(path: str, label, xyxy, score, ood_score) -> Detections:
+    label, xyxy = _array(label).astype(np.int64), _array(xyxy).astype(np.float64).reshape(-1, 4)
+    image = np.full(len(label), path, dtype=object)
+    return Detections(image, label, xyxy, _array(score).astype(float), _array(ood_score).astype(float))

@@ -1,0 +1,153 @@
+"""Out-of-distribution subsets of COCO and OpenImages for a detector's known classes.
+
+An image belongs to the subset if it is annotated and none of its annotations is of
+a known class (Du et al., "VOS", arXiv 2202.01197). The result is a COCO file that
+mmdet's ``CocoDataset`` reads.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+#: COCO categories that a detector of the data set knows.
+COCO_KNOWN = dict(
+    bdd100k=(
+        'person', 'bicycle', 'car', 'motorcycle', 'bus', 'train', 'truck', 'traffic light', 'stop sign',
+    ),
+    voc=(
+        'airplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'dining table',
+        'dog', 'horse', 'motorcycle', 'person', 'potted plant', 'sheep', 'couch', 'train', 'tv',
+    ),
+)  # fmt: skip
+#: OpenImages classes that a detector of the data set knows, with their descendants in the hierarchy.
+OPENIMAGES_KNOWN = dict(
+    bdd100k=(
+        'Person', 'Bicycle', 'Car', 'Motorcycle', 'Bus', 'Train', 'Truck', 'Van', 'Traffic light',
+        'Traffic sign', 'Stop sign',
+    ),
+    voc=(
+        'Airplane', 'Bicycle', 'Bird', 'Boat', 'Bottle', 'Bus', 'Car', 'Cat', 'Chair', 'Cattle',
+        'Kitchen & dining room table', 'Dog', 'Horse', 'Motorcycle', 'Person', 'Houseplant', 'Sheep',
+        'Couch', 'Train', 'Television', 'Computer monitor',
+    ),
+)  # fmt: skip
+
+
+def coco_subset(content: dict, known: Iterable[str]) -> dict:
+    """The images of a COCO file whose annotations all fall outside the known categories.
+
+    Args:
+        content: A COCO file's content.
+        known: Names of the known categories.
+
+    Returns:
+        A COCO file's content with those images, their annotations and all categories.
+
+    Raises:
+        ValueError: A known category is not in the file.
+    """
+    names = {c['name']: c['id'] for c in content['categories']}
+    if lacking := set(known) - set(names):
+        raise ValueError(f'the file has no category {", ".join(sorted(lacking))}; it has {", ".join(names)}')
+    known_ids = {names[name] for name in known}
+    annotated = {a['image_id'] for a in content['annotations']}
+    kept = annotated - {a['image_id'] for a in content['annotations'] if a['category_id'] in known_ids}
+    return dict(
+        images=[i for i in content['images'] if i['id'] in kept],
+        annotations=[a for a in content['annotations'] if a['image_id'] in kept],
+        categories=content['categories'],
+    )
+
+
+def descendants(hierarchy: dict, roots: Iterable[str]) -> set[str]:
+    """The given OpenImages labels (``/m/...``) and all below them in ``bbox_labels_600_hierarchy.json``."""
+    roots = set(roots)
+
+    def below(node: dict, inside: bool) -> Iterator[str]:
+        inside = inside or node['LabelName'] in roots
+        if inside:
+            yield node['LabelName']
+        for key in ('Subcategory', 'Part'):
+            for child in node.get(key, ()):
+                # a part (a wheel) is not its whole
+                yield from below(child, inside and key == 'Subcategory')
+
+    return roots | set(below(hierarchy, False))
+
+
+def openimages_subset(
+    boxes: str | Path,
+    classes: str | Path,
+    images: str | Path,
+    known: Iterable[str],
+    hierarchy: str | Path | None = None,
+) -> dict:
+    """The same of OpenImages' box annotations.
+
+    Args:
+        boxes: ``validation-annotations-bbox.csv``.
+        classes: ``class-descriptions-boxable.csv`` (label, name).
+        images: Folder with ``IMAGEID.jpg``; images that are not in it are left out.
+        known: Names of the known classes.
+        hierarchy: ``bbox_labels_600_hierarchy.json``; then classes below a known one are known.
+
+    Returns:
+        A COCO file's content; boxes in pixels.
+
+    Raises:
+        ValueError: A known class is not described.
+        FileNotFoundError: No image of the subset is in the folder.
+    """
+    from PIL import Image
+
+    with open(classes, newline='', encoding='utf-8') as file:
+        rows = [row for row in csv.reader(file) if row and row[0] != 'LabelName']
+    labels = {row[1]: row[0] for row in rows}
+    if lacking := set(known) - set(labels):
+        raise ValueError(f'{classes} has no class {", ".join(sorted(lacking))}')
+    known_labels = {labels[name] for name in known}
+    if hierarchy is not None:
+        known_labels = descendants(json.loads(Path(hierarchy).read_text()), known_labels)
+    found: dict[str, list[dict]] = {}
+    with open(boxes, newline='', encoding='utf-8') as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row['ImageID'], []).append(row)
+    ids = {row[0]: i for i, row in enumerate(rows, 1)}
+    content = dict(images=[], annotations=[], categories=[dict(id=ids[r[0]], name=r[1]) for r in rows])
+    for name, objects in sorted(found.items()):
+        path = Path(images) / f'{name}.jpg'
+        if not path.is_file() or any(o['LabelName'] in known_labels for o in objects):
+            continue
+        with Image.open(path) as image:
+            width, height = image.size
+        number = len(content['images']) + 1
+        content['images'].append(dict(id=number, file_name=path.name, width=width, height=height))
+        for o in objects:
+            x0, x1 = float(o['XMin']) * width, float(o['XMax']) * width
+            y0, y1 = float(o['YMin']) * height, float(o['YMax']) * height
+            content['annotations'].append(
+                dict(
+                    id=len(content['annotations']) + 1,
+                    image_id=number,
+                    category_id=ids[o['LabelName']],
+                    bbox=[x0, y0, x1 - x0, y1 - y0],
+                    area=(x1 - x0) * (y1 - y0),
+                    iscrowd=int(o.get('IsGroupOf', 0) == '1'),
+                )
+            )
+    if not content['images']:
+        raise FileNotFoundError(f'{images}: none of the {len(found)} annotated images is here and unknown')
+    return content
+
+
+def write_json(content: dict, path: str | Path) -> None:
+    """Write through a temporary file in the same folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    part.write_text(json.dumps(content))
+    os.replace(part, path)

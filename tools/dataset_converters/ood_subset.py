@@ -1,0 +1,59 @@
+"""Build the out-of-distribution images for a detector of BDD100K or VOC, as a COCO file.
+
+    python tools/dataset_converters/ood_subset.py coco data/coco/annotations/instances_val2017.json \\
+        data/ood/coco_bdd100k.json --known bdd100k
+    python tools/dataset_converters/ood_subset.py openimages data/openimages/validation-annotations-bbox.csv \\
+        data/ood/openimages_bdd100k.json --known bdd100k --images data/openimages/validation \\
+        --classes data/openimages/class-descriptions-boxable.csv \\
+        --hierarchy data/openimages/bbox_labels_600_hierarchy.json
+
+Kept are annotated images none of whose annotations is of a known class.
+"""
+
+import argparse
+import sys
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', choices=('coco', 'openimages'))
+    parser.add_argument('annotations', help="COCO's .json or OpenImages' box .csv")
+    parser.add_argument('output', help='the COCO .json to write')
+    parser.add_argument(
+        '--known', nargs='+', default=['bdd100k'], help='bdd100k, voc, or names of classes (default: bdd100k)'
+    )
+    parser.add_argument('--images', help='openimages: the folder with the images')
+    parser.add_argument('--classes', help='openimages: class-descriptions-boxable.csv')
+    parser.add_argument('--hierarchy', help='openimages: bbox_labels_600_hierarchy.json (recommended)')
+    args = parser.parse_args()
+    if args.source == 'openimages' and not (args.images and args.classes):
+        parser.error('openimages needs --images and --classes')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    import json
+    from pathlib import Path
+
+    from mmroad.abet import ood_subsets
+
+    table = ood_subsets.COCO_KNOWN if args.source == 'coco' else ood_subsets.OPENIMAGES_KNOWN
+    known = table.get(args.known[0], args.known) if len(args.known) == 1 else args.known
+    try:
+        if args.source == 'coco':
+            content = ood_subsets.coco_subset(json.loads(Path(args.annotations).read_text()), known)
+        else:
+            content = ood_subsets.openimages_subset(
+                args.annotations, args.classes, args.images, known, args.hierarchy
+            )
+    except (ValueError, KeyError, OSError) as error:
+        sys.exit(f'{args.annotations}: {error}')
+    ood_subsets.write_json(content, args.output)
+    print(f'{len(content["images"])} images, {len(content["annotations"])} annotations: {args.output}')
+
+
+if __name__ == '__main__':
+    main()
