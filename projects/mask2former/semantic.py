@@ -18,7 +18,7 @@ BAND = 2**21
 
 
 def _source_rows(height: int, target: int, start: int, stop: int, device) -> tuple[Tensor, Tensor, Tensor]:
-    """For rows ``start`` to ``stop`` of ``target``: the source rows above and below, and the latter's weight."""
+    """For rows ``start`` to ``stop`` of ``target``: source rows above and below, and the weight of these."""
     rows = torch.arange(start, stop, device=device, dtype=torch.float32)
     source = ((rows + 0.5) * (height / target) - 0.5).clamp(0, height - 1)
     above = source.floor().long()

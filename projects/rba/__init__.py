@@ -1,4 +1,25 @@
-"""RbA (Rejected by All, https://arxiv.org/abs/2211.14293): anomaly segmentation on Mask2Former."""
+"""RbA (Rejected by All, https://arxiv.org/abs/2211.14293): anomaly segmentation on Mask2Former.
 
-import mmroad.bdd100k.sem_seg  # noqa: F401 (registers the dataset and metric the bridge configs use)
-import mmroad.mask2former  # noqa: F401 (registers the model's parts)
+Importing this registers everything that the configs below configs/rba name.
+"""
+
+import mmroad.bdd100k.sem_seg
+import mmroad.mask2former  # noqa: F401
+
+from .head import RbAHead
+from .losses import DenseHybridLoss, GamblerLoss, OutlierLoss, SmoothnessLoss, SparsityLoss
+from .outliers import LoadMapillaryAsCityscapes, MapillaryCityscapesDataset, PasteOutlier
+from .segmentor import MaskAnomalySegmentor
+
+__all__ = [
+    'DenseHybridLoss',
+    'GamblerLoss',
+    'LoadMapillaryAsCityscapes',
+    'MapillaryCityscapesDataset',
+    'MaskAnomalySegmentor',
+    'OutlierLoss',
+    'PasteOutlier',
+    'RbAHead',
+    'SmoothnessLoss',
+    'SparsityLoss',
+]

@@ -105,3 +105,26 @@ def test_published_losses_and_gradients():
     assert set(outputs) == expected and len(expected) > 60
     rows = compare.compare(case, outputs)
     assert all(row.ok for row in rows), compare.table(rows)
+
+
+def test_published_scores():
+    from mmroad.rba.scores import get_score
+    from mmroad.rba.segmentor import anomaly_maps
+
+    fill, compare = parity('fill'), parity('compare')
+    case = fill.load('rba_losses')
+    golden = {k: torch.from_numpy(v) for k, v in case['golden'].items()}
+    size = tuple(golden['sem_seg'].shape[-2:])
+    outputs = {}
+    for name, ours in dict(
+        rba='rba', pebal='energy', neg_logit_sum='neg_logit_sum', dense_hybrid='dense_hybrid'
+    ).items():
+        images = zip(golden['class_logits'], golden['mask_logits'], golden['ood_logits'], strict=True)
+        maps = [
+            anomaly_maps(logits, masks, get_score(ours), 19, size, ood_logits=ood[None])['anomaly_map'][0]
+            for logits, masks, ood in images
+        ]
+        outputs[f'score.{name}'] = torch.stack(maps)
+    assert set(outputs) == {k for k in golden if k.startswith('score.')}
+    rows = compare.compare(case, outputs)
+    assert all(row.ok for row in rows), compare.table(rows)

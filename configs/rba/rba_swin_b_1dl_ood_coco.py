@@ -1,0 +1,16 @@
+"""RbA Swin-B fine-tuned with COCO outliers (upstream: swin_b_1dl_rba_ood_coco)."""
+_base_ = './rba_swin_b_1dl_cityscapes.py'
+paste = dict(
+    type='PasteOutlier',
+    img_dir='data/coco/train2017',
+    mask_dir='data/coco/annotations/ood_seg_train2017',
+    prob=0.1,
+    num_objects=300)
+train_pipeline = [*_base_.train_pipeline[:2], paste, *_base_.train_pipeline[2:]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+model = dict(
+    trainable=['cls_embed', 'mask_embed'], decode_head=dict(pixel_losses=dict(outlier=dict(type='OutlierLoss'))))
+max_iters = 2000
+train_cfg = dict(max_iters=max_iters, val_interval=500)
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
+load_from = 'checkpoints/rba_swin_b_1dl_cityscapes.pth'

@@ -1,0 +1,156 @@
+"""A mask classifier that also says how anomalous every pixel is."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmroad.mask2former import mask_bands, sum_queries
+
+from .scores import Score, get_score
+
+
+@MODELS.register_module()
+class MaskAnomalySegmentor(EncoderDecoder):
+    """Mask2Former with an anomaly score.
+
+    Args:
+        anomaly_score: The name of a score of ``mmroad.rba.scores``; may be changed at any time by
+            `set_score`, without retraining.
+        trainable: Only parameters of the decode head whose names start with one of these are trained, the
+            rest keep ``requires_grad=False`` but stay in training mode, as published (drop path stays
+            active). ``['cls_embed', 'mask_embed']`` is RbA's fine-tuning. None trains everything.
+        test_cfg: ``keep_logits=True`` keeps the semantic map, (K, H, W) float32, in the data samples.
+    """
+
+    def __init__(
+        self,
+        *args,
+        anomaly_score: str = 'rba',
+        trainable: list[str] | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.test_cfg.get('mode', 'whole') != 'whole':
+            raise ValueError(
+                f'test_cfg.mode is {self.test_cfg.mode!r}; queries see the whole image: use "whole"'
+            )
+        self.set_score(anomaly_score)
+        if trainable is not None:
+            self._freeze_all_but(trainable)
+
+    def set_score(self, anomaly_score: str) -> None:
+        """Use another anomaly score."""
+        self.anomaly_score = get_score(anomaly_score)
+
+    def _freeze_all_but(self, trainable: list[str]) -> None:
+        for name, parameter in self.named_parameters():
+            inner = name.removeprefix('decode_head.')
+            parameter.requires_grad_(inner != name and inner.startswith(tuple(trainable)))
+        unused = [
+            t for t in trainable if not any(n.startswith(t) for n, _ in self.decode_head.named_parameters())
+        ]
+        if unused:
+            raise ValueError(f'trainable: no parameter of the decode head starts with {", ".join(unused)}')
+
+    def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Predict classes and anomaly maps.
+
+        Args:
+            inputs: Padded images (B, 3, H, W).
+            data_samples: With ``ori_shape`` and the padding in their metainfo; None takes the images as
+                they are.
+
+        Returns:
+            Data samples with ``pred_sem_seg`` (1, h, w) int64, ``anomaly_map`` (1, h, w) float32 (higher is
+            more anomalous) and, with ``test_cfg.keep_logits``, ``seg_logits`` (K, h, w); h, w are the
+            original image's.
+        """
+        padded = tuple(inputs.shape[-2:])
+        if data_samples is None:
+            data_samples = [SegDataSample(metainfo=dict(ori_shape=padded, img_shape=padded)) for _ in inputs]
+        metas = [sample.metainfo for sample in data_samples]
+        class_logits, mask_logits = self.decode_head.predict_queries(self.extract_feat(inputs), metas)
+        ood_logits = getattr(self.decode_head, 'ood_logits', None)
+        for i, sample in enumerate(data_samples):
+            ood = None if ood_logits is None else ood_logits[i : i + 1].float()
+            maps = anomaly_maps(
+                class_logits[i],
+                mask_logits[i],
+                self.anomaly_score,
+                self.decode_head.out_channels,
+                padded,
+                _size(padded, metas[i]),
+                tuple(metas[i]['ori_shape'][:2]),
+                ood,
+                self.test_cfg.get('keep_logits', False),
+            )
+            for name, value in maps.items():
+                sample.set_data({name: PixelData(data=_unflip(value, metas[i]))})
+        return data_samples
+
+
+def anomaly_maps(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    score: Score,
+    num_classes: int,
+    padded: tuple[int, int],
+    size: tuple[int, int] | None = None,
+    final: tuple[int, int] | None = None,
+    ood_logits: Tensor | None = None,
+    keep_logits: bool = False,
+) -> dict[str, Tensor]:
+    """Class and anomaly map of one image from its queries, a band of rows at a time.
+
+    Args:
+        class_logits: (Q, C), the first ``num_classes`` of C being the inlier classes.
+        mask_logits: (Q, h, w), over the padded image.
+        score: One of ``mmroad.rba.scores``.
+        padded, size, final: Height and width of the padded image, of the image in it and of the result.
+        ood_logits: (1, 2, h, w) of DenseHybrid's head, or None.
+        keep_logits: Return the semantic map too.
+
+    Returns:
+        ``pred_sem_seg`` (1, H, W) int64, ``anomaly_map`` (1, H, W) float32, perhaps ``seg_logits`` (K, H, W).
+    """
+    size = size or padded
+    final = final or size
+    if ood_logits is not None:
+        ood_logits = F.interpolate(ood_logits, size, mode='bilinear', align_corners=True)
+        if final != size:
+            ood_logits = F.interpolate(ood_logits, final, mode='bilinear', align_corners=False)
+    probs = class_logits.softmax(-1)
+    inliers = probs[:, :num_classes]
+    pred = probs.new_empty(1, *final, dtype=torch.int64)
+    anomaly = probs.new_empty(1, *final)
+    maps = dict(pred_sem_seg=pred, anomaly_map=anomaly)
+    if keep_logits:
+        maps['seg_logits'] = probs.new_empty(num_classes, *final)
+    for rows, mask_probs in mask_bands(mask_logits, padded, size, final):
+        seg = sum_queries(inliers, mask_probs)
+        pred[0, rows] = seg.argmax(0)
+        ood = None if ood_logits is None else ood_logits[0, :, rows]
+        anomaly[0, rows] = score(seg, probs, mask_probs, ood)
+        if keep_logits:
+            maps['seg_logits'][:, rows] = seg
+    return maps
+
+
+def _size(padded: tuple[int, int], meta: dict) -> tuple[int, int]:
+    """Height and width of the image in the padded one."""
+    left, right, top, bottom = meta.get('img_padding_size') or meta.get('padding_size') or (0, 0, 0, 0)
+    if left or top:
+        raise ValueError(f'the image is padded by {left} on the left and {top} above; pad right and below')
+    return padded[0] - bottom, padded[1] - right
+
+
+def _unflip(value: Tensor, meta: dict) -> Tensor:
+    if not meta.get('flip'):
+        return value
+    return value.flip(dict(horizontal=-1, vertical=-2)[meta['flip_direction']])

@@ -1,0 +1,45 @@
+import math
+
+import pytest
+import torch
+
+from mmroad.rba.scores import SCORES, get_score
+
+# two inlier classes, one pixel; queries 0 and 1 cover it by 1 and 0.5
+PROBS = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.4, 0.4]])
+MASKS = torch.tensor([1.0, 0.5]).view(2, 1, 1)
+SEG = torch.tensor([0.8, 0.3]).view(2, 1, 1)
+BOTH = math.exp(0.8) + math.exp(0.3)
+P = math.exp(0.8) / BOTH
+EXPECTED = dict(
+    rba=-math.tanh(0.8) - math.tanh(0.3),
+    energy=-math.log(BOTH),
+    neg_logit_sum=-1.1,
+    max_softmax=1 - P,
+    max_logit=-0.8,
+    entropy=-P * math.log(P) - (1 - P) * math.log(1 - P),
+    eam=1 - 0.7 - 0.5 * 0.4,
+    dense_hybrid=-math.log(BOTH) + math.log(0.75 + 1e-9),
+)
+
+
+@pytest.mark.parametrize('name', EXPECTED)
+def test_by_hand(name):
+    outlier = torch.tensor([0.0, math.log(3)]).view(2, 1, 1)
+    assert get_score(name)(SEG, PROBS, MASKS, outlier).item() == pytest.approx(EXPECTED[name], rel=1e-6)
+
+
+def test_uno_takes_the_outlier_class():
+    probs = torch.tensor([[0.6, 0.1, 0.2, 0.1], [0.1, 0.2, 0.5, 0.2]])
+    value = get_score('uno')(SEG, probs, MASKS, None).item()
+    assert value == pytest.approx((0.2 - 0.6) + 0.5 * (0.5 - 0.2))
+    with pytest.raises(ValueError, match='outlier_class'):
+        get_score('uno')(SEG, PROBS, MASKS, None)
+
+
+def test_all_scores_are_covered_and_unknown_ones_named():
+    assert set(SCORES) == {*EXPECTED, 'uno'}
+    with pytest.raises(KeyError, match='expected one of rba'):
+        get_score('raba')
+    with pytest.raises(ValueError, match='ood_head'):
+        get_score('dense_hybrid')(SEG, PROBS, MASKS, None)
