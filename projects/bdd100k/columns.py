@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +64,7 @@ _NEXT_FRAME = re.compile(
     rb'\}\s*,\s*(?=\{\s*"(?:(?:name|labels|videoName|url)"\s*:'
     rb'|attributes"\s*:\s*\{\s*"(?:scene|timeofday|weather)"))'
 )
-_FRAMES_FIRST = re.compile(rb'\s*\{\s*"frames"\s*:\s*\[')
+_BEFORE_FRAMES = re.compile(rb'\s*\{[^\[\]]*"frames"\s*:\s*\[')
 
 
 @dataclass
@@ -74,8 +74,8 @@ class Columns:
     Labels without a ``box2d`` (lanes, areas, masks) are not among them.
     """
 
-    names: list[str]  #: (m,) the image's file name
-    videos: list[str | None]  #: (m,) ``videoName``
+    names: Sequence[str]  #: (m,) the image's file name
+    videos: Sequence[str | None]  #: (m,) ``videoName``
     has_labels: np.ndarray  #: (m,) bool, False where ``labels`` is missing, null or empty
     attributes: dict[str, np.ndarray]  #: (m,) int16 codes into ``attribute_values`` of each frame attribute
     attribute_values: dict[str, list[str]]
@@ -86,6 +86,7 @@ class Columns:
     ignored: np.ndarray  #: (n,) bool, category or attribute says to ignore
     crowd: np.ndarray  #: (n,) bool
     source: str = ''  #: where they were read, for messages
+    unboxed: int = 0  #: labels without a box2d, which are not among the n
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -103,7 +104,13 @@ class Columns:
         return names[counts > 1].tolist()
 
     def check_boxes(self) -> None:
-        """Raise LabelFileError at the first box that is not finite or has no positive size."""
+        """Raise LabelFileError if the labels are another task's, and at the first box that is not
+        finite or has no positive size."""
+        if self.unboxed and not len(self):
+            raise LabelFileError(
+                f'{self.source}: none of its {self.unboxed} labels has a box2d: this is the label file of '
+                'another task. Detection labels are det_20/det_train.json and det_val.json.'
+            )
         bad = ~np.isfinite(self.xyxy).all(1)
         what = 'is not finite'
         if not bad.any():
@@ -167,11 +174,6 @@ class _Builder:
 
     def columns(self, source: str) -> Columns:
         arrays = {key: np.concatenate(parts) for key, parts in self.boxes.items()}
-        if self.unboxed and not len(arrays['frame']):
-            raise LabelFileError(
-                f'{source}: none of its {self.unboxed} labels has a box2d: this is the label file of another '
-                'task. Detection labels are det_20/det_train.json and det_val.json.'
-            )
         return Columns(
             names=self.names,
             videos=self.videos,
@@ -179,6 +181,7 @@ class _Builder:
             attributes={k: np.concatenate(v) for k, v in self.attributes.items()},
             attribute_values={k: list(v) for k, v in self.values.items()},
             source=source,
+            unboxed=self.unboxed,
             **arrays,
         )
 
@@ -205,8 +208,8 @@ def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | Non
         progress: Called with bytes done and bytes in all.
 
     Raises:
-        LabelFileError: Nothing to read, a file that is not Scalabel, an unknown category, or the
-            label file of another task; the message names the file and the place.
+        LabelFileError: Nothing to read, a file that is not Scalabel, or an unknown category; the
+            message names the file and the place.
     """
     path = Path(path)
     if path.is_dir():
@@ -252,8 +255,7 @@ def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = data.find(b'[') + 1
         head = bytes(data[:start])
-        wrapped = bool(_FRAMES_FIRST.fullmatch(head))
-        if not (wrapped or not head[:-1].strip()):
+        if head.strip() != b'[' and not _BEFORE_FRAMES.fullmatch(head):
             yield decode_frames(bytes(data), path, _Frame), size
             return
         done = 0
@@ -263,9 +265,8 @@ def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
                 break
             yield frames, end - done
             start = done = end
-        tail = (b'{"frames": [' if wrapped else b'[') + data[start:]
         try:
-            frames = decode_frames(tail, path, _Frame)
+            frames = decode_frames(head + data[start:], path, _Frame)
         except LabelFileError:
             decode_frames(bytes(data), path, _Frame)  # fails at the place in the whole file
             raise

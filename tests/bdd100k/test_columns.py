@@ -102,7 +102,6 @@ def test_legacy_file_with_lanes(tmp_path):
     ('content', 'message'),
     [
         ([frame('a.jpg', [label('dog')])], "frame 'a.jpg': labels[0].category is 'dog'"),
-        ([frame('a.jpg', [{'category': 'car', 'rle': {}}])], 'label file of another task'),
         ({'images': [], 'annotations': []}, 'A COCO file has "images"'),
         ([frame('a.jpg', [label(x1='one')])], 'Expected `float`, got `str` - at `$[0].labels[0].box2d.x1`'),
         ([{'labels': []}], 'missing required field `name`'),
@@ -130,6 +129,9 @@ def test_boxes_and_duplicates_are_checked(tmp_path):
     bad = read_columns(write(tmp_path / 'gt.json', [frame('b.jpg', [label(), label('bus', x2=-5.0)])]))
     with pytest.raises(LabelFileError, match=r"frame 'b\.jpg': box2d of a bus is inverted"):
         bad.check_boxes()
+    other = read_columns(write(tmp_path / 'seg.json', [frame('a.jpg', [{'category': 'car', 'rle': {}}])]))
+    with pytest.raises(LabelFileError, match='label file of another task'):
+        other.check_boxes()
     bad.xyxy[0, 1] = np.inf
     with pytest.raises(LabelFileError, match='of a car is not finite'):
         bad.check_boxes()

@@ -1,0 +1,243 @@
+"""BDD100K detection: a dataset that reads Scalabel files as they are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet.datasets.base_det_dataset import BaseDetDataset
+from mmdet.registry import DATASETS
+from mmengine.dataset import force_full_init
+from mmengine.logging import print_log
+from PIL import Image
+
+from .columns import FRAME_ATTRIBUTES, Columns
+from .index import indexed_columns
+from .scalabel import DET_CLASSES, LabelFileError
+
+IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+
+
+@DATASETS.register_module()
+class BDD100KDetDataset(BaseDetDataset):
+    """Boxes of a Scalabel label file or folder, or a folder of images without labels.
+
+    The boxes stay in arrays that are mapped into memory from a cache beside the labels
+    (``mmroad.bdd100k.index``), so dataloader workers share them. A box is [x1, y1, x2 + 1, y2 + 1]
+    in pixels: the file's x2 and y2 are inclusive.
+
+    Args:
+        ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``.
+        ignored: ``keep`` crowd and ignored boxes as ignored regions (``ignore_flag`` 1), or ``drop`` them.
+        attributes: Frame attributes to select by, such as ``dict(timeofday=['night'])``.
+        image_size: (width, height) of every image where that is known; None reads it from each
+            image's header when a sampler asks.
+        check_images: Look for every image before the first is used (else for the first one only).
+        filter_cfg: ``dict(filter_empty_gt=True)`` drops images without a box to learn from.
+
+    Raises:
+        LabelFileError: Wrong file, unknown category, bad box, a name twice; names the place.
+        FileNotFoundError: Images are missing; names the first.
+    """
+
+    METAINFO = dict(
+        classes=DET_CLASSES,
+        palette=[
+            (220, 20, 60),
+            (255, 0, 0),
+            (0, 0, 142),
+            (0, 0, 70),
+            (0, 60, 100),
+            (0, 80, 100),
+            (0, 0, 230),
+            (119, 11, 32),
+            (250, 170, 30),
+            (220, 220, 0),
+        ],
+    )
+
+    def __init__(
+        self,
+        *args,
+        ignored: str = 'keep',
+        attributes: dict[str, Sequence[str]] | None = None,
+        image_size: tuple[int, int] | None = None,
+        check_images: bool = False,
+        **kwargs,
+    ) -> None:
+        if ignored not in ('keep', 'drop'):
+            raise ValueError(f"ignored must be 'keep' or 'drop', not {ignored!r}")
+        unknown = set(attributes or ()) - set(FRAME_ATTRIBUTES)
+        if unknown:
+            raise ValueError(f'frames have no attribute {sorted(unknown)}; select by {FRAME_ATTRIBUTES}')
+        self.ignored, self.attributes = ignored, attributes
+        self.image_size, self.check_images = image_size, check_images
+        self._sizes: dict[int, tuple[int, int]] = {}
+        kwargs['serialize_data'] = False
+        super().__init__(*args, **kwargs)
+
+    # ------------------------------------------------------------------ reading
+
+    def full_init(self) -> None:
+        if self._fully_initialized:
+            return
+        if self.ann_file:
+            self._columns = indexed_columns(self.ann_file)
+            self._columns.check_boxes()
+            repeated = self._columns.duplicates()
+            if repeated:
+                raise LabelFileError(
+                    f'{self.ann_file}: {len(repeated)} frames share their name with another, the first is '
+                    f'{repeated[0]!r}. Frames of one file need names of their own.'
+                )
+        else:
+            self._columns = self._unlabelled_images()
+        columns = self._columns
+        self._first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
+        self._labels = np.array([self._class_of(c) for c in DET_CLASSES], np.int64)
+        self._frames = self._select()
+        if self._indices is not None:
+            self._frames = self._frames[self._subset(self._indices)]
+        self._check_images()
+        self._fully_initialized = True
+
+    def _unlabelled_images(self) -> Columns:
+        folder = Path(self.data_prefix.get('img', ''))
+        names = sorted(
+            str(p.relative_to(folder)) for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES
+        )
+        if not names:
+            raise FileNotFoundError(f'no images below {folder} (and no ann_file is given)')
+        m = len(names)
+        empty = {k: np.zeros(m, np.int16) for k in FRAME_ATTRIBUTES}
+        return Columns(
+            names=names,
+            videos=[None] * m,
+            has_labels=np.zeros(m, bool),
+            attributes=empty,
+            attribute_values={k: [''] for k in FRAME_ATTRIBUTES},
+            frame=np.zeros(0, np.int32),
+            category=np.zeros(0, np.int16),
+            xyxy=np.zeros((0, 4)),
+            score=np.zeros(0),
+            ignored=np.zeros(0, bool),
+            crowd=np.zeros(0, bool),
+            source=str(folder),
+        )
+
+    def _class_of(self, name: str) -> int:
+        classes = self._metainfo['classes']
+        return classes.index(name) if name in classes else -1
+
+    def _select(self) -> np.ndarray:
+        """The rows of the frames to keep."""
+        columns = self._columns
+        keep = np.ones(len(columns.names), bool)
+        for key, wanted in (self.attributes or {}).items():
+            values = columns.attribute_values[key]
+            wanted = [wanted] if isinstance(wanted, str) else wanted
+            unknown = set(wanted) - set(values)
+            if unknown:
+                raise ValueError(
+                    f'{columns.source}: no frame has {key} {sorted(unknown)}; its values are {sorted(values)}'
+                )
+            keep &= np.isin(columns.attributes[key], [values.index(v) for v in wanted])
+        useful = ~(columns.ignored | columns.crowd) & (self._labels[columns.category] >= 0)
+        has_box = np.zeros(len(keep), bool)
+        has_box[columns.frame[useful]] = True
+        empty = int((keep & ~has_box).sum())
+        if self.ann_file and empty:
+            drop = (self.filter_cfg or {}).get('filter_empty_gt', False) and not self.test_mode
+            print_log(
+                f'{columns.source}: {empty} of {int(keep.sum())} images have no box to learn from; '
+                + ('dropped (filter_empty_gt)' if drop else 'kept as negatives'),
+                logger='current',
+            )
+            if drop:
+                keep &= has_box
+        frames = np.flatnonzero(keep)
+        if not len(frames):
+            raise ValueError(
+                f'{columns.source}: no image is left by attributes={self.attributes} and filter_cfg'
+            )
+        return frames
+
+    def _check_images(self) -> None:
+        frames = range(len(self._frames) if self.check_images else 1)
+        missing = [p for p in (self.img_path(i) for i in frames) if not Path(p).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(frames)} images checked are missing, the first is {missing[0]}: '
+                f'set data_root and data_prefix so that the frames of {self._columns.source} are found'
+            )
+
+    # ------------------------------------------------------------------- access
+
+    def __len__(self) -> int:
+        if not self._fully_initialized:
+            self.full_init()
+        return len(self._frames)
+
+    def img_path(self, idx: int) -> str:
+        """Where the image of a sample is."""
+        return str(Path(self.data_prefix.get('img', '')) / self._columns.names[self._frames[idx]])
+
+    def _boxes(self, idx: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(k, 4) boxes, (k,) labels and (k,) ignore flags of a sample."""
+        row = self._frames[idx]
+        part = slice(self._first[row], self._first[row + 1])
+        columns = self._columns
+        labels = self._labels[columns.category[part]]
+        ignore = columns.ignored[part] | columns.crowd[part]
+        keep = (labels >= 0) & ~ignore if self.ignored == 'drop' else labels >= 0
+        boxes = columns.xyxy[part][keep]
+        boxes[:, 2:] += 1
+        return boxes, labels[keep], ignore[keep]
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        idx = range(len(self))[idx]
+        boxes, labels, ignore = self._boxes(idx)
+        width, height = self._size(idx)
+        return dict(
+            img_path=self.img_path(idx),
+            img_id=int(self._frames[idx]),
+            file_name=self._columns.names[self._frames[idx]],
+            sample_idx=idx,
+            width=width,
+            height=height,
+            instances=[
+                dict(bbox=b, bbox_label=c, ignore_flag=int(i))
+                for b, c, i in zip(boxes.tolist(), labels.tolist(), ignore.tolist())
+            ],
+        )
+
+    def _size(self, idx: int) -> tuple[int, int]:
+        if self.image_size is not None:
+            return tuple(self.image_size)
+        if idx not in self._sizes:
+            with Image.open(self.img_path(idx)) as image:
+                self._sizes[idx] = image.size
+        return self._sizes[idx]
+
+    @force_full_init
+    def get_cat_ids(self, idx: int) -> list[int]:
+        return self._boxes(idx)[1].tolist()
+
+    def _subset(self, indices: int | Sequence[int]) -> np.ndarray:
+        every = np.arange(len(self._frames))
+        if isinstance(indices, int):
+            return every[:indices] if indices >= 0 else every[indices:]
+        return every[np.asarray(indices, int)]
+
+    @force_full_init
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        self._frames, self._sizes = self._frames[self._subset(indices)], {}
+
+    @force_full_init
+    def get_subset(self, indices: int | Sequence[int]) -> BDD100KDetDataset:
+        other = copy.copy(self)
+        other.get_subset_(indices)
+        return other

@@ -1,0 +1,91 @@
+"""More than scores: the confusion matrix and precision-recall curves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..scalabel import DET_CLASSES
+from .det import IOU_THRESHOLDS, Matchable, _accumulate
+
+
+def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> np.ndarray:
+    """(11, 11) counts: rows the ground truth's class, columns the prediction's, last "none".
+
+    Predictions from ``score`` on are matched, best first, to the free box of any class that they
+    overlap most, from ``iou`` on. Crowd boxes are left out, and so are predictions on them.
+    """
+    none = len(DET_CLASSES)
+    matrix = np.zeros((none + 1, none + 1), np.int64)
+    gt_first = np.searchsorted(data.gt_image, np.arange(1, data.num_images + 2))
+    dt_first = np.searchsorted(data.dt_image, np.arange(1, data.num_images + 2))
+    for i in range(data.num_images):
+        g, d = slice(gt_first[i], gt_first[i + 1]), slice(dt_first[i], dt_first[i + 1])
+        order = np.argsort(-data.dt_score[d], kind='stable')
+        order = order[data.dt_score[d][order] >= score]
+        overlap = _iou(data.dt_bbox[d][order], data.gt_bbox[g])
+        crowd, free = data.gt_crowd[g], np.ones(g.stop - g.start, bool)
+        gt_class, dt_class = data.gt_category[g] - 1, data.dt_category[d][order] - 1
+        for k in range(len(order)):
+            candidates = np.where(free, overlap[k], -1)
+            best = int(candidates.argmax()) if len(candidates) else -1
+            if best >= 0 and candidates[best] >= iou:
+                if crowd[best]:
+                    continue
+                free[best] = False
+                matrix[gt_class[best], dt_class[k]] += 1
+            else:
+                matrix[none, dt_class[k]] += 1
+        np.add.at(matrix[:, none], gt_class[free & ~crowd], 1)
+    return matrix
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, m) IoU of boxes x, y, width, height."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
+    inter = np.clip(high - low, 0, None).prod(-1)
+    union = a[:, 2:].prod(-1)[:, None] + b[:, 2:].prod(-1)[None] - inter
+    return inter / np.maximum(union, 1e-12)
+
+
+def save_confusion(matrix: np.ndarray, path: Path) -> None:
+    """Write the matrix as CSV with its class names."""
+    names = [*DET_CLASSES, 'none']
+    lines = [','.join(['ground truth \\ prediction', *names])]
+    lines += [','.join([name, *map(str, row)]) for name, row in zip(names, matrix.tolist())]
+    part = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    part.write_text('\n'.join(lines) + '\n')
+    os.replace(part, path)
+
+
+def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
+    """Precision over recall of every class with ground truth, at IoU 0.5 (solid) and 0.75 (dashed)."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    precision = _accumulate(data, backend)['precision'][..., 0, 2]
+    recall = np.linspace(0, 1, precision.shape[1])
+    figure, axes = plt.subplots(figsize=(8, 6))
+    for k, name in enumerate(DET_CLASSES):
+        for iou, style in ((0.5, '-'), (0.75, '--')):
+            curve = precision[np.isclose(IOU_THRESHOLDS, iou)][0, :, k]
+            if (curve > -1).all():
+                label = f'{name} {100 * curve.mean():.1f}' if iou == 0.5 else None
+                axes.plot(recall, curve, style, color=f'C{k}', label=label)
+    axes.set(
+        xlabel='recall',
+        ylabel='precision',
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        title='IoU 0.5 (solid), 0.75 (dashed)',
+    )
+    axes.legend(title='class, AP50', loc='lower left')
+    part = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    figure.savefig(part, dpi=120, bbox_inches='tight')
+    plt.close(figure)
+    os.replace(part, path)

@@ -1,0 +1,230 @@
+"""Detection scores: COCO's evaluation as the official BDD100K tool runs it.
+
+Ground truth is crowd where it is crowd or ignored; images are sorted by name; of predicted frames
+with one name the last counts; frames without predictions are empty; predictions for other frames are
+left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..columns import Columns
+from ..scalabel import DET_CLASSES, LabelFileError
+from .result import Scores
+
+#: key -> (array, IoU threshold, area, index of the detection limit)
+METRICS = {
+    'AP': ('precision', None, 'all', 2),
+    'AP50': ('precision', 0.5, 'all', 2),
+    'AP75': ('precision', 0.75, 'all', 2),
+    'APs': ('precision', None, 'small', 2),
+    'APm': ('precision', None, 'medium', 2),
+    'APl': ('precision', None, 'large', 2),
+    'AR1': ('recall', None, 'all', 0),
+    'AR10': ('recall', None, 'all', 1),
+    'AR100': ('recall', None, 'all', 2),
+    'ARs': ('recall', None, 'small', 2),
+    'ARm': ('recall', None, 'medium', 2),
+    'ARl': ('recall', None, 'large', 2),
+}
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+AREAS = ('all', 'small', 'medium', 'large')
+
+
+@dataclass
+class Matchable:
+    """Ground truth and predictions of the same images, as COCO columns."""
+
+    num_images: int
+    gt_image: np.ndarray  #: (g,) 1..num_images
+    gt_category: np.ndarray  #: (g,) 1..10
+    gt_bbox: np.ndarray  #: (g, 4) x, y, width, height
+    gt_crowd: np.ndarray  #: (g,) bool
+    dt_image: np.ndarray
+    dt_category: np.ndarray
+    dt_bbox: np.ndarray
+    dt_score: np.ndarray
+    missing: list[str]  #: names of images without a predicted frame
+    extra: list[str]  #: predicted frames of other images
+
+
+def evaluate_det(gt: Columns, pred: Columns, *, backend: str = 'auto') -> Scores:
+    """The official scores of predictions.
+
+    Args:
+        gt, pred: ``read_columns`` of the ground truth and of the predictions.
+        backend: ``hotcoco``, ``pycocotools``, or ``auto`` for the first of them that is installed.
+
+    Raises:
+        LabelFileError: A prediction without a score.
+    """
+    return scores_of(align(gt, pred), backend)
+
+
+def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchable:
+    """Bring predictions to the images of the ground truth.
+
+    Args:
+        keep: (m,) bool, the ground-truth frames to use; None for all.
+    """
+    if np.isnan(pred.score).any():
+        i = int(np.isnan(pred.score).argmax())
+        raise LabelFileError(
+            f'{pred.source}: frame {pred.names[pred.frame[i]]!r}: a {DET_CLASSES[pred.category[i]]} has no score; '
+            'every predicted label needs "score"'
+        )
+    names = list(gt.names)
+    rows = [i for i in range(len(names)) if keep is None or keep[i]]
+    rows.sort(key=names.__getitem__)
+    pred_names = list(pred.names)
+    gt_keys, pred_keys = names, pred_names
+    if len(set(pred_names)) < len(pred_names) and all(pred.videos) and all(gt.videos):
+        gt_keys = [f'{v}/{n}' for v, n in zip(gt.videos, names)]
+        pred_keys = [f'{v}/{n}' for v, n in zip(pred.videos, pred_names)]
+    last = {key: row for row, key in enumerate(pred_keys)}
+    matched = [last.get(gt_keys[row], -1) for row in rows]
+    present = set(gt_keys)
+    gt_source, gt_image = _gather(gt, rows)
+    dt_source, dt_image = _gather(pred, matched)
+    return Matchable(
+        num_images=len(rows),
+        gt_image=gt_image,
+        gt_category=gt.category[gt_source].astype(np.int64) + 1,
+        gt_bbox=gt.xywh[gt_source],
+        gt_crowd=(gt.crowd | gt.ignored)[gt_source],
+        dt_image=dt_image,
+        dt_category=pred.category[dt_source].astype(np.int64) + 1,
+        dt_bbox=pred.xywh[dt_source],
+        dt_score=pred.score[dt_source],
+        missing=[names[row] for row, m in zip(rows, matched) if m < 0],
+        extra=[name for name, key in zip(pred_names, pred_keys) if key not in present],
+    )
+
+
+def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of frames in the order of ``rows`` (-1: none): their index, and the 1-based place of the frame."""
+    first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
+    rows = np.asarray(rows, np.int64)
+    start, stop = first[rows], first[rows + 1]
+    count = np.where(rows >= 0, stop - start, 0)
+    image = np.repeat(np.arange(1, len(rows) + 1), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(start, count) + within, image
+
+
+def scores_of(data: Matchable, backend: str = 'auto') -> Scores:
+    """The twelve COCO numbers of every class and over all, in per cent."""
+    if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
+        return _no_predictions(data)
+    arrays = _accumulate(data, backend)
+    return Scores({key: _row(arrays[m[0]], *m) for key, m in METRICS.items()})
+
+
+def _no_predictions(data: Matchable) -> Scores:
+    present = set(data.gt_category.tolist())
+    row = {name: 0.0 if i + 1 in present else float('nan') for i, name in enumerate(DET_CLASSES)}
+    overall = 0.0 if present else float('nan')
+    return Scores({key: [dict(row), {'OVERALL': overall}] for key in METRICS})
+
+
+def _row(array: np.ndarray, kind: str, iou: float | None, area: str, limit: int) -> list[dict[str, float]]:
+    """``array`` has axes (IoU[, recall], class, area, limit); -1 marks what is not defined."""
+    if iou is not None:
+        array = array[np.isclose(IOU_THRESHOLDS, iou)]
+    array = array[..., AREAS.index(area), limit]
+
+    def mean(values: np.ndarray) -> float:
+        values = values[values > -1]
+        return float(np.mean(values)) * 100 if len(values) else float('nan')
+
+    classes = {name: mean(array[..., k].ravel()) for k, name in enumerate(DET_CLASSES)}
+    return [classes, {'OVERALL': mean(array.ravel())}]
+
+
+def _accumulate(data: Matchable, backend: str) -> dict[str, np.ndarray]:
+    """Precision (10, 101, 10, 4, 3) and recall (10, 10, 4, 3) of pycocotools' ``accumulate``."""
+    if backend not in ('auto', 'hotcoco', 'pycocotools'):
+        raise ValueError(f"backend must be 'auto', 'hotcoco' or 'pycocotools', not {backend!r}")
+    if backend != 'pycocotools':
+        try:
+            return _hotcoco(data)
+        except ImportError:
+            if backend == 'hotcoco':
+                raise
+    return _pycocotools(data)
+
+
+def _tables(data: Matchable) -> tuple[list[dict], list[dict]]:
+    images = [dict(id=i + 1, height=720, width=1280, file_name=str(i)) for i in range(data.num_images)]
+    return images, [dict(id=i + 1, name=name) for i, name in enumerate(DET_CLASSES)]
+
+
+def _hotcoco(data: Matchable) -> dict[str, np.ndarray]:
+    import hotcoco
+
+    images, categories = _tables(data)
+    gt = hotcoco.COCO.from_arrays(
+        images,
+        categories,
+        data.gt_image,
+        data.gt_category,
+        data.gt_bbox,
+        iscrowd=data.gt_crowd.astype(np.int64),
+    )
+    rows = np.column_stack([data.dt_image, data.dt_bbox, data.dt_score, data.dt_category])
+    return _run(hotcoco.COCOeval, gt, gt.load_res(rows))
+
+
+def _pycocotools(data: Matchable) -> dict[str, np.ndarray]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    images, categories = _tables(data)
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt, dt = COCO(), COCO()
+        boxes = zip(
+            data.gt_image.tolist(), data.gt_category.tolist(), data.gt_bbox.tolist(), data.gt_crowd.tolist()
+        )
+        gt.dataset = dict(
+            images=images,
+            categories=categories,
+            annotations=[
+                dict(
+                    id=k + 1,
+                    image_id=i,
+                    category_id=c,
+                    bbox=b,
+                    area=b[2] * b[3],
+                    iscrowd=int(crowd),
+                    ignore=0,
+                )
+                for k, (i, c, b, crowd) in enumerate(boxes)
+            ],
+        )
+        boxes = zip(
+            data.dt_image.tolist(), data.dt_category.tolist(), data.dt_bbox.tolist(), data.dt_score.tolist()
+        )
+        dt.dataset = dict(
+            images=images,
+            categories=categories,
+            annotations=[
+                dict(id=k + 1, image_id=i, category_id=c, bbox=b, area=b[2] * b[3], iscrowd=0, score=s)
+                for k, (i, c, b, s) in enumerate(boxes)
+            ],
+        )
+        gt.createIndex()
+        dt.createIndex()
+        return _run(COCOeval, gt, dt)
+
+
+def _run(evaluator: type, gt, dt) -> dict[str, np.ndarray]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = evaluator(gt, dt, 'bbox')
+        run.evaluate()
+        run.accumulate()
+    return {key: np.asarray(run.eval[key]) for key in ('precision', 'recall')}

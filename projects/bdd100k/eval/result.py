@@ -1,0 +1,73 @@
+"""Scores with the official tool's table and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Scores(dict):
+    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in per cent; NaN where nothing is defined."""
+
+    def summary(self) -> dict[str, float]:
+        """The overall value of every metric, and ``METRIC/class`` of the first metric for each class."""
+        flat = {metric: rows[-1]['OVERALL'] for metric, rows in self.items()}
+        first = next(iter(self))
+        return flat | {f'{first}/{name}': value for name, value in self[first][0].items()}
+
+    def table(self) -> str:
+        """The official tool's table: a row a class, one decimal."""
+        metrics = list(self)
+        groups = [list(rows) for rows in next(iter(self.values()))]
+        names = [name for group in groups for name in group]
+        cells = [['', *(f' {m}' for m in metrics)]]
+        for k, group in enumerate(groups):
+            cells += [[name, *(_number(self[m][k][name]) for m in metrics)] for name in group]
+        first = max(len(name) for name in names)
+        widths = [max(len(row[j]) for row in cells) for j in range(1, len(metrics) + 1)]
+        lines = [
+            ' '.join([row[0].ljust(first), *(cell.rjust(w) for cell, w in zip(row[1:], widths))])
+            for row in cells
+        ]
+        rule, out, start = '-' * len(lines[0]), [lines[0]], 1
+        for group in groups:
+            out += [rule, *lines[start : start + len(group)]]
+            start += len(group)
+        return '\n' + ''.join(f'{line}\n' for line in out).replace('NaN', ' - ')
+
+    def save(self, path: str | Path) -> None:
+        """Write the official tool's JSON (a bare ``NaN`` where nothing is defined)."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+        part.write_text(json.dumps(self, indent=2))
+        os.replace(part, path)
+
+
+def _number(value: float) -> str:
+    return 'NaN' if math.isnan(value) else f'{value:.1f}'
+
+
+def markdown(rows: Mapping[str, Scores], head: str) -> str:
+    """A Markdown table of the overall scores, a line for each key of ``rows``."""
+    metrics = list(next(iter(rows.values())))
+    lines = [f'| {head} | {" | ".join(metrics)} |', '|---' * (len(metrics) + 1) + '|']
+    for name, scores in rows.items():
+        values = (scores[m][-1]['OVERALL'] for m in metrics)
+        lines.append(f'| {name} | {" | ".join("-" if math.isnan(v) else f"{v:.2f}" for v in values)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def csv(rows: Mapping[str, Scores], head: str) -> str:
+    """Comma-separated values of every class and over all: ``head,class,METRIC...``."""
+    metrics = list(next(iter(rows.values())))
+    lines = [','.join([head, 'class', *metrics])]
+    for name, scores in rows.items():
+        for k in (0, 1):
+            for category in scores[metrics[0]][k]:
+                values = (scores[m][k][category] for m in metrics)
+                lines.append(','.join([name, category, *('' if math.isnan(v) else repr(v) for v in values)]))
+    return '\n'.join(lines) + '\n'

@@ -1,0 +1,178 @@
+"""A cache of a label file's columns, mapped into memory, so that opening it again takes no time and
+dataloader workers share one copy."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .columns import Columns, read_columns
+from .scalabel import LabelFileError
+
+#: Part of every key: another layout or reading makes other caches.
+VERSION = 1
+_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')
+_MAGIC = b'mmroad-index'
+
+
+class Names(Sequence):
+    """Strings kept as one block of UTF-8; None where an entry is missing."""
+
+    def __init__(self, text: np.ndarray, ends: np.ndarray) -> None:
+        self.text, self.ends = text, ends
+
+    @classmethod
+    def of(cls, names: Sequence[str | None]) -> Names:
+        encoded = [b'\0' if name is None else name.encode() for name in names]
+        ends = np.cumsum([len(e) for e in encoded], dtype=np.int64)
+        return cls(np.frombuffer(b''.join(encoded), np.uint8), ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, i: int) -> str | None:
+        i = range(len(self))[i]
+        raw = self.text[self.ends[i - 1] if i else 0 : self.ends[i]].tobytes()
+        return None if raw == b'\0' else raw.decode()
+
+    def __iter__(self) -> Iterator[str | None]:
+        text, start = self.text.tobytes(), 0
+        for end in self.ends.tolist():
+            raw = text[start:end]
+            yield None if raw == b'\0' else raw.decode()
+            start = end
+
+
+def indexed_columns(path: str | Path, *, progress=None) -> Columns:
+    """``read_columns`` through a cache beside the label file (or in ``$MMROAD_HOME/index`` where that
+    folder cannot be written).
+
+    A cache is used if size, modification and change time of every file are those it was made from;
+    if only times differ, if the content's digest is. It is written to a temporary file and renamed.
+
+    Raises:
+        LabelFileError: As ``read_columns``.
+    """
+    path = Path(path)
+    files = sorted(path.rglob('*.json')) if path.is_dir() else [path]
+    if not path.exists() or not files:
+        raise LabelFileError(f'{path}: no such file or folder, or a folder without .json files')
+    stats = [f'{VERSION}'] + [_stat(file) for file in files]
+    caches = _places(path)
+    digest = None
+    for cache in caches:
+        found = _open(cache, path)
+        if found is None:
+            continue
+        columns, header = found
+        if header['stats'] == stats:
+            return columns
+        if [s.split()[:2] for s in header['stats']] == [s.split()[:2] for s in stats]:
+            digest = digest or _digest(files)
+            if header['digest'] == digest:
+                _write(caches, columns, stats, digest)
+                return columns
+    columns = read_columns(path, progress=progress)
+    after = [f'{VERSION}'] + [_stat(file) for file in files]
+    if after != stats:
+        raise LabelFileError(f'{path} changed while it was read; try again')
+    cache = _write(caches, columns, stats, digest or _digest(files))
+    found = cache and _open(cache, path)
+    return found[0] if found else columns
+
+
+def _stat(file: Path) -> str:
+    s = file.stat()
+    return f'{file.name} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}'
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        with open(file, 'rb') as f:
+            while block := f.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _places(path: Path) -> list[Path]:
+    """Where the cache may be: beside the labels, else in the user's cache folder."""
+    home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
+    name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
+    return [path.with_name(f'.{path.name}.index'), home / 'index' / f'{path.stem}-{name}.index']
+
+
+def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) -> Path | None:
+    arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in _ARRAYS}
+    arrays |= {f'attribute.{k}': v for k, v in columns.attributes.items()}
+    for key in ('names', 'videos'):
+        names = getattr(columns, key)
+        names = names if isinstance(names, Names) else Names.of(names)
+        arrays[f'{key}.text'], arrays[f'{key}.ends'] = names.text, names.ends
+    offset, layout = 0, {}
+    for key, array in arrays.items():
+        layout[key] = [array.dtype.str, array.shape, offset]
+        offset += -(-array.nbytes // 64) * 64
+    header = dict(
+        stats=stats,
+        digest=digest,
+        arrays=layout,
+        attribute_values=columns.attribute_values,
+        unboxed=columns.unboxed,
+    )
+    head = json.dumps(header).encode()
+    head = _MAGIC + len(head).to_bytes(8, 'little') + head
+    head += b'\0' * (-len(head) % 64)
+    for cache in caches:
+        part = cache.with_name(f'{cache.name}.{os.getpid()}.tmp')
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with open(part, 'wb') as file:
+                file.write(head)
+                for array in arrays.values():
+                    file.write(array.tobytes())
+                    file.write(b'\0' * (-array.nbytes % 64))
+            os.replace(part, cache)
+            return cache
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+    return None  # nowhere to write: the columns stay in memory
+
+
+def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
+    try:
+        with open(cache, 'rb') as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return None
+            size = int.from_bytes(file.read(8), 'little')
+            header = json.loads(file.read(size))
+        start = len(_MAGIC) + 8 + size
+        start += -start % 64
+        block = (
+            np.memmap(cache, np.uint8, 'r', offset=start)
+            if os.path.getsize(cache) > start
+            else np.empty(0, np.uint8)
+        )
+        arrays = {}
+        for key, (dtype, shape, offset) in header['arrays'].items():
+            count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            arrays[key] = np.asarray(block[offset : offset + count]).view(dtype).reshape(shape)
+        columns = Columns(
+            names=Names(arrays['names.text'], arrays['names.ends']),
+            videos=Names(arrays['videos.text'], arrays['videos.ends']),
+            attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
+            attribute_values=header['attribute_values'],
+            source=str(source),
+            unboxed=header['unboxed'],
+            **{key: arrays[key] for key in _ARRAYS},
+        )
+        return columns, header
+    except (OSError, ValueError, KeyError):
+        return None  # not there, or cut off: it is made again

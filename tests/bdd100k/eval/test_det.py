@@ -1,0 +1,327 @@
+"""Our detection scores beside the official evaluator's, on made-up sets and awkward inputs."""
+
+import contextlib
+import io
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmroad.bdd100k.columns import read_columns
+from mmroad.bdd100k.eval.__main__ import main
+from mmroad.bdd100k.eval.det import align, evaluate_det
+from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
+
+SAMPLE = Path(__file__).parents[3] / '../shared/data/bdd100k_sample'
+CATEGORIES = [
+    *DET_CLASSES,
+    'bike',
+    'motor',
+    'person',
+    'van',
+    'caravan',
+    'other person',
+    'other vehicle',
+    'trailer',
+]
+
+
+def official(gt, pred):
+    """The official tool's Result, or the exception it dies with."""
+    from bdd100k.eval.run import _load_frames, evaluate_det, load_bdd100k_config
+
+    config = load_bdd100k_config('det')
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        frames = _load_frames(str(gt), str(pred), config, 1)
+        return evaluate_det(*frames, config.scalabel, nproc=1)
+
+
+def same(ours, theirs):
+    theirs = {key: value for key, value in theirs}
+    assert ours.keys() == theirs.keys()
+    for key, rows in ours.items():
+        for mine, want in zip(rows, theirs[key], strict=True):
+            assert list(mine) == list(want)
+            for name, value in mine.items():
+                both_nan = math.isnan(value) and math.isnan(want[name])
+                assert both_nan or abs(value - want[name]) < 1e-9, (key, name, value, want[name])
+
+
+def box(rng, size=1.0):
+    x, y = rng.uniform(0, 1100), rng.uniform(0, 600)
+    w, h = size * rng.uniform(2, 180), size * rng.uniform(2, 120)
+    return dict(x1=x, y1=y, x2=x + w, y2=y + h)
+
+
+def made_set(seed, frames=12, per_frame=12, tiny=False, many=False, crowds=False, ties=False):
+    rng = random.Random(seed)
+    gts, preds = [], []
+    for i in range(frames):
+        labels, found = [], []
+        for k in range(rng.randrange(0, per_frame)):
+            label = dict(id=f'{i}-{k}', category=rng.choice(CATEGORIES), box2d=box(rng, 0.02 if tiny else 1))
+            if crowds and rng.random() < 0.4:
+                label['attributes'] = {rng.choice(['crowd', 'ignored']): True}
+            labels.append(label)
+            for _ in range(rng.randrange(0, 16 if many else 3)):
+                near = {key: value + rng.gauss(0, 4) for key, value in label['box2d'].items()}
+                near['x2'], near['y2'] = max(near['x2'], near['x1']), max(near['y2'], near['y1'])
+                category = label['category'] if rng.random() < 0.8 else rng.choice(CATEGORIES)
+                score = rng.choice([0.1, 0.5, 0.9]) if ties else rng.random()
+                found.append(dict(id=str(len(found)), category=category, box2d=near, score=score))
+        for _ in range(rng.randrange(0, 4)):
+            found.append(
+                dict(id=str(len(found)), category=rng.choice(CATEGORIES), box2d=box(rng), score=rng.random())
+            )
+        gts.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=labels))
+        preds.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=found))
+    return gts, preds
+
+
+def save(folder, gts, preds):
+    gt, pred = folder / 'gt.json', folder / 'pred.json'
+    gt.write_text(json.dumps(gts))
+    pred.write_text(json.dumps(preds))
+    return gt, pred
+
+
+@pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(tiny=True),
+        dict(many=True, frames=3),
+        dict(crowds=True),
+        dict(ties=True),
+        dict(crowds=True, ties=True, many=True, frames=4),
+    ],
+    ids=str,
+)
+def test_made_sets_score_the_same(tmp_path, options, backend):
+    if backend == 'hotcoco':
+        pytest.importorskip('hotcoco')
+    for seed in range(2):
+        gt, pred = save(tmp_path, *made_set(seed, **options))
+        same(evaluate_det(read_columns(gt), read_columns(pred), backend=backend), official(gt, pred))
+
+
+G = dict(name='a.jpg', labels=[dict(id='1', category='car', box2d=dict(x1=10, y1=10, x2=60, y2=50))])
+P = dict(
+    name='a.jpg', labels=[dict(id='1', category='car', score=0.9, box2d=dict(x1=12, y1=10, x2=60, y2=50))]
+)
+
+
+def with_label(base, **changes):
+    label = {**base['labels'][0], **changes}
+    return {**base, 'labels': [{k: v for k, v in label.items() if v != 'REMOVED'}]}
+
+
+def with_box(base, **changes):
+    return with_label(base, box2d={**base['labels'][0]['box2d'], **changes})
+
+
+B, Q = {**G, 'name': 'b.jpg'}, {**P, 'name': 'b.jpg'}
+AWKWARD = {
+    'plain': ([G], [P]),
+    'no predicted frames': ([G], []),
+    'no predicted labels': ([G], [{**P, 'labels': []}]),
+    'null predicted labels': ([G], [{**P, 'labels': None}]),
+    'no labels key': ([G], [{'name': 'a.jpg'}]),
+    'no ground truth labels': ([{**G, 'labels': []}], [P]),
+    'null ground truth labels': ([{**G, 'labels': None}], [P]),
+    'neither labels': ([{**G, 'labels': []}], [{**P, 'labels': []}]),
+    'missing frame': ([G, B], [P]),
+    'extra frame': ([G], [P, Q]),
+    'only extra frames': ([G], [Q]),
+    'duplicate predicted frame': ([G], [P, {**P, 'labels': []}]),
+    'duplicate predicted frame, full last': ([G], [{**P, 'labels': []}, P]),
+    'duplicate ground truth frame': ([G, G], [P]),
+    'videos with the same names': (
+        [{**G, 'videoName': 'v'}, {**G, 'videoName': 'w', 'labels': []}],
+        [{**P, 'videoName': 'w'}, {**P, 'videoName': 'v', 'labels': []}],
+    ),
+    'frames object': ({'frames': [G]}, {'frames': [P], 'groups': None, 'config': None}),
+    'unsorted names': ([B, G], [Q, P]),
+    'predicted class without ground truth': ([G], [P, with_label(Q, category='bus')]),
+    'other class': ([G], [with_label(P, category='bus')]),
+    'old name': ([with_label(G, category='person')], [with_label(P, category='person')]),
+    'ignored category': ([with_label(G, category='other vehicle')], [P]),
+    'ignored category predicted': ([G], [with_label(P, category='other vehicle')]),
+    'prediction tagged ignored': ([G], [with_label(P, attributes={'ignored': True})]),
+    'crowd': ([with_label(G, attributes={'crowd': True})], [P]),
+    'crowd false': ([with_label(G, attributes={'crowd': False})], [P]),
+    'label without a box': ([with_label(G, box2d='REMOVED'), B], [P, Q]),
+    'prediction without a box': ([G], [with_label(P, box2d=None)]),
+    'point box': ([G], [with_box(P, x2=12, y2=10)]),
+    'inverted predicted box': ([G], [with_box(P, x2=-20)]),
+    'negative coordinates': ([with_box(G, x1=-30)], [with_box(P, x1=-28)]),
+    'huge box': ([G], [with_box(P, x2=1e9)]),
+    'score above one': ([G], [with_label(P, score=7.5)]),
+    'score zero': ([G], [with_label(P, score=0)]),
+    'negative score': ([G], [with_label(P, score=-0.5)]),
+    'missing score': ([G], [with_label(P, score='REMOVED')]),
+    'null score': ([G], [with_label(P, score=None)]),
+    'one of two scores missing': ([G, B], [P, with_label(Q, score=None)]),
+    'unknown category': ([G], [with_label(P, category='dog')]),
+    'unknown category in ground truth': ([with_label(G, category='dog')], [P]),
+    'null category': ([G], [with_label(P, category=None)]),
+    'box with a missing side': ([G], [with_label(P, box2d=dict(x1=1, y1=2, x2=3))]),
+    'box with a text side': ([G], [with_box(P, x1='left')]),
+    'frame without a name': ([G], [{'labels': P['labels']}]),
+    'COCO results': ([G], [dict(image_id=1, category_id=3, bbox=[1, 2, 3, 4], score=0.5)]),
+    'COCO file': (dict(images=[], annotations=[], categories=[]), [P]),
+    'empty object': ([G], {}),
+}
+
+
+def differences(ours, theirs):
+    try:
+        same(ours, theirs)
+    except AssertionError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize('name', AWKWARD)
+def test_awkward_inputs_score_the_same_or_fail_clearly(tmp_path, name):
+    gt, pred = save(tmp_path, *AWKWARD[name])
+    try:
+        theirs = official(gt, pred)
+    except (Exception, SystemExit) as error:
+        theirs = error
+    if isinstance(theirs, BaseException):
+        try:
+            scores = evaluate_det(read_columns(gt), read_columns(pred))
+        except LabelFileError as error:
+            assert str(tmp_path) in str(error)  # a message of ours, naming the file
+        else:  # where the official tool dies for want of something that scores do not need
+            assert name in ('duplicate ground truth frame',), (theirs, scores)
+    else:
+        same(evaluate_det(read_columns(gt), read_columns(pred)), theirs)
+
+
+def test_a_folder_scores_like_its_file(tmp_path):
+    gts, preds = made_set(5)
+    gt, pred = save(tmp_path, gts, preds)
+    whole = evaluate_det(read_columns(gt), read_columns(pred))
+    for name, frames in (('g', gts), ('p', preds)):
+        (tmp_path / name).mkdir()
+        for frame in frames:
+            (tmp_path / name / f'{frame["name"]}.json').write_text(json.dumps([frame]))
+    same(evaluate_det(read_columns(tmp_path / 'g'), read_columns(tmp_path / 'p')), whole.items())
+
+
+def test_table_and_json_are_the_official_ones(tmp_path, capsys):
+    gt, pred = save(tmp_path, *made_set(1))
+    theirs = official(gt, pred)
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred), '--out-file', str(tmp_path / 'out/ours.json')])
+    assert capsys.readouterr().out == str(theirs) + '\n'
+    saved = (tmp_path / 'out/ours.json').read_text()
+    want = json.dumps(dict(theirs), indent=2)
+    assert saved.count('NaN') == want.count('NaN')
+    assert [*json.loads(saved)] == [*json.loads(want)]
+
+
+def test_command_line_says_what_is_missing_and_dies_clearly(tmp_path, capsys):
+    gt, pred = save(tmp_path, [G, B], [P, {**P, 'name': 'z.jpg'}])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+    err = capsys.readouterr().err
+    assert (
+        "1 images have no predicted frame and count as empty: 'b.jpg'" in err and "left out: 'z.jpg'" in err
+    )
+    with pytest.raises(SystemExit, match='no such file or folder'):
+        main(['-t', 'det', '-g', str(gt), '-r', str(tmp_path / 'none.json')])
+
+
+def test_it_starts_without_the_heavy_frameworks(tmp_path):
+    gt, pred = save(tmp_path, [G], [P])
+    code = (
+        f"import sys; sys.argv = ['eval', '-t', 'det', '-g', {str(gt)!r}, '-r', {str(pred)!r}]\n"
+        'import runpy; runpy.run_module("mmroad.bdd100k.eval", run_name="__main__")\n'
+        'heavy = {"torch", "mmdet", "mmcv", "mmengine", "scalabel", "pandas", "matplotlib"} & set(sys.modules)\n'
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
+
+
+def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
+    gts, preds = made_set(3)
+    for i, frame in enumerate(gts):
+        frame['attributes'] = {'weather': ['clear', 'rainy'][i % 2], 'timeofday': 'night'}
+    gt, pred = save(tmp_path, gts, preds)
+    main(
+        [
+            '-t',
+            'det',
+            '-g',
+            str(gt),
+            '-r',
+            str(pred),
+            '--by-attribute',
+            'weather',
+            '--csv',
+            str(tmp_path / 's.csv'),
+        ]
+    )
+    out = capsys.readouterr().out
+    gt, pred = save(tmp_path, [f for f in gts if f['attributes']['weather'] == 'rainy'], preds)
+    rainy = evaluate_det(read_columns(gt), read_columns(pred))
+    assert f'| rainy | {rainy["AP"][1]["OVERALL"]:.2f} |' in out
+    line = next(x for x in (tmp_path / 's.csv').read_text().splitlines() if x.startswith('rainy,OVERALL,'))
+    assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
+
+
+def test_confusion_counts_every_box_once(tmp_path):
+    from mmroad.bdd100k.eval.analysis import confusion_matrix
+
+    wrong = with_label(Q, category='bus')
+    gt, pred = save(
+        tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, wrong, {**P, 'name': 'c.jpg', 'labels': []}]
+    )
+    matrix = confusion_matrix(align(read_columns(gt), read_columns(pred)))
+    car, bus, none = DET_CLASSES.index('car'), DET_CLASSES.index('bus'), 10
+    assert (matrix[car, car], matrix[car, bus], matrix[car, none], matrix.sum()) == (1, 1, 1, 3)
+
+
+def test_pictures_and_matrices_are_written(tmp_path):
+    gt, pred = save(tmp_path, *made_set(1))
+    main(
+        ['-t', 'det', '-g', str(gt), '-r', str(pred), '-q']
+        + ['--confusion', str(tmp_path / 'c.csv'), '--pr-curves', str(tmp_path / 'pr.png')]
+    )
+    assert (tmp_path / 'c.csv').read_text().count('\n') == 12
+    assert (tmp_path / 'pr.png').read_bytes()[:4] == b'\x89PNG'
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason='the shared sample of real labels is not here')
+@pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
+def test_real_sample_gives_the_golden_figures(backend):
+    gt, pred = read_columns(SAMPLE / 'gt.json'), read_columns(SAMPLE / 'pred.json')
+    scores = evaluate_det(gt, pred, backend=backend).summary()
+    golden = dict(
+        AP=34.029392668401016, AP50=55.323900409039695, AP75=34.93873359997878, APs=20.91624814, APm=48.43646525,
+        APl=64.28530467, AR1=23.87733840, AR10=38.05003678, AR100=40.95160450,
+    )  # fmt: skip
+    for key, value in golden.items():
+        assert scores[key] == pytest.approx(value, abs=1e-8), key
+    assert scores['AP/car'] == pytest.approx(66.14185519, abs=1e-8) and math.isnan(scores['AP/train'])
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason='the shared sample of real labels is not here')
+@pytest.mark.parametrize(
+    ('gt', 'pred'), [('gt', 'pred_empty'), ('ignored_categories', 'ignored_categories'), ('gt', 'gt')]
+)
+def test_real_sample_beside_the_official_tool(gt, pred):
+    gt, pred = SAMPLE / f'{gt}.json', SAMPLE / f'{pred}.json'
+    try:
+        theirs = official(gt, pred)
+    except Exception:
+        with pytest.raises(LabelFileError):
+            evaluate_det(read_columns(gt), read_columns(pred))
+    else:
+        same(evaluate_det(read_columns(gt), read_columns(pred)), theirs)

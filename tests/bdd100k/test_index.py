@@ -1,0 +1,104 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mmroad.bdd100k import index as index_module
+from mmroad.bdd100k.columns import read_columns
+from mmroad.bdd100k.index import Names, indexed_columns
+from mmroad.bdd100k.scalabel import LabelFileError
+
+
+def write(path, n, x1=1.0):
+    box = dict(x1=x1, y1=2.0, x2=30.5, y2=40.0)
+    frames = [
+        dict(
+            name=f'ä{i}.jpg',
+            attributes=dict(weather='clear'),
+            labels=[dict(id='1', category='car', box2d=box)] * i,
+        )
+        for i in range(n)
+    ]
+    path.write_text(json.dumps(frames))
+    return path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Counts how often a label file is really read."""
+    calls = []
+
+    def counted(path, **kwargs):
+        calls.append(path)
+        return read_columns(path, **kwargs)
+
+    monkeypatch.setattr(index_module, 'read_columns', counted)
+    return calls
+
+
+def test_second_time_comes_from_the_cache_and_is_equal(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 5)
+    want, first, second = read_columns(path), indexed_columns(path), indexed_columns(path)
+    assert len(reads) == 1 and (tmp_path / '.gt.json.index').is_file()
+    for got in (first, second):
+        assert list(got.names) == want.names and list(got.videos) == want.videos
+        assert got.names[-1] == 'ä4.jpg' and got.attribute_values == want.attribute_values
+        for key in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'has_labels'):
+            np.testing.assert_array_equal(getattr(got, key), getattr(want, key))
+        assert not got.xyxy.flags.writeable  # mapped, so shared
+
+
+def test_a_changed_file_is_read_again_even_with_its_old_time(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    indexed_columns(path)
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    write(path, 3, x1=9.0)
+    os.utime(path, ns=times)
+    assert indexed_columns(path).xyxy[0, 0] == 9 and len(reads) == 2
+
+
+def test_a_touched_file_is_recognised_by_its_content(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    indexed_columns(path)
+    os.utime(path)
+    indexed_columns(path)
+    indexed_columns(path)
+    assert len(reads) == 1
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    indexed_columns(path)
+    cache = tmp_path / '.gt.json.index'
+    cache.write_bytes(cache.read_bytes()[:200])
+    assert len(indexed_columns(path)) == 3 and len(reads) == 2
+
+
+def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeypatch, reads):
+    monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
+    path = write(tmp_path / 'gt.json', 3)
+    monkeypatch.setattr(
+        index_module, '_places', lambda p: [tmp_path / 'gt.json/x', tmp_path / 'home/gt.index']
+    )
+    indexed_columns(path)
+    indexed_columns(path)
+    assert len(reads) == 1
+
+
+def test_folder_of_files_and_empty_ground(tmp_path, reads):
+    (tmp_path / 'labels').mkdir()
+    write(tmp_path / 'labels/a.json', 2)
+    assert len(indexed_columns(tmp_path / 'labels').names) == 2
+    write(tmp_path / 'labels/b.json', 1)
+    assert len(indexed_columns(tmp_path / 'labels').names) == 3
+    empty = tmp_path / 'empty.json'
+    empty.write_text('[]')
+    assert len(indexed_columns(empty)) == len(indexed_columns(empty).names) == 0
+    with pytest.raises(LabelFileError, match='no such file'):
+        indexed_columns(tmp_path / 'none.json')
+
+
+def test_names_keep_what_is_missing():
+    names = Names.of(['a', None, '', 'b'])
+    assert list(names) == ['a', None, '', 'b'] == [names[i] for i in range(4)] and names[-1] == 'b'
