@@ -26,11 +26,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.converters import ConversionError, convert_file
+    from mmroad.converters import convert_file
 
     try:
         print(convert_file(args.source, args.input, args.output, args.config))
-    except (ConversionError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(f'written: {args.output}')
 

@@ -1,0 +1,84 @@
+"""Pictures of a prediction: image, classes, anomaly heat map, ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+BAR = 60  # width of the colour bar, pixels
+
+
+def heat_map(anomaly: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """An anomaly map (H, W) in colours (BGR uint8), the same colour for the same score in every picture.
+
+    Args:
+        scale: The scores of the coldest and of the hottest colour; scores beyond are clipped.
+    """
+    low, high = scale
+    if not low < high:
+        raise ValueError(f'scale is {scale}: the first score must be the lower one')
+    level = np.clip((anomaly - low) / (high - low), 0, 1)
+    return cv2.applyColorMap((255 * level).round().astype(np.uint8), cv2.COLORMAP_TURBO)
+
+
+def colour_bar(height: int, scale: tuple[float, float], threshold: float | None = None) -> np.ndarray:
+    """A bar (height, BAR, 3) of the heat map's colours with its end scores and a threshold's mark."""
+    levels = np.linspace(scale[1], scale[0], height)
+    bar = np.full((height, BAR, 3), 255, np.uint8)
+    bar[:, :15] = heat_map(levels[:, None], scale)
+
+    def text(value: float, row: int) -> None:
+        cv2.putText(bar, f'{value:.3g}', (18, row), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+
+    text(scale[1], 10)
+    text(scale[0], height - 3)
+    if threshold is not None and scale[0] < threshold < scale[1]:
+        row = int(np.abs(levels - threshold).argmin())
+        bar[row, :15] = 255
+        text(threshold, int(np.clip(row + 4, 22, height - 15)))
+    return bar
+
+
+def anomaly_picture(
+    image: np.ndarray,
+    classes: np.ndarray,
+    anomaly: np.ndarray,
+    palette: Sequence[Sequence[int]],
+    scale: tuple[float, float],
+    threshold: float | None = None,
+    gt: np.ndarray | None = None,
+) -> np.ndarray:
+    """Image, classes over it, the heat map with its colour bar and the ground truth, side by side.
+
+    Args:
+        image: (H, W, 3) uint8 BGR.
+        classes: (H, W) class indices.
+        anomaly: (H, W) scores.
+        palette: RGB colours of the classes.
+        scale: See `heat_map`.
+        threshold: Scores above it are outlined in white, such as the threshold of 95 % true positives.
+        gt: (H, W), 0 inlier, 1 anomaly, 255 void; drawn in black, white and grey.
+
+    Returns:
+        (H, 3 W + BAR, 3) uint8 BGR, or 4 W with ``gt``.
+    """
+    if not image.shape[:2] == classes.shape == anomaly.shape:
+        raise ValueError(
+            f'image {image.shape}, classes {classes.shape} and anomaly {anomaly.shape} differ in size'
+        )
+    colours = np.array(palette, np.uint8)[classes][..., ::-1]
+    over = cv2.addWeighted(image, 0.4, np.ascontiguousarray(colours), 0.6, 0)
+    heat = heat_map(anomaly, scale)
+    if threshold is not None:
+        contours, _ = cv2.findContours(
+            (anomaly > threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
+        )
+        for panel in (over, heat):
+            cv2.drawContours(panel, contours, -1, (255, 255, 255), max(1, len(image) // 400))
+    panels = [image, over, heat, colour_bar(len(image), scale, threshold)]
+    if gt is not None:
+        grey = np.choose(np.where(gt == 255, 2, gt), [0, 255, 128]).astype(np.uint8)
+        panels.append(np.repeat(grey[..., None], 3, -1))
+    return np.concatenate(panels, 1)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.apis import init_model
+
+from mmroad.rba.inference import SCALES, AnomalyInferencer, open_source
+from mmroad.rba.pictures import BAR, anomaly_picture, heat_map
+from mmroad.rba.scores import SCORES
+
+CONFIG = Path(__file__).parents[2] / 'configs/rba/rba_small_1dl_road_scenes.py'
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    torch.manual_seed(0)
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.backbone.init_cfg = None
+    return AnomalyInferencer(init_model(cfg, device='cpu'))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f'im{i}.png'), rng.integers(0, 255, (50 + 10 * i, 70, 3), 'uint8'))
+    (tmp_path / 'notes.txt').write_text('no image')
+    return tmp_path
+
+
+def test_one_image(inferencer, folder):
+    result = inferencer(folder / 'im1.png')
+    assert result.name == 'im1'
+    assert result.classes.shape == result.anomaly.shape == (60, 70)
+    assert result.picture.shape == (60, 3 * 70 + BAR, 3)
+    again = inferencer(cv2.imread(str(folder / 'im1.png')))
+    assert (again.anomaly == result.anomaly).all()
+    with pytest.raises(FileNotFoundError, match='im9.png: no such image'):
+        inferencer(folder / 'im9.png')
+
+
+@pytest.mark.parametrize('source', ['', '*.png', 'video.avi'])
+def test_folder_glob_and_video(inferencer, folder, source):
+    if source == 'video.avi':
+        writer = cv2.VideoWriter(str(folder / source), cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 48))
+        for i in range(3):
+            writer.write(np.full((48, 64, 3), 60 * i, 'uint8'))
+        writer.release()
+    results = list(inferencer.run(folder / source, folder / 'out', progress=False))
+    names = (
+        ['video_000000', 'video_000001', 'video_000002'] if source == 'video.avi' else ['im0', 'im1', 'im2']
+    )
+    assert [r.name for r in results] == names
+    assert {p.name for p in (folder / 'out/pictures').iterdir()} == {f'{n}.jpg' for n in names}
+    assert (cv2.imread(str(folder / f'out/classes/{names[2]}.png'), 0) == results[2].classes).all()
+    stored = np.load(folder / f'out/anomaly/{names[2]}.npz')['anomaly']
+    np.testing.assert_allclose(stored, results[2].anomaly, rtol=1e-3, atol=1e-6)
+
+
+def test_nothing_there(folder):
+    with pytest.raises(FileNotFoundError, match='no image'):
+        open_source(folder / '*.gif')
+
+
+def test_every_score_has_a_scale():
+    assert set(SCALES) == set(SCORES)
+
+
+def test_heat_map_is_on_a_fixed_scale():
+    colours = heat_map(np.array([[-2.0, -1.0, -0.5, 0.0, 3.0]]), (-1.0, 0.0))[0]
+    assert (colours[0] == colours[1]).all() and (colours[3] == colours[4]).all()
+    assert len({tuple(c) for c in colours}) == 3
+    with pytest.raises(ValueError, match='lower'):
+        heat_map(np.zeros((1, 1)), (1.0, 0.0))
+
+
+def test_picture_outlines_and_shows_the_truth():
+    anomaly = np.full((40, 60), -1.0)
+    anomaly[10:20, 10:20] = -0.1
+    gt = (anomaly > -0.5).astype('uint8')
+    gt[0] = 255
+    args = (np.zeros((40, 60, 3), 'uint8'), np.zeros((40, 60), int), anomaly, [[0, 0, 255]], (-1.0, 0.0))
+    picture = anomaly_picture(*args, threshold=-0.5, gt=gt)
+    assert picture.shape == (40, 4 * 60 + BAR, 3)
+    heat, truth = picture[:, 120:180], picture[:, 180 + BAR :, 0]
+    assert (heat[10, 10:20] == 255).all() and not (heat[15, 12:18] == 255).all()
+    assert truth[15, 15] == 255 and truth[30, 30] == 0 and (truth[0] == 128).all()
+    with pytest.raises(ValueError, match='differ in size'):
+        anomaly_picture(args[0], args[1][:10], *args[2:])
