@@ -12,7 +12,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_val=0,
-        seg_pad_val=255),
+        seg_pad_val=255,
+        size_divisor=1),
     backbone=dict(type='WideResNet38', norm_cfg=norm_cfg),
     decode_head=dict(
         type='DeepWV3PlusHead',
