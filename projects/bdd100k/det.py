@@ -1,5 +1,8 @@
 """Importing this registers all that BDD100K detection configs name."""
 
-from . import dataset, metric, transforms
+from ..weights import register_imagenet_scheme
+from . import dataset, hooks, metric, transforms
 
-__all__ = ['dataset', 'metric', 'transforms']
+__all__ = ['dataset', 'hooks', 'metric', 'transforms']
+
+register_imagenet_scheme()

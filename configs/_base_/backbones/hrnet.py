@@ -1,0 +1,34 @@
+"""HRNetV2p backbones with the neck that joins their branches."""
+
+
+def _extra(w):
+    return dict(
+        stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)),
+        stage2=dict(num_modules=1, num_branches=2, block='BASIC', num_blocks=(4, 4), num_channels=(w, 2 * w)),
+        stage3=dict(
+            num_modules=4, num_branches=3, block='BASIC', num_blocks=(4, 4, 4), num_channels=(w, 2 * w, 4 * w)
+        ),
+        stage4=dict(
+            num_modules=3,
+            num_branches=4,
+            block='BASIC',
+            num_blocks=(4, 4, 4, 4),
+            num_channels=(w, 2 * w, 4 * w, 8 * w),
+        ),
+    )
+
+
+hrnet_w18 = dict(
+    _delete_=True,
+    type='HRNet',
+    extra=_extra(18),
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://hrnetv2_w18-00eb2006.pth'),
+)
+hrnet_w32 = dict(
+    _delete_=True,
+    type='HRNet',
+    extra=_extra(32),
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://hrnetv2_w32-dc9eeb4f.pth'),
+)
+hrfpn_w18 = dict(_delete_=True, type='HRFPN', in_channels=[18, 36, 72, 144], out_channels=256)
+hrfpn_w32 = dict(_delete_=True, type='HRFPN', in_channels=[32, 64, 128, 256], out_channels=256)

@@ -1,0 +1,10 @@
+"""ATSS with DyHead, ResNet-50 FPN, 3x schedule."""
+
+_base_ = [
+    '../_base_/models/atss_dyhead.py',
+    '../_base_/datasets/bdd100k_det_ms.py',
+    '../_base_/schedules/det_3x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/det_runtime.py',
+]
+optim_wrapper = _base_.sgd_002

@@ -1,0 +1,14 @@
+"""Faster R-CNN, HRNetV2p-W18, 3x schedule."""
+
+_base_ = [
+    '../_base_/models/faster_rcnn.py',
+    '../_base_/backbones/hrnet.py',
+    '../_base_/datasets/bdd100k_det_ms.py',
+    '../_base_/schedules/det_3x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/det_runtime.py',
+]
+model = dict(backbone=_base_.hrnet_w18, neck=_base_.hrfpn_w18)
+optim_wrapper = _base_.sgd_002
+train_dataloader = _base_.batch_2
+auto_scale_lr = _base_.batch_16

@@ -1,0 +1,8 @@
+"""Faster R-CNN, ResNet-50 FPN, 5x schedule."""
+
+_base_ = [
+    '../_base_/models/faster_rcnn.py',
+    '../_base_/datasets/bdd100k_det_ms.py',
+    '../_base_/schedules/det_5x.py',
+    '../_base_/det_runtime.py',
+]

@@ -1,0 +1,15 @@
+"""Faster R-CNN, Swin-T FPN, 1x schedule."""
+
+_base_ = [
+    '../_base_/models/faster_rcnn.py',
+    '../_base_/backbones/swin.py',
+    '../_base_/datasets/bdd100k_det.py',
+    '../_base_/schedules/det_1x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/det_runtime.py',
+]
+model = dict(backbone=_base_.swin_t, neck=dict(in_channels=_base_.swin_t_channels))
+optim_wrapper = _base_.adamw_swin
+param_scheduler = _base_.late_1x
+train_dataloader = _base_.batch_2
+auto_scale_lr = _base_.batch_16

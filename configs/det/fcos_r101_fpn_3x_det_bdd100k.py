@@ -1,0 +1,12 @@
+"""FCOS, ResNet-101 (Caffe style) FPN, 3x schedule."""
+
+_base_ = [
+    '../_base_/models/fcos.py',
+    '../_base_/datasets/bdd100k_det_ms.py',
+    '../_base_/schedules/det_3x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/det_runtime.py',
+]
+model = dict(backbone=_base_.r101_caffe)
+optim_wrapper = _base_.sgd_fcos_clip
+param_scheduler = _base_.fcos_3x

@@ -1,0 +1,12 @@
+"""Sparse R-CNN, ResNet-101 FPN, 3x schedule."""
+
+_base_ = [
+    '../_base_/models/sparse_rcnn.py',
+    '../_base_/datasets/bdd100k_det_ms.py',
+    '../_base_/schedules/det_3x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/det_runtime.py',
+]
+model = dict(backbone=_base_.r101)
+optim_wrapper = _base_.adamw_sparse
+param_scheduler = _base_.sparse_3x

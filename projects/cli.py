@@ -1,0 +1,102 @@
+"""What tools/train.py and tools/test.py share. Heavy imports are inside the functions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+
+class Options(argparse.Action):
+    """``key=value`` pairs, read as mmengine's ``DictAction`` reads them, when the config is there."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        bad = [v for v in values if '=' not in v]
+        if bad:
+            parser.error(f'{option_string} takes key=value pairs, not {" ".join(bad)}')
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *values])
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--work-dir', help='where logs and results go (default: work_dirs/CONFIG)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=Options, metavar='KEY=VALUE', help='changes to the config'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read a checkpoint that is not weights alone (runs code in it)',
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config of the command line: options merged, launcher and work folder set."""
+    import torch
+    from mmengine.config import DictAction
+    from mmengine.utils import import_modules_from_strings
+
+    from .zoo import get_config
+
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = get_config(args.config)
+    if args.cfg_options:
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *args.cfg_options]).cfg_options)
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    cfg.launcher = args.launcher
+    name = os.path.splitext(os.path.basename(cfg.filename))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    if not torch.cuda.is_available():
+        _prepare_for_cpu(cfg)
+    return cfg
+
+
+def _prepare_for_cpu(cfg: Config) -> None:
+    """Processes talk over gloo, mixed precision is off (it has no use on a CPU), BatchNorm is plain."""
+    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+        cfg.optim_wrapper.type = 'OptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            cfg.optim_wrapper.pop(key, None)
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
+        from mmengine.config import ConfigDict
+
+        def plain(node):
+            for key, value in list(node.items()) if isinstance(node, dict) else enumerate(node):
+                if isinstance(value, (dict, list)):
+                    plain(value)
+                elif key == 'type' and value == 'SyncBN':
+                    node[key] = 'BN'
+
+        plain(cfg.model if isinstance(cfg.model, (dict, ConfigDict)) else {})
+
+
+def say_device(launcher: str) -> None:
+    """The first line of a run, from the first process: on what it runs."""
+    import torch
+
+    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) != 0:
+        return
+    world = int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)))
+    processes = f'{world} process{"es" if world > 1 else ""}'
+    if torch.cuda.is_available():
+        print(f'running on {torch.cuda.get_device_name()}, {processes}', flush=True)
+    else:
+        over = ' over gloo' if launcher != 'none' else ''
+        print(f'no GPU found: running on the CPU, {processes}{over}', flush=True)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """mmengine's runner, or the one that the config names."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

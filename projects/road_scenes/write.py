@@ -1,0 +1,147 @@
+"""Writes road scenes as a data set in BDD100K's layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .objects import OOD_TEST, OOD_TRAIN
+from .scene import Rendered, Scene
+
+#: Mask values of pictures with objects of no class.
+IN, OUT = 0, 1
+#: What marks an outlier object's pixels in the pool for training.
+OUTLIER = 254
+
+
+def write_dataset(
+    root: str | Path,
+    train: int = 600,
+    val: int = 100,
+    ood: int = 60,
+    videos: int = 0,
+    frames: int = 12,
+    size: tuple[int, int] = (320, 192),
+    seed: int = 0,
+    force: bool = False,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, int]:
+    """Make a data set of road scenes; the same arguments give the same bytes.
+
+    It is made in a folder beside ``root`` and renamed, so that it is whole or not there:
+
+    - ``images/100k/{train,val}`` and ``labels/det_20/det_{train,val}.json`` (Scalabel);
+    - ``images/10k/{train,val}`` (the same scenes) and ``labels/sem_seg/masks/{train,val}``, 19 classes;
+    - ``ood/val/{images,masks}``: held-out scenes with objects of no class (mask 1, else 0);
+    - ``ood/train/{images,masks}``: objects of no class, of other kinds, to paste (mask 254, else 0);
+    - ``videos/{train,val}/NAME/{origin,mask}``: scenes in motion, where ``videos`` is not 0.
+
+    Args:
+        root: The data set's folder.
+        train, val, ood: Numbers of scenes.
+        videos, frames: Number of videos (a fifth of them for ``val``) and of frames of each.
+        size: (width, height).
+        seed: Of everything.
+        force: Replace what is at ``root``.
+        progress: Called after every scene.
+
+    Returns:
+        How many images, boxes and objects of no class were made.
+
+    Raises:
+        FileExistsError: ``root`` is there already.
+    """
+    root = Path(root)
+    if root.exists() and not force:
+        raise FileExistsError(f'{root} is there already: give another folder, or --force to replace it')
+    part = root.with_name(f'.{root.name}.part')
+    shutil.rmtree(part, ignore_errors=True)
+    counts = dict(images=0, boxes=0, ood=0)
+    for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
+        counts['images'] += number
+        counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
+    for i in range(ood):
+        scene = Scene(seed * 10_000_000 + 2_000_000 + i, size, OOD_TEST)
+        rendered = scene.render()
+        mask = np.where(rendered.ood, OUT, IN).astype(np.uint8)
+        _image(part / f'ood/val/images/ood-{i:05d}.jpg', rendered.image)
+        _image(part / f'ood/val/masks/ood-{i:05d}.png', mask)
+        counts['ood'] += int(mask.any())
+        progress()
+    _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
+    for i in range(videos):
+        split = 'val' if i % 5 == 4 else 'train'
+        _video(part / f'videos/{split}/video-{i:04d}', seed * 10_000_000 + 3_000_000 + i, frames, size)
+        progress()
+    if root.exists():
+        shutil.rmtree(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    part.rename(root)
+    return counts
+
+
+def _image(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix == '.jpg' else []
+    if not cv2.imwrite(str(path), image, options):
+        raise OSError(f'{path} could not be written')
+
+
+def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
+    frames, boxes = [], 0
+    for i in range(number):
+        scene = Scene(seed + i, size)
+        rendered = scene.render()
+        name = f'{split}-{i:05d}'
+        _image(part / f'images/100k/{split}/{name}.jpg', rendered.image)
+        copy = part / f'images/10k/{split}/{name}.jpg'
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.hardlink_to(part / f'images/100k/{split}/{name}.jpg')
+        _image(part / f'labels/sem_seg/masks/{split}/{name}.png', rendered.sem_seg)
+        frames.append(_frame(f'{name}.jpg', scene, rendered, boxes))
+        boxes += len(rendered.boxes)
+        progress()
+    path = part / f'labels/det_20/det_{split}.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(frames))
+    return boxes
+
+
+def _frame(name: str, scene: Scene, rendered: Rendered, first: int) -> dict:
+    labels = [
+        dict(
+            id=str(first + k),
+            category=box['category'],
+            attributes=dict(occluded=box['occluded'], truncated=box['truncated'], crowd=False),
+            box2d=box['box2d'],
+        )
+        for k, box in enumerate(rendered.boxes)
+    ]
+    attributes = dict(weather=scene.weather, scene=scene.place, timeofday=scene.timeofday)
+    return dict(name=name, attributes=attributes, timestamp=0, labels=labels)
+
+
+def _outlier_pool(folder: Path, number: int, seed: int, size: tuple[int, int]) -> None:
+    kinds = list(OOD_TRAIN.values())
+    side = max(min(size) // 2, 32)
+    for i in range(number):
+        rng = np.random.default_rng([seed, 4, i])
+        image = np.full((side, side, 3), rng.integers(60, 200, 3), np.uint8)
+        height = int(side * rng.uniform(0.3, 0.85))
+        ((_, mask),) = kinds[i % len(kinds)](image, side // 2, round(0.95 * side), height, rng)
+        noise = rng.normal(0, 3, image.shape)
+        _image(folder / f'images/object-{i:04d}.jpg', (image + noise).clip(0, 255).astype(np.uint8))
+        _image(folder / f'masks/object-{i:04d}.png', np.where(mask > 0, OUTLIER, 0).astype(np.uint8))
+
+
+def _video(folder: Path, seed: int, frames: int, size: tuple[int, int]) -> None:
+    scene = Scene(seed, size)
+    for t in range(frames):
+        rendered = scene.render(t)
+        _image(folder / f'origin/{t:08d}.jpg', rendered.image)
+        _image(folder / f'mask/{t:08d}.png', rendered.sem_seg)

@@ -1,0 +1,170 @@
+"""The models by name: their configs, metafile entries and weights."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor, nn
+
+
+def configs_folder() -> Path:
+    """Where the configs are: beside ``projects`` in a checkout, inside the package in a wheel."""
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / 'configs', here / 'configs'):
+        if (folder / '_base_').is_dir():
+            return folder
+    raise FileNotFoundError(f'no configs beside or inside {here}: the installation is incomplete')
+
+
+@functools.cache
+def _models() -> dict[str, dict[str, Any]]:
+    import yaml
+
+    models = {}
+    for metafile in sorted(configs_folder().glob('*/metafile.yml')):
+        for entry in yaml.safe_load(metafile.read_text())['Models']:
+            models[entry['Name']] = {**entry, 'Path': configs_folder().parent / entry['Config']}
+    return models
+
+
+def list_models(pattern: str = '*') -> list[str]:
+    """Names of the models that match a shell pattern, such as ``'*convnext*'``."""
+    return [name for name in _models() if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
+
+
+def find_model(name: str) -> dict[str, Any]:
+    """A model's metafile entry.
+
+    Raises:
+        KeyError: No model has that name; names those that are near.
+    """
+    name = Path(name).stem if name.endswith('.py') else name
+    if name not in _models():
+        import difflib
+
+        near = difflib.get_close_matches(name, _models(), 5, 0.4)
+        raise KeyError(
+            f'no model is named {name!r}; near: {", ".join(near) or "none"} (mmroad.list_models() has all)'
+        )
+    return _models()[name]
+
+
+def get_config(name: str) -> Config:
+    """A model's config.
+
+    Args:
+        name: A model's name, or the path of a config file.
+    """
+    from mmengine.config import Config
+
+    path = Path(name)
+    if path.suffix == '.py' and path.is_file():
+        return Config.fromfile(path)
+    return Config.fromfile(find_model(name)['Path'])
+
+
+def without_initial_weights(cfg: Any) -> Any:
+    """A model config without its ``Pretrained`` initialisations: weights come from a checkpoint."""
+    if isinstance(cfg, Mapping):
+        return type(cfg)(
+            {
+                key: None if key == 'init_cfg' and _is_pretrained(value) else without_initial_weights(value)
+                for key, value in cfg.items()
+            }
+        )
+    if isinstance(cfg, (list, tuple)):
+        return type(cfg)(without_initial_weights(value) for value in cfg)
+    return cfg
+
+
+def _is_pretrained(init_cfg: Any) -> bool:
+    return isinstance(init_cfg, Mapping) and init_cfg.get('type') == 'Pretrained'
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """Build a config's model without reading any weights."""
+    from mmengine.registry import MODELS, init_default_scope
+
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return MODELS.build(without_initial_weights(cfg.model))
+
+
+def init_model(
+    name: str | Config,
+    weights: str | Path | None = None,
+    device: str = 'cpu',
+    cfg_options: dict[str, Any] | None = None,
+    trust: bool = False,
+) -> nn.Module:
+    """A model ready for inference.
+
+    Args:
+        name: A model's name, the path of a config, or a config.
+        weights: ``'published'`` downloads the zoo's checkpoint; or a path; None leaves the model
+            untrained.
+        device: Where to put it.
+        cfg_options: Changes to the config.
+        trust: Read a checkpoint that is not weights alone (runs code in it).
+
+    Returns:
+        The model in evaluation mode, with ``cfg`` and ``dataset_meta``.
+
+    Raises:
+        KeyError: No such model.
+        CheckpointError: The checkpoint does not fit; lists the keys and the configs it does fit.
+    """
+    from .checkpoint import load_checkpoint
+
+    cfg = get_config(name) if isinstance(name, str) else name
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    model = build_model(cfg)
+    model.dataset_meta = _dataset_meta(cfg)
+    if weights is not None:
+        if str(weights) == 'published':
+            from .weights import published
+
+            weights = published(name if isinstance(name, str) else Path(cfg.filename).stem)
+        meta = load_checkpoint(model, weights, trust=trust)
+        model.dataset_meta = {**model.dataset_meta, **(meta.get('dataset_meta') or {})}
+    model.cfg = cfg
+    return model.to(device).eval()
+
+
+def _dataset_meta(cfg: Config) -> dict[str, Any]:
+    from mmdet.registry import DATASETS as DET_DATASETS
+    from mmseg.registry import DATASETS as SEG_DATASETS
+
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    kind = dataset.get('type', '')
+    cls = DET_DATASETS.get(kind) or SEG_DATASETS.get(kind)
+    return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+
+
+def configs_that_fit(state: Mapping[str, Tensor]) -> list[str]:
+    """Names of the detectors whose models have exactly a checkpoint's keys and shapes.
+
+    The models are built on the meta device, which takes no memory for weights.
+    """
+    import torch
+
+    from .checkpoint import compare_keys
+
+    fits = []
+    for name in list_models():
+        try:
+            with torch.device('meta'):
+                model = build_model(get_config(name))
+        except Exception:  # a model that cannot be built here (an optional package) cannot be named
+            continue
+        if not compare_keys(state, model.state_dict()):
+            fits.append(name)
+    return fits

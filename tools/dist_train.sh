@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
+# Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT, the same but NODE_RANK on each.
+set -euo pipefail
+config=${1:?usage: dist_train.sh CONFIG GPUS [options]}
+gpus=${2:?usage: dist_train.sh CONFIG GPUS [options]}
+shift 2
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-$here/../.venv/bin/python}
+[ -x "$(command -v "$python")" ] || python=python
+exec "$python" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
+    --nproc_per_node="$gpus" \
+    "$here/train.py" "$config" --launcher pytorch "$@"

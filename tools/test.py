@@ -1,0 +1,108 @@
+"""Test a model, or write its predictions: python tools/test.py CONFIG CHECKPOINT [options].
+
+CHECKPOINT is a file, "published" for the zoo's own, or "none" for an untrained model.
+"""
+
+import argparse
+import os
+
+
+def parse_args() -> argparse.Namespace:
+    from mmroad.cli import add_common_arguments
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file, or name of a model of the zoo')
+    parser.add_argument('checkpoint', help='file, "published" or "none"')
+    parser.add_argument('--out', help='dump all predictions to this .pkl')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', help='save pictures of predictions here')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a picture is shown')
+    parser.add_argument('--format-only', action='store_true', help='write prediction files, score nothing')
+    parser.add_argument('--format-dir', help='folder of the prediction files')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
+    add_common_arguments(parser)
+    args = parser.parse_args()
+    if args.format_only and not args.format_dir:
+        parser.error('--format-only needs --format-dir OUT')
+    return args
+
+
+def set_format(cfg, args: argparse.Namespace) -> None:
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    for evaluator in evaluators:
+        evaluator['format_dir'] = args.format_dir
+        evaluator['format_only'] = args.format_only
+
+
+def set_pictures(cfg, args: argparse.Namespace) -> None:
+    hook = cfg.default_hooks.get('visualization')
+    if hook is None:
+        raise SystemExit(f'{cfg.filename} has no visualization hook: --show and --show-dir need one')
+    hook.update(show=args.show, wait_time=args.wait_time)
+    if args.show_dir:
+        cfg.visualizer.save_dir = args.show_dir
+        hook['test_out_dir' if 'Det' in hook['type'] else 'draw'] = (
+            'pictures' if 'Det' in hook['type'] else True
+        )
+    if 'Det' in hook['type']:
+        hook['draw'] = True
+
+
+def set_tta(cfg) -> None:
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        raise SystemExit(
+            f'{cfg.filename} defines no tta_model and tta_pipeline: it has no test-time augmentation'
+        )
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def main() -> None:
+    args = parse_args()
+    from mmroad.cli import build_runner, load_config, say_device
+
+    say_device(args.launcher)
+    cfg = load_config(args)
+    cfg.load_from = None
+    if args.format_dir:
+        set_format(cfg, args)
+    if args.show or args.show_dir:
+        set_pictures(cfg, args)
+    if args.tta:
+        set_tta(cfg)
+    from mmroad.zoo import without_initial_weights
+
+    cfg.model = without_initial_weights(cfg.model)
+    runner = build_runner(cfg)
+    if args.checkpoint != 'none':
+        load_weights(runner.model, args, cfg)
+    if args.out:
+        from mmdet.evaluation import DumpDetResults
+        from mmengine.evaluator import DumpResults
+
+        dump = DumpDetResults if cfg.get('default_scope') == 'mmdet' else DumpResults
+        runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
+    runner.test()
+
+
+def load_weights(model, args: argparse.Namespace, cfg) -> None:
+    from mmengine.model import is_model_wrapper
+
+    from mmroad.checkpoint import load_checkpoint
+
+    path = args.checkpoint
+    if path == 'published':
+        from mmroad.weights import published
+
+        path = published(os.path.splitext(os.path.basename(cfg.filename))[0])
+    model = model.module if is_model_wrapper(model) else model
+    load_checkpoint(model.module if args.tta else model, path, trust=args.trust_checkpoint)
+
+
+if __name__ == '__main__':
+    main()
