@@ -3,8 +3,9 @@
 A source is a module of this package with
 
 ``RULES``     a list of ``(regex, replacement)`` or ``(regex, replacement, function)``. Every rule whose
-              regex is found in a key is applied to it, in order, as ``re.sub`` does; ``None`` as the
-              replacement drops the key; the function changes the tensor.
+              regex is found in a key is applied to it, in order, as ``re.sub`` does (so the replacement
+              may be a function of the match); ``None`` as the replacement drops the key; the function
+              changes the tensor.
 ``CONFIG``    optional: the config the result is checked against when none is named.
 ``PREFIX``    optional: the part of the model the source holds, such as ``'backbone.'`` (default: all of it).
 ``SUPPLIED``  optional: regexes of target keys that are taken from the built model where the source
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-Rule = tuple  # (regex, replacement or None[, function of the tensor])
+Rule = tuple
 
 #: Buffers that published models do not save or that a model derives itself.
 DERIVED = (r'num_batches_tracked$', r'relative_position_index$')
@@ -167,17 +168,9 @@ def build(config: str | Path) -> nn.Module:
     Args:
         config: A config's name (see ``mmroad.list_models``) or the path of a config file.
     """
-    from mmengine.config import Config
-    from mmengine.registry import MODELS, init_default_scope
+    from mmroad.zoo import build_model, get_config
 
-    if str(config).endswith('.py'):
-        cfg = Config.fromfile(config)
-    else:
-        from mmroad import get_config
-
-        cfg = get_config(config)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    return MODELS.build(cfg.model)
+    return build_model(get_config(str(config)))
 
 
 def convert_file(source: str, path: str | Path, out: str | Path, config: str | Path | None = None) -> Report:

@@ -35,6 +35,18 @@ class Mask2FormerSemSegHead(Mask2FormerHead):
             instances.append(InstanceData(labels=classes, masks=masks))
         return instances, [sample.metainfo for sample in batch_data_samples]
 
+    def loss_by_feat(
+        self,
+        all_cls_scores: list[Tensor],
+        all_mask_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+    ) -> dict[str, Tensor]:
+        """mmdet's losses, matched and computed in float32 under autocast too."""
+        logits, masks = ([x.float() for x in layers] for layers in (all_cls_scores, all_mask_preds))
+        with torch.autocast(logits[0].device.type, enabled=False):
+            return super().loss_by_feat(logits, masks, batch_gt_instances, batch_img_metas)
+
     def predict_queries(self, x: list[Tensor], batch_img_metas: list[dict]) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, C + 1) and mask logits (B, Q, H/4, W/4) of the last layer, float32."""
         samples = [SegDataSample(metainfo=meta) for meta in batch_img_metas]

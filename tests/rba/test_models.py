@@ -126,6 +126,19 @@ def test_losses_of_every_layer(outliers):
     assert (losses['decode.loss_outlier'] > 0) == outliers
 
 
+def test_losses_under_autocast_are_finite_and_near():
+    model, _ = build('rba_small_1dl_road_scenes', **OUTLIER)
+    data = model.data_preprocessor(batch(), True)
+    totals = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            totals.append(model.parse_losses(model.loss(**data))[0])
+    totals[1].backward()
+    assert totals[1].dtype == torch.float32
+    assert totals[1].item() == pytest.approx(totals[0].item(), rel=0.05)
+
+
 def test_image_without_any_label_trains():
     model, _ = build('rba_small_1dl_road_scenes', **OUTLIER)
     data = batch()

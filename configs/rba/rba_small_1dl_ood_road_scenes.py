@@ -1,0 +1,13 @@
+"""The small model fine-tuned with pasted outliers, on the synthetic road scenes."""
+_base_ = './rba_small_1dl_road_scenes.py'
+paste = dict(
+    type='PasteOutlier', img_dir='data/road_scenes/ood/train/images', mask_dir='data/road_scenes/ood/train/masks',
+    prob=0.5)
+train_pipeline = [*_base_.train_pipeline[:2], paste, *_base_.train_pipeline[2:]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+model = dict(
+    trainable=['cls_embed', 'mask_embed'], decode_head=dict(pixel_losses=dict(outlier=dict(type='OutlierLoss'))))
+max_iters = 300
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
+load_from = 'work_dirs/rba_small_1dl_road_scenes/iter_1200.pth'

@@ -1,0 +1,42 @@
+"""Anomaly segmentation of an image, a folder, a glob or a video.
+
+    python tools/infer_anomaly.py rba_swin_b_1dl_ood_coco rba.pth street.jpg --out-dir out
+
+writes out/pictures/NAME.jpg, out/classes/NAME.png and out/anomaly/NAME.npz.
+"""
+
+import argparse
+import sys
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='name or path of the config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('source', help='image, folder, glob (quoted) or video')
+    parser.add_argument('--out-dir', required=True)
+    parser.add_argument('--score', help="another anomaly score than the config's")
+    parser.add_argument('--scale', type=float, nargs=2, metavar=('LOW', 'HIGH'), help="the heat map's scores")
+    parser.add_argument('--threshold', type=float, help='outline scores above it')
+    parser.add_argument('--device', default='cpu')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from mmroad.rba.inference import AnomalyInferencer
+    from mmroad.zoo import init_model
+
+    try:
+        model = init_model(args.config, args.checkpoint, args.device)
+        inferencer = AnomalyInferencer(model, args.score, args.scale, args.threshold)
+        count = sum(1 for _ in inferencer.run(args.source, args.out_dir))
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(str(error))
+    print(f'{count} results written to {args.out_dir}')
+
+
+if __name__ == '__main__':
+    main()
