@@ -1,0 +1,135 @@
+"""tools/analysis_tools/visualize.py and plot_training.py: what is drawn, where, and what is refused."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
+from mmroad.bdd100k.scalabel import Box2D, Label
+
+TOOLS = Path(__file__).parents[1] / 'tools/analysis_tools'
+
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+visualize, plot_training = load_tool('visualize'), load_tool('plot_training')
+GREEN = (0, 80, 0)
+
+
+def label(category, box, **kwargs):
+    return dict(id='0', category=category, box2d=dict(zip(('x1', 'y1', 'x2', 'y2'), box)), **kwargs)
+
+
+@pytest.fixture
+def data(tmp_path):
+    images = tmp_path / 'images'
+    images.mkdir()
+    for k in range(5):
+        cv2.imwrite(str(images / f'{k}.png'), np.full((60, 100, 3), GREEN, np.uint8))
+    found = [label('car', (10, 30, 40, 50), score=0.9), label('bus', (50, 30, 90, 50), score=0.1)]
+    names = [f'{k}.png' for k in range(5)]
+    (tmp_path / 'det.json').write_text(json.dumps(dict(frames=[dict(name=n, labels=found) for n in names])))
+    truth = [label('person', (20, 30, 45, 55)), label('trailer', (60, 30, 80, 55))]
+    (tmp_path / 'gt.json').write_text(json.dumps([dict(name=n, labels=truth) for n in names[:4]]))
+    return tmp_path
+
+
+def run(data, *options):
+    visualize.main([str(data / 'det.json'), str(data / 'images'), str(data / 'out'), *options])
+    return data / 'out'
+
+
+def test_pictures_beside_the_truth(data, capsys):
+    out = run(data, '--gt', str(data / 'gt.json'), '--num', '0', '--width', '200')
+    assert '5 pictures' in capsys.readouterr().out
+    picture = cv2.imread(str(out / '0.png'))
+    assert picture.shape == (60 + TITLE, 100 + 3 + 100, 3)
+    truth, predicted = picture[TITLE:, :100], picture[TITLE:, 103:]
+    assert tuple(truth[55, 45]) == COLORS[0]  # a person is a pedestrian
+    assert tuple(truth[55, 80]) == GREY  # a trailer is not evaluated
+    assert tuple(predicted[50, 40]) == COLORS[2]
+    assert tuple(predicted[50, 90]) == GREEN  # below the threshold
+    assert tuple(predicted[40, 60]) == GREEN
+    lone = cv2.imread(str(out / '4.png'))[TITLE:, :100]  # a frame that has no ground truth
+    assert (lone == GREEN).all()
+    sheet = cv2.imread(str(out / 'contact_sheet.png'))
+    assert sheet.shape[1] == 3 * 200 and not list(out.glob('.*'))
+
+
+def test_selection(data):
+    out = run(data, '--num', '2')
+    assert sorted(p.name for p in out.iterdir()) == ['0.png', '2.png', 'contact_sheet.png']
+    out = run(data, '--names', '3.png', '--score-thr', '0.05')
+    assert tuple(cv2.imread(str(out / '3.png'))[TITLE + 50, 90]) == COLORS[4]
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (['--names', 'x.png'], 'no frame is named x.png'),
+        (['--gt', 'nowhere.json'], 'nowhere.json: no such file'),
+    ],
+)
+def test_errors(data, options, said):
+    with pytest.raises(SystemExit, match=said):
+        run(data, *options)
+
+
+def test_missing_image_is_named(data):
+    (data / 'images/0.png').unlink()
+    with pytest.raises(SystemExit, match="frame '0.png' has no image"):
+        run(data)
+
+
+def test_labels_at_the_border_stay_inside():
+    box = Label(category='car', box2d=Box2D(-5, -5, 200, 3), score=0.5)
+    image = np.zeros((40, 60, 3), np.uint8)
+    assert draw_labels(image, [box, Label(category='lane/road curb')]).any() and not image.any()
+
+
+def test_sheet_of_different_sizes():
+    wide, high = np.full((10, 40, 3), 50, np.uint8), np.full((40, 20, 3), 90, np.uint8)
+    assert side_by_side([wide, wide]).shape == (23, 40, 3)
+    sheet = contact_sheet([wide, high, wide], columns=2, width=20)
+    assert sheet.shape == (40 + 5, 40, 3)
+    assert (sheet[:5, :20] == 50).all() and (sheet[5:40, :20] == 0).all() and (sheet[:40, 20:] == 90).all()
+
+
+def test_plot_joins_resumed_runs(tmp_path):
+    for name, rows in {
+        '1': [dict(loss=3.0, iter=1, step=1), {'bdd100k/AP': 1.0, 'step': 1}, dict(loss=9.0, iter=2, step=2)],
+        '2': [dict(loss=2.0, iter=2, step=2), {'bdd100k/AP': 5.0, 'bdd100k/AP50': 9.0, 'step': 2}],
+    }.items():
+        (tmp_path / name / 'vis_data').mkdir(parents=True)
+        (tmp_path / name / 'vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+    metrics = ['bdd100k/AP', 'bdd100k/AP50']
+    losses, scores = plot_training.read_scalars(tmp_path, metrics)
+    assert losses == {1: 3.0, 2: 2.0}
+    assert scores == {'bdd100k/AP': {1: 1.0, 2: 5.0}, 'bdd100k/AP50': {2: 9.0}}
+    plot_training.main([str(tmp_path), str(tmp_path / 'plot.png')])
+    assert cv2.imread(str(tmp_path / 'plot.png')).shape[1] == 1100
+    with pytest.raises(SystemExit, match='no training'):
+        plot_training.read_scalars(tmp_path / 'none', metrics)
+
+
+@pytest.mark.parametrize('tool', ['visualize', 'plot_training'])
+def test_help_imports_nothing_heavy(tool):
+    code = (
+        f'import runpy, sys; sys.argv = ["x", "--help"]\n'
+        f'try: runpy.run_path({str(TOOLS / f"{tool}.py")!r}, run_name="__main__")\n'
+        f'except SystemExit: pass\n'
+        f'print({{"numpy", "cv2", "torch", "matplotlib"}} & set(sys.modules))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith('set()')

@@ -1,0 +1,108 @@
+"""Draw a saved det.json over its images, with the ground truth beside it, and a contact sheet.
+
+python tools/analysis_tools/visualize.py OUT/det.json data/bdd100k/images/100k/val pictures \\
+    --gt data/bdd100k/labels/det_20/det_val.json
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('predictions', help='Scalabel file (det.json), or a folder of them')
+    parser.add_argument('images', type=Path, help='folder of the images')
+    parser.add_argument('out', type=Path, help='folder for the pictures')
+    parser.add_argument('--gt', help='ground truth (Scalabel), drawn beside the predictions')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='lowest score drawn (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--num', type=int, default=24, help='pictures, spread over the file; 0 for all (default: %(default)s)'
+    )
+    parser.add_argument('--names', nargs='+', help='draw these images, by their names in the file')
+    parser.add_argument('--columns', type=int, default=3, help='of the contact sheet (default: %(default)s)')
+    parser.add_argument(
+        '--width', type=int, default=640, help='of a picture on the sheet, pixels (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--sheet-max', type=int, default=24, help='pictures on the sheet at most (default: %(default)s)'
+    )
+    return parser.parse_args(argv)
+
+
+def select(frames: list, num: int, names: list[str] | None, source: str) -> list:
+    """The frames to draw: those named, or ``num`` spread over the file."""
+    if names:
+        by_name = {frame.name: frame for frame in frames}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            sys.exit(f'{source}: no frame is named {", ".join(missing)}')
+        return [by_name[name] for name in names]
+    if not frames:
+        sys.exit(f'{source}: it holds no frames')
+    step = max(len(frames) / num, 1) if num else 1
+    return [frames[int(i * step)] for i in range(int(len(frames) / step))]
+
+
+def draw(frame, images: Path, truth: dict | None, threshold: float):
+    """One picture: the ground truth, where there is one, and the predictions."""
+    import cv2
+
+    from mmroad.bdd100k.pictures import draw_labels, is_ignored, side_by_side, titled
+
+    path = images / frame.name
+    image = cv2.imread(str(path))
+    if image is None:
+        sys.exit(f'{path}: frame {frame.name!r} has no image there that can be read; is {images} the folder?')
+    found = [label for label in frame.labels or () if label.score is None or label.score >= threshold]
+    panels = [titled(draw_labels(image, found), f'predictions from {threshold:g} ({len(found)})')]
+    if truth is not None:
+        if frame.name in truth:
+            labels = truth[frame.name].labels or []
+            count = sum(not is_ignored(label) for label in labels)
+            title = f'ground truth ({count})  {frame.name}'
+        else:
+            labels, title = [], f'not in the ground truth  {frame.name}'
+        panels.insert(0, titled(draw_labels(image, labels), title))
+    return side_by_side(panels)
+
+
+def save(path: Path, picture) -> None:
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{os.getpid()}.{path.name}')
+    if not cv2.imwrite(str(part), picture):
+        raise OSError(f'{part} could not be written')
+    os.replace(part, path)
+
+
+def main(argv=None) -> None:
+    args = parse_args(argv)
+    from mmroad.bdd100k.pictures import contact_sheet
+    from mmroad.bdd100k.scalabel import LabelFileError, load_frames
+
+    try:
+        frames = load_frames(args.predictions)
+        truth = {frame.name: frame for frame in load_frames(args.gt)} if args.gt else None
+    except LabelFileError as error:
+        sys.exit(str(error))
+    chosen = select(frames, args.num, args.names, args.predictions)
+    on_sheet = []
+    for frame in chosen:
+        picture = draw(frame, args.images, truth, args.score_thr)
+        save(args.out / Path(frame.name).with_suffix('.png'), picture)
+        if len(on_sheet) < args.sheet_max:
+            on_sheet.append(picture)
+    sheet = args.out / 'contact_sheet.png'
+    save(sheet, contact_sheet(on_sheet, min(args.columns, len(on_sheet)), args.width))
+    print(f'{len(chosen)} pictures in {args.out}, {len(on_sheet)} of them on {sheet}')
+
+
+if __name__ == '__main__':
+    main()
