@@ -29,12 +29,10 @@ def label_shares(labels: Tensor, num_classes: int) -> Tensor:
     last class: the published code takes NumPy's histogram, whose last bin is closed.
     That concerns Mapillary, where 65 is the ignored label; 255 counts nowhere.
     """
-    flat = labels.flatten(1)
-    # one histogram for the batch: images take disjoint ranges
-    slot = torch.where(flat <= num_classes, flat.clamp(max=num_classes - 1), num_classes)
-    offset = torch.arange(len(flat), device=flat.device)[:, None] * (num_classes + 1)
-    counts = torch.bincount((slot + offset).flatten(), minlength=len(flat) * (num_classes + 1))
-    counts = counts.view(len(flat), num_classes + 1)[:, :num_classes].float()
+    slot = labels.clamp(max=num_classes - 1).where(
+        labels <= num_classes, torch.full_like(labels, num_classes)
+    )
+    counts = label_mass(slot, torch.ones_like(labels, dtype=torch.float32), num_classes)[:, :num_classes]
     return counts / counts.sum(1, keepdim=True).clamp_min(1)
 
 
@@ -50,36 +48,38 @@ def boundary(labels: Tensor) -> Tensor:
     return edge
 
 
-def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """(N, H, W) in 0 to ``num_classes`` (the last one: ignored) to bool (N, num_classes + 1, H, W)."""
-    classes = torch.arange(num_classes + 1, device=labels.device).view(1, -1, 1, 1)
-    return labels[:, None] == classes
+def relaxed_pixels(
+    labels: Tensor, num_classes: int, strict: Sequence[int], border: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Pixels with several labels in their window, and which (Zhu et al., arXiv 1812.01593, section 3.3).
 
-
-def relaxed_target(labels: Tensor, num_classes: int, strict: Sequence[int], border: int = 1) -> Tensor:
-    """Every class in the window around a pixel (Zhu et al., arXiv 1812.01593, section 3.3).
+    All other pixels keep their one label, so that a loss needs a multi-hot target for these alone.
 
     Args:
-        labels: (N, H, W) int64; anything outside 0 to ``num_classes`` - 1 is ignored.
+        labels: (N, H, W) int64 in 0 to ``num_classes``, the last one for ignored pixels;
+            outside of the image counts as ignored.
         num_classes: Classes C.
         strict: Classes whose pixels keep their own label alone.
         border: Half the window's width; 1 is 3x3.
 
     Returns:
-        Bool (N, C + 1, H, W); column C says that the window reaches an ignored pixel or out of the image.
+        The pixels' places in ``labels.flatten()``, (k,), and their targets, bool (k, C + 1).
     """
-    labels = torch.where((labels >= 0) & (labels < num_classes), labels, num_classes)
-    target = one_hot(F.pad(labels, [border] * 4, value=num_classes), num_classes)
-    for dim in (2, 3):  # a square window is a column of rows
-        size = target.shape[dim] - 2 * border
-        spread = target.narrow(dim, 0, size).clone()
-        for shift in range(1, 2 * border + 1):
-            spread |= target.narrow(dim, shift, size)
-        target = spread
-    if strict:
-        is_strict = torch.isin(labels, torch.tensor(tuple(strict), device=labels.device))
-        target = torch.where(is_strict[:, None], one_hot(labels, num_classes), target)
-    return target
+    n, h, w = labels.shape
+    padded = F.pad(labels, [border] * 4, value=num_classes)
+    small = padded.to(torch.int16)  # comparing is a matter of memory
+    centre = small[:, border : border + h, border : border + w]
+    relaxed = torch.zeros_like(labels, dtype=torch.bool)
+    shifts = [(y, x) for y in range(2 * border + 1) for x in range(2 * border + 1)]
+    for y, x in shifts:
+        relaxed |= small[:, y : y + h, x : x + w] != centre
+    for c in strict:
+        relaxed &= centre != c
+    image, row, column = relaxed.nonzero(as_tuple=True)
+    target = torch.zeros(len(image), num_classes + 1, dtype=torch.bool, device=labels.device)
+    for y, x in shifts:
+        target.scatter_(1, padded[image, row + y, column + x][:, None], True)
+    return (image * h + row) * w + column, target
 
 
 class _NamedLoss(nn.Module):
@@ -175,28 +175,47 @@ class JointWeightedBorderLoss(_NamedLoss):
         self.strict_classes, self.border = tuple(strict_classes), border
         self.relax = True
 
-    def target(self, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-        """The multi-hot target, bool (N, C + 1, H, W), and the pixels' weights, (N, H, W) of 1 or 2."""
-        if self.relax:
-            target = relaxed_target(labels, num_classes, self.strict_classes, self.border)
-            return target, torch.ones_like(labels, dtype=torch.float32)
-        labels = torch.where((labels >= 0) & (labels < num_classes), labels, num_classes)
-        return one_hot(labels, num_classes), 1.0 + boundary(labels).float()
-
     def per_image(self, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
         """The loss of every image, (N,)."""
-        num_classes = logits.shape[1]
-        labels = labels.where(labels != ignore_index, torch.full_like(labels, -1))
-        target, border = self.target(labels, num_classes)
-        mass = torch.einsum('nchw,nhw->nc', target.float(), border)
-        weights = class_weights(mass / mass.sum(1, keepdim=True), self.wt_bound)[:, :num_classes]
-        target = target[:, :num_classes]
-        count = target.sum(1)
-        factor = torch.einsum('nchw,nc->nhw', target.float(), weights) / count.clamp_min(1) * border
+        n, num_classes, h, w = logits.shape
+        known = (labels != ignore_index) & (labels >= 0) & (labels < num_classes)
+        labels = labels.where(known, torch.full_like(labels, num_classes))
+        if self.relax:
+            index, target = relaxed_pixels(labels, num_classes, self.strict_classes, self.border)
+            pixel = torch.ones_like(labels, dtype=logits.dtype)
+            pixel.view(-1)[index] = 0  # these have several labels
+        else:
+            index, target = labels.new_zeros(0), None
+            pixel = 1 + boundary(labels).to(logits.dtype)
+        image = index // (h * w)
+        mass = label_mass(labels, pixel, num_classes)
+        if target is not None:
+            mass.index_add_(0, image, target.to(mass))
+        weights = class_weights(mass / mass.sum(1, keepdim=True), self.wt_bound)
+        weights[:, num_classes] = 0
+        ignored = ((labels == num_classes) & (pixel > 0)).sum((1, 2))
+
+        nll = F.cross_entropy(logits, labels, reduction='none', ignore_index=num_classes)
+        pixel = pixel * weights.gather(1, labels.flatten(1)).view_as(nll)
         if weight is not None:
-            factor = factor * weight
-        # ignored pixels take all classes: log 1 = 0, and no gradient
-        target = target | (count == 0)[:, None]
-        union = logits.masked_fill(~target, -torch.inf).logsumexp(1) - logits.logsumexp(1)
-        ignored = (count == 0).sum((1, 2))
-        return -(factor * union).sum((1, 2)) / (labels[0].numel() - ignored + 1)
+            pixel = pixel * weight
+        total = (pixel * nll).sum((1, 2))
+        if target is not None:
+            target = target[:, :num_classes]
+            # classes first: a gather, whose gradient is faster than that of indexing
+            columns = logits.transpose(0, 1).reshape(num_classes, -1)
+            chosen = columns.gather(1, index.expand(num_classes, -1)).T
+            union = chosen.masked_fill(~target, -torch.inf).logsumexp(1) - chosen.logsumexp(1)
+            factor = (target * weights[image, :num_classes]).sum(1) / target.sum(1)
+            if weight is not None:
+                factor = factor * weight.flatten()[index]
+            total = total.index_add(0, image, -factor * union)
+        return total / (h * w - ignored + 1)
+
+
+def label_mass(labels: Tensor, pixel: Tensor, num_classes: int) -> Tensor:
+    """Sum of the pixels' weights (N, H, W) by label 0 to ``num_classes``: (N, num_classes + 1)."""
+    n = len(labels)
+    offset = torch.arange(n, device=labels.device).view(-1, 1, 1) * (num_classes + 1)
+    mass = torch.bincount((labels + offset).flatten(), pixel.flatten(), minlength=n * (num_classes + 1))
+    return mass.view(n, -1).to(pixel)

@@ -32,6 +32,8 @@ from torch import Tensor, nn
 
 EPS = 1e-4
 MIN_TEMPERATURE = 1e-12
+#: Rows of features whose products are formed at once.
+BLOCK_ROWS = 8
 
 
 class TemperatureMaps(NamedTuple):
@@ -41,7 +43,7 @@ class TemperatureMaps(NamedTuple):
         dots: <x, w_c / (|w_c| + eps)>, (N, C, h, w).
         heat: The temperature's linear map of x before its normalisation, (N, 1, h, w).
         gram: <x, x>, <x, right>, <x, lower> and the sum over both diagonals of
-            a cell, (N, 4, h, w); the last column or row repeats where there is no neighbour.
+            a cell, (N, 4, h, w); 0 where there is no neighbour.
     """
 
     dots: Tensor
@@ -71,17 +73,22 @@ def upsampling_taps(
     return low, (low + 1).clamp(max=size_in - 1), share
 
 
-def _neighbour(x: Tensor, down: int, right: int) -> Tensor:
-    """x shifted up by ``down`` and left by ``right``; the border repeats."""
-    x = torch.cat([x[:, :, 1:], x[:, :, -1:]], 2) if down else x
-    return torch.cat([x[..., 1:], x[..., -1:]], 3) if right else x
+def gram_maps(x: Tensor, rows: int | None = None) -> Tensor:
+    """Inner products of neighbouring feature vectors: (N, D, h, w) to (N, 4, rows, w).
 
-
-def gram_maps(x: Tensor) -> Tensor:
-    """Inner products of neighbouring feature vectors: (N, D, h, w) to (N, 4, h, w)."""
-    right, lower = _neighbour(x, 0, 1), _neighbour(x, 1, 0)
-    diagonals = (x * _neighbour(lower, 0, 1)).sum(1) + (right * lower).sum(1)
-    return torch.stack([(x * x).sum(1), (x * right).sum(1), (x * lower).sum(1), diagonals], 1)
+    ``rows`` (default: h) is h, or h - 1 where the last row only serves as neighbour.
+    """
+    rows = rows or x.shape[2]
+    own, lower = x[:, :, :rows], x[:, :, 1:]
+    beside = (own[..., :-1] * own[..., 1:]).sum(1)
+    below = (own[:, :, : lower.shape[2]] * lower).sum(1)
+    upper = own[:, :, : lower.shape[2]]
+    diagonals = (upper[..., :-1] * lower[..., 1:]).sum(1) + (upper[..., 1:] * lower[..., :-1]).sum(1)
+    # places without a neighbour have no weight in any cell
+    beside = F.pad(beside, (0, 1))
+    below = F.pad(below, (0, 0, 0, rows - lower.shape[2]))
+    diagonals = F.pad(diagonals, (0, 1, 0, rows - lower.shape[2]))
+    return torch.stack([(own * own).sum(1), beside, below, diagonals], 1)
 
 
 class BilinearRows:
@@ -155,10 +162,16 @@ class LearnedTemperature(BaseModule):
     def maps(self, x: Tensor) -> TemperatureMaps:
         """The low-resolution maps of features (N, D, h, w), in float32."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
             weight = cosine_weight(self.cosine.weight.float().flatten(1))
-            dots = F.conv2d(x, weight[..., None, None])
-            return TemperatureMaps(dots, F.conv2d(x, self.conv.weight.float()), gram_maps(x))
+            weight = torch.cat([weight, self.conv.weight.float().flatten(1)])
+            linear, gram = [], []
+            for top in range(0, x.shape[2], BLOCK_ROWS):  # products of all rows would double the memory
+                block = x[:, :, top : top + BLOCK_ROWS + 1].float()
+                height = min(BLOCK_ROWS, x.shape[2] - top)
+                linear.append(torch.einsum('cd,ndhw->nchw', weight, block[:, :, :height]))
+                gram.append(gram_maps(block, height))
+            dots, heat = torch.cat(linear, 2).split([len(weight) - 1, 1], 1)
+            return TemperatureMaps(dots, heat, torch.cat(gram, 2))
 
     def rows(
         self, maps: TemperatureMaps, size: tuple[int, int], start: int, stop: int, align_corners: bool
