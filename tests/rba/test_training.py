@@ -1,0 +1,61 @@
+"""The shipped small configs through mmengine's runner on a few synthetic scenes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmroad.road_scenes.write import write_dataset
+
+CONFIGS = Path(__file__).parents[2] / 'configs/rba'
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'road_scenes'
+    write_dataset(root, train=6, val=3, ood=2, size=(128, 96))
+    return root
+
+
+def config(name, scenes, work_dir, iters=2):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(scenes)
+        loader.num_workers, loader.persistent_workers = 0, False
+    cfg.train_cfg.update(max_iters=iters, val_interval=iters)
+    cfg.env_cfg.dist_cfg.backend = 'gloo'
+    cfg.default_hooks.logger.interval = 1
+    cfg.work_dir, cfg.load_from, cfg.log_level = str(work_dir), None, 'WARNING'
+    cfg.randomness = dict(seed=0)
+    return cfg
+
+
+def test_fine_tuning_with_pasted_outliers(scenes, tmp_path):
+    cfg = config('rba_small_1dl_ood_road_scenes', scenes, tmp_path)
+    (paste,) = [t for t in cfg.train_dataloader.dataset.pipeline if t.type == 'PasteOutlier']
+    paste.update(img_dir=str(scenes / 'ood/train/images'), mask_dir=str(scenes / 'ood/train/masks'), prob=1.0)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    trained = {k.split('.')[1] for k, v in runner.model.named_parameters() if v.grad is not None}
+    assert trained == {'cls_embed', 'mask_embed'}
+    history = runner.message_hub.log_scalars['train/decode.loss_outlier']._log_history[0]
+    assert len(history) == 2 and (history > 0).all()
+    assert (tmp_path / 'iter_2.pth').exists()
+
+
+def test_bridge_masks_score_the_same_with_the_official_evaluator(scenes, tmp_path):
+    cfg = config('rba_small_1dl_road_scenes', scenes, tmp_path)
+    cfg.test_evaluator.format_dir = str(tmp_path / 'out')
+    ours = Runner.from_cfg(cfg).test()
+    command = [sys.executable, '-m', 'bdd100k.eval.run', '-t', 'sem_seg', '--nproc', '1']
+    command += ['-g', str(scenes / 'labels/sem_seg/masks/val'), '-r', str(tmp_path / 'out/masks')]
+    subprocess.run([*command, '--out-file', str(tmp_path / 'official.json')], check=True, capture_output=True)
+    official = json.loads((tmp_path / 'official.json').read_text())
+    assert ours['mIoU'] == pytest.approx(official['IoU'][-1]['AVERAGE'], abs=1e-9)
+    assert ours['pAcc'] == pytest.approx(official['pAcc'], abs=1e-9)
+    frames = json.loads((tmp_path / 'out/sem_seg.json').read_text())
+    assert len(frames) == 3
