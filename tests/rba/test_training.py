@@ -43,7 +43,7 @@ def test_fine_tuning_with_pasted_outliers(scenes, tmp_path):
     optimized = {id(p) for group in runner.optim_wrapper.param_groups for p in group['params']}
     names = {k.split('.')[1] for k, v in runner.model.named_parameters() if id(v) in optimized}
     assert names == {'cls_embed', 'mask_embed'}
-    history = runner.message_hub.log_scalars['train/decode.loss_outlier']._log_history[0]
+    history = runner.message_hub.log_scalars['train/decode.loss_outlier'].data[0]
     assert len(history) == 2 and (history > 0).all()
     assert (tmp_path / 'iter_2.pth').exists()
 
