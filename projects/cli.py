@@ -35,20 +35,26 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def merge_options(cfg: Config, options: list[str] | None) -> None:
+    """Merge ``key=value`` texts into a config."""
+    from mmengine.config import DictAction
+
+    if options:
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """The config of the command line: options merged, launcher and work folder set."""
     import torch
-    from mmengine.config import DictAction
     from mmengine.utils import import_modules_from_strings
 
     from .zoo import get_config
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = get_config(args.config)
-    if args.cfg_options:
-        parser = argparse.ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *args.cfg_options]).cfg_options)
+    merge_options(cfg, args.cfg_options)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
     cfg.launcher = args.launcher

@@ -40,14 +40,11 @@ def set_pictures(cfg, args: argparse.Namespace) -> None:
     hook = cfg.default_hooks.get('visualization')
     if hook is None:
         raise SystemExit(f'{cfg.filename} has no visualization hook: --show and --show-dir need one')
-    hook.update(show=args.show, wait_time=args.wait_time)
-    if args.show_dir:
+    hook.update(draw=True, show=args.show, wait_time=args.wait_time)
+    if args.show_dir and cfg.get('default_scope') == 'mmdet':
+        hook['test_out_dir'] = os.path.abspath(args.show_dir)
+    elif args.show_dir:
         cfg.visualizer.save_dir = args.show_dir
-        hook['test_out_dir' if 'Det' in hook['type'] else 'draw'] = (
-            'pictures' if 'Det' in hook['type'] else True
-        )
-    if 'Det' in hook['type']:
-        hook['draw'] = True
 
 
 def set_tta(cfg) -> None:

@@ -1,0 +1,45 @@
+"""Parameters and multiply-adds of a config's model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+class Counted(NamedTuple):
+    parameters: int
+    multiply_adds: int  #: of one image, network only (no proposals' selection, NMS)
+    height: int
+    width: int  #: of the padded input
+
+
+def count(cfg: Config, shape: tuple[int, int]) -> Counted:
+    """Count a model at one image of ``shape`` (rows, columns), padded as its preprocessor pads.
+
+    Multiply-adds are torch's own count (``FlopCounterMode``: convolutions, matrix products, attention)
+    of the network on random weights, halved: torch counts a multiply-add as two. Operators of mmcv
+    (deformable convolution) are not in torch's count.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from .zoo import build_model
+
+    model = build_model(cfg).eval()
+    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
+    height, width = (-(-n // divisor) * divisor for n in shape)
+    inputs = torch.zeros(1, 3, height, width)
+    meta = dict(
+        img_shape=shape, ori_shape=shape, pad_shape=(height, width), batch_input_shape=(height, width)
+    )
+    if cfg.get('default_scope', 'mmdet') == 'mmdet':
+        from mmdet.structures import DetDataSample as Sample
+    else:
+        from mmseg.structures import SegDataSample as Sample
+    sample = Sample(metainfo=dict(meta, scale_factor=(1.0, 1.0), img_id=0))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(inputs, [sample], mode='tensor')
+    parameters = sum(p.numel() for p in model.parameters())
+    return Counted(parameters, counter.get_total_flops() // 2, height, width)

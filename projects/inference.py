@@ -1,0 +1,118 @@
+"""Detection in images, folders, globs and videos by a model's name.
+
+import mmroad
+
+detect = mmroad.inferencer('faster_rcnn_r50_fpn_3x_det_bdd100k', weights='published')
+result = detect('street.jpg')
+result.boxes, result.scores, result.names, result.picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .media import open_source, read_image, write_image
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+
+class Detections(NamedTuple):
+    """One image's detections, best first."""
+
+    name: str
+    boxes: np.ndarray  #: (n, 4) x1, y1, x2, y2 in pixels of the image, x2 exclusive
+    scores: np.ndarray  #: (n,) in [0, 1]
+    labels: np.ndarray  #: (n,) rows of the model's classes
+    names: list[str]  #: their class names
+    picture: np.ndarray  #: BGR uint8, the image with boxes from the threshold on
+
+
+class DetInferencer:
+    """Runs a detector on images as they come.
+
+    Args:
+        model: A detector with its config as ``model.cfg`` (``mmroad.init_model``).
+        threshold: Scores from which a box is drawn; the result holds all.
+    """
+
+    def __init__(self, model: nn.Module, threshold: float = 0.3) -> None:
+        from mmengine.dataset import Compose
+        from mmengine.registry import init_default_scope
+
+        cfg = model.cfg
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        dataset = cfg.test_dataloader.dataset
+        while 'dataset' in dataset:
+            dataset = dataset.dataset
+        steps = [dict(step) for step in dataset.pipeline if 'LoadAnnotations' not in step['type']]
+        steps[0]['type'] = 'mmdet.LoadImageFromNDArray'
+        self.model, self.threshold, self.pipeline = model, threshold, Compose(steps)
+        self.classes = model.dataset_meta['classes']
+
+    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Detections:
+        """Detections in one image, a path or a BGR array."""
+        import torch
+
+        from .bdd100k.draw import draw_boxes
+
+        if not isinstance(image, np.ndarray):
+            name, image = Path(image).name, read_image(image)
+        data = self.pipeline(dict(img=image, img_id=0, file_name=name))
+        with torch.no_grad():
+            sample = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[
+                0
+            ]
+        found = sample.pred_instances.cpu()
+        order = found.scores.argsort(descending=True)
+        boxes, scores, labels = (getattr(found, k)[order].numpy() for k in ('bboxes', 'scores', 'labels'))
+        shown = scores >= self.threshold
+        picture = draw_boxes(
+            image, boxes[shown], labels[shown].tolist(), scores[shown].tolist(), self.classes
+        )
+        return Detections(name, boxes, scores, labels, [self.classes[c] for c in labels], picture)
+
+    def run(
+        self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
+    ) -> Iterator[Detections]:
+        """Detections in every image of a file, folder, glob or video.
+
+        With ``out_dir``, pictures are written to it and, at the end, ``det.json`` and ``det.coco.json``.
+        """
+        from .bdd100k.format import Prediction, write_predictions
+
+        images, total = open_source(source)
+        kept = []
+        for name, image in _track(images, total) if progress else images:
+            result = self(image, name)
+            if out_dir is not None:
+                write_image(Path(out_dir) / 'pictures' / name, result.picture)
+                lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
+                kept.append(Prediction(len(kept), name, *lists))
+            yield result
+        if out_dir is not None:
+            write_predictions(iter(kept), out_dir, len(kept), self.classes)
+
+
+def _track(images: Iterator, total: int) -> Iterator:
+    from rich.progress import track
+
+    return track(images, 'images', total=total)
+
+
+def inferencer(
+    name: str | Config,
+    weights: str | Path | None = None,
+    device: str = 'cpu',
+    threshold: float = 0.3,
+    **kwargs: Any,
+) -> DetInferencer:
+    """A detector ready to be called on images: ``DetInferencer(init_model(...))``."""
+    from .zoo import init_model
+
+    return DetInferencer(init_model(name, weights, device, **kwargs), threshold)
