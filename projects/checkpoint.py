@@ -74,11 +74,21 @@ def _load_torch(path: Path, trust: bool) -> dict[str, Any]:
         return torch.load(path, map_location='cpu', weights_only=True)
 
 
+class _LoggedValues:
+    """Stands for mmengine's ``HistoryBuffer``: every checkpoint of a training holds some, nobody reads them."""
+
+
+def _no_attribute(*_: Any) -> None:
+    """Stands for ``getattr``, by which a ``HistoryBuffer`` names its own methods."""
+
+
 def _safe_globals() -> list:
-    """Numpy's scalars, arrays and dtypes under their old and new module names."""
+    """Numpy's scalars, arrays and dtypes under their old and new module names; stand-ins for mmengine's log."""
     from numpy._core import multiarray
 
     allowed = [np.ndarray, np.dtype, np.bool_, OrderedDict]
+    allowed += [(_LoggedValues, 'mmengine.logging.history_buffer.HistoryBuffer')]
+    allowed += [(_no_attribute, 'builtins.getattr')]
     for name in ('scalar', '_reconstruct'):
         function = getattr(multiarray, name)
         allowed += [function, (function, f'numpy.core.multiarray.{name}')]
