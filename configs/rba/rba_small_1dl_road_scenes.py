@@ -27,10 +27,15 @@ model = dict(
             num_layers=1,
             layer_cfg=dict(self_attn_cfg=_attention, cross_attn_cfg=_attention, ffn_cfg=_ffn)),
         train_cfg=dict(num_points=2048)))
-max_iters = 1200
+train_pipeline = [
+    *_base_.train_pipeline[:2],
+    dict(type='RandomCrop', crop_size=(128, 192), cat_max_ratio=1.0), *_base_.train_pipeline[2:]
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+max_iters = 600
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=1e-3), paramwise_cfg=dict(backbone_lr_mult=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
     dict(type='PolyLR', eta_min=0, power=0.9, begin=50, end=max_iters, by_epoch=False)
 ]
-train_cfg = dict(max_iters=max_iters, val_interval=600)
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
