@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -55,10 +55,8 @@ class Rendered:
 
     image: np.ndarray  #: (H, W, 3) uint8 BGR
     sem_seg: np.ndarray  #: (H, W) uint8 of ``SEM_SEG_IDS``, 255 on objects of no class
-    boxes: list[dict] = field(
-        default_factory=list
-    )  #: category, x1, y1, x2, y2 (inclusive), occluded, truncated
-    ood: np.ndarray | None = None  #: (H, W) bool, objects of no class
+    boxes: list[dict]  #: category ('ood': of no class), box2d (x2 and y2 inclusive), occluded, truncated
+    ood: np.ndarray  #: (H, W) bool, objects of no class
 
 
 class Scene:
@@ -142,14 +140,14 @@ class Scene:
                     continue
                 sem_seg[drawn] = SEM_SEG_IDS.get(category, 255)
                 ood[drawn] = category == 'ood'
-                parts.append((category, drawn, (thing.x - thing.height, thing.x + thing.height)))
+                parts.append((category, drawn))
                 instances[drawn] = len(parts)
-        boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(part, instances == i))]
+        boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
         return Rendered(self._light(image, frame), sem_seg, boxes, ood)
 
-    def _box(self, part: tuple, visible: np.ndarray) -> dict | None:
-        category, drawn, _ = part
-        if category in ('pole', 'ood') or visible.sum() < max(0.3 * drawn.sum(), 12):
+    def _box(self, category: str, drawn: np.ndarray, visible: np.ndarray) -> dict | None:
+        """The box of an object's visible pixels; None for poles and where too little is seen."""
+        if category == 'pole' or visible.sum() < max(0.3 * drawn.sum(), 12):
             return None
         rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
         x1, y1, x2, y2 = (int(v) for v in (columns[0], rows[0], columns[-1], rows[-1]))

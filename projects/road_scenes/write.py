@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from .objects import OOD_TEST, OOD_TRAIN
-from .scene import Rendered, Scene
+from .scene import Scene
 
 #: Mask values of pictures with objects of no class.
 IN, OUT = 0, 1
@@ -37,7 +37,8 @@ def write_dataset(
 
     - ``images/100k/{train,val}`` and ``labels/det_20/det_{train,val}.json`` (Scalabel);
     - ``images/10k/{train,val}`` (the same scenes) and ``labels/sem_seg/masks/{train,val}``, 19 classes;
-    - ``ood/val/{images,masks}``: held-out scenes with objects of no class (mask 1, else 0);
+    - ``ood/val/{images,masks}``: held-out scenes with objects of no class (mask 1, else 0), and their boxes
+      in ``ood/val/det.json`` (Scalabel, category ``ood``; the boxes of the known objects are left out);
     - ``ood/train/{images,masks}``: objects of no class, of other kinds, to paste (mask 254, else 0);
     - ``videos/{train,val}/NAME/{origin,mask}``: scenes in motion, where ``videos`` is not 0.
 
@@ -65,14 +66,7 @@ def write_dataset(
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
         counts['images'] += number
         counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
-    for i in range(ood):
-        scene = Scene(seed * 10_000_000 + 2_000_000 + i, size, OOD_TEST)
-        rendered = scene.render()
-        mask = np.where(rendered.ood, OUT, IN).astype(np.uint8)
-        _image(part / f'ood/val/images/ood-{i:05d}.jpg', rendered.image)
-        _image(part / f'ood/val/masks/ood-{i:05d}.png', mask)
-        counts['ood'] += int(mask.any())
-        progress()
+    counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
     for i in range(videos):
         split = 'val' if i % 5 == 4 else 'train'
@@ -99,20 +93,37 @@ def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, i
         rendered = scene.render()
         name = f'{split}-{i:05d}'
         _image(part / f'images/100k/{split}/{name}.jpg', rendered.image)
-        copy = part / f'images/10k/{split}/{name}.jpg'
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.hardlink_to(part / f'images/100k/{split}/{name}.jpg')
+        _image(part / f'images/10k/{split}/{name}.jpg', rendered.image)
         _image(part / f'labels/sem_seg/masks/{split}/{name}.png', rendered.sem_seg)
-        frames.append(_frame(f'{name}.jpg', scene, rendered, boxes))
+        frames.append(_frame(f'{name}.jpg', scene, rendered.boxes, boxes))
         boxes += len(rendered.boxes)
         progress()
-    path = part / f'labels/det_20/det_{split}.json'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(frames))
+    _labels(part / f'labels/det_20/det_{split}.json', frames)
     return boxes
 
 
-def _frame(name: str, scene: Scene, rendered: Rendered, first: int) -> dict:
+def _unknown(folder: Path, number: int, seed: int, size: tuple[int, int], progress) -> int:
+    frames, boxes = [], 0
+    for i in range(number):
+        scene = Scene(seed + i, size, OOD_TEST)
+        rendered = scene.render()
+        name = f'ood-{i:05d}'
+        _image(folder / f'images/{name}.jpg', rendered.image)
+        _image(folder / f'masks/{name}.png', np.where(rendered.ood, OUT, IN).astype(np.uint8))
+        unknown = [box for box in rendered.boxes if box['category'] == 'ood']
+        frames.append(_frame(f'{name}.jpg', scene, unknown, boxes))
+        boxes += len(unknown)
+        progress()
+    _labels(folder / 'det.json', frames)
+    return boxes
+
+
+def _labels(path: Path, frames: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(frames))
+
+
+def _frame(name: str, scene: Scene, boxes: list[dict], first: int) -> dict:
     labels = [
         dict(
             id=str(first + k),
@@ -120,7 +131,7 @@ def _frame(name: str, scene: Scene, rendered: Rendered, first: int) -> dict:
             attributes=dict(occluded=box['occluded'], truncated=box['truncated'], crowd=False),
             box2d=box['box2d'],
         )
-        for k, box in enumerate(rendered.boxes)
+        for k, box in enumerate(boxes)
     ]
     attributes = dict(weather=scene.weather, scene=scene.place, timeofday=scene.timeofday)
     return dict(name=name, attributes=attributes, timestamp=0, labels=labels)

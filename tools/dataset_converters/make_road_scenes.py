@@ -42,8 +42,8 @@ def main() -> None:
     except FileExistsError as error:
         sys.exit(str(error))
     print(
-        f'{args.out}: {made["images"]} scenes with {made["boxes"]} boxes, {args.ood} scenes with unknown objects, '
-        f'{args.videos} videos, in {time.time() - start:.1f} s'
+        f'{args.out}: {made["images"]} scenes with {made["boxes"]} boxes, {args.ood} scenes with '
+        f'{made["ood"]} unknown objects, {args.videos} videos, in {time.time() - start:.1f} s'
     )
 
 

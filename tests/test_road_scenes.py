@@ -1,0 +1,159 @@
+"""The synthetic road scenes: layout, boxes against masks, repeatability, and nothing half made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmroad.bdd100k.columns import read_columns
+from mmroad.bdd100k.scalabel import DET_CLASSES, load_frames
+from mmroad.road_scenes.objects import OOD_TEST, OOD_TRAIN
+from mmroad.road_scenes.scene import SEM_SEG_IDS, Scene
+from mmroad.road_scenes.write import write_dataset
+
+TOOL = Path(__file__).parents[1] / 'tools/dataset_converters/make_road_scenes.py'
+WIDTH, HEIGHT = SIZE = (160, 96)
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('scenes') / 'made'
+    counts = write_dataset(folder, train=60, val=8, ood=6, videos=5, frames=3, size=SIZE, seed=3)
+    assert counts['images'] == 68 and counts['boxes'] > 200 and counts['ood'] >= 3
+    return folder
+
+
+def grey(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def test_labels_and_images_belong_together(root):
+    for split, number in (('train', 60), ('val', 8)):
+        columns = read_columns(root / f'labels/det_20/det_{split}.json')
+        columns.check_boxes()
+        assert len(columns.names) == number and not columns.duplicates()
+        for name in columns.names:
+            assert grey(root / f'images/100k/{split}/{name}').shape == (HEIGHT, WIDTH, 3)
+            assert (root / f'images/10k/{split}/{name}').is_file()
+            mask = grey(root / f'labels/sem_seg/masks/{split}/{Path(name).stem}.png')
+            assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= set(range(19))
+        assert set(columns.attribute_values['timeofday']) <= {'daytime', 'night', 'dawn/dusk'}
+        assert set(columns.attribute_values['weather']) <= {'clear', 'overcast', 'rainy', 'foggy'}
+    train = read_columns(root / 'labels/det_20/det_train.json')
+    assert set(train.category) == set(range(len(DET_CLASSES)))
+    frames = load_frames(root / 'labels/det_20/det_train.json')
+    labels = [label for frame in frames for label in frame.labels]
+    assert len({label.id for label in labels}) == len(labels)
+    assert {True, False} == {label.attributes['occluded'] for label in labels}
+
+
+def test_boxes_are_tight_around_what_is_visible(root):
+    columns = read_columns(root / 'labels/det_20/det_train.json')
+    for frame, category, box in zip(columns.frame, columns.category, columns.xyxy.astype(int)):
+        mask = grey(root / f'labels/sem_seg/masks/train/{Path(columns.names[frame]).stem}.png')
+        x1, y1, x2, y2 = box
+        assert 0 <= x1 < x2 < WIDTH and 0 <= y1 < y2 < HEIGHT
+        inside = mask[y1 : y2 + 1, x1 : x2 + 1] == SEM_SEG_IDS[DET_CLASSES[category]]
+        assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
+
+
+def test_the_official_reader_agrees(root):
+    from scalabel.label.io import load
+
+    frames = load(str(root / 'labels/det_20/det_val.json'), nprocs=1).frames
+    assert sum(len(frame.labels) for frame in frames) == len(
+        read_columns(root / 'labels/det_20/det_val.json')
+    )
+
+
+def test_unknown_objects(root):
+    frames = load_frames(root / 'ood/val/det.json')
+    assert len(frames) == 6
+    for frame in frames:
+        mask = grey(root / f'ood/val/masks/{Path(frame.name).stem}.png')
+        assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= {0, 1}
+        assert (root / 'ood/val/images' / frame.name).is_file()
+        for label in frame.labels:
+            x1, y1, x2, y2 = (
+                int(v) for v in (label.box2d.x1, label.box2d.y1, label.box2d.x2, label.box2d.y2)
+            )
+            inside = mask[y1 : y2 + 1, x1 : x2 + 1]
+            assert label.category == 'ood'
+            assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
+    assert not set(OOD_TRAIN) & set(OOD_TEST)
+    pool = sorted((root / 'ood/train/masks').iterdir())
+    assert len(pool) == 40
+    for path in pool:
+        assert set(np.unique(grey(path))) == {0, 254}
+        assert grey(root / f'ood/train/images/{path.stem}.jpg').shape[:2] == grey(path).shape
+
+
+def test_videos_move(root):
+    assert len(list((root / 'videos/train').iterdir())) == 4
+    (video,) = (root / 'videos/val').iterdir()
+    assert sorted(p.name for p in (video / 'origin').iterdir()) == [f'{t:08d}.jpg' for t in range(3)]
+    moved = False
+    for video in (root / 'videos').glob('*/*'):
+        first, last = (grey(video / f'mask/{t:08d}.png') for t in (0, 2))
+        moved |= bool((first != last).any())
+        assert (first == last).mean() > 0.8  # the camera stands still
+    assert moved
+
+
+def test_same_seed_same_bytes(tmp_path):
+    for name, seed in (('a', 1), ('b', 1), ('c', 2)):
+        write_dataset(tmp_path / name, train=2, val=1, ood=1, size=SIZE, seed=seed)
+    files = [p.relative_to(tmp_path / 'a') for p in (tmp_path / 'a').rglob('*') if p.is_file()]
+    assert len(files) == 3 + 3 * 3 + 2 + 80  # labels, three of each scene, two of the odd one, the pool
+    assert all((tmp_path / 'a' / f).read_bytes() == (tmp_path / 'b' / f).read_bytes() for f in files)
+    image = 'images/100k/train/train-00000.jpg'
+    assert (tmp_path / 'a' / image).read_bytes() != (tmp_path / 'c' / image).read_bytes()
+
+
+def test_night_is_darker_than_day():
+    brightness = {}
+    for seed in range(40):
+        scene = Scene(seed, SIZE)
+        brightness.setdefault(scene.timeofday, []).append(scene.render().image.mean())
+    means = {time: np.mean(values) for time, values in brightness.items()}
+    assert means['night'] < 0.6 * means['daytime'] and means['dawn/dusk'] < means['daytime']
+
+
+def test_whole_or_not_there(tmp_path):
+    def stop():
+        raise KeyboardInterrupt
+
+    target = tmp_path / 'scenes'
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(target, train=2, val=1, ood=1, size=SIZE, progress=stop)
+    assert not target.exists()
+    write_dataset(target, train=1, val=1, ood=1, size=SIZE)
+    assert [p.name for p in tmp_path.iterdir()] == ['scenes']  # what the stopped run left is gone
+    with pytest.raises(FileExistsError, match='--force'):
+        write_dataset(target, train=2, val=1, ood=1, size=SIZE)
+    write_dataset(target, train=2, val=1, ood=1, size=SIZE, force=True)
+    assert len(json.loads((target / 'labels/det_20/det_train.json').read_text())) == 2
+
+
+def test_tool(tmp_path):
+    command = [
+        sys.executable,
+        str(TOOL),
+        '--out',
+        str(tmp_path / 'd'),
+        '--train',
+        '2',
+        '--val',
+        '1',
+        '--ood',
+        '1',
+    ]
+    done = subprocess.run([*command, '--size', '128', '64'], capture_output=True, text=True, check=True)
+    assert '3 scenes' in done.stdout
+    assert grey(tmp_path / 'd/images/100k/val/val-00000.jpg').shape == (64, 128, 3)
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode != 0 and '--force' in again.stderr
