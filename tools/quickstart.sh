@@ -6,12 +6,14 @@
 # what follows -- goes to tools/train.py and tools/test.py (such as -- --cfg-options train_cfg.max_epochs=2).
 # A run that was interrupted goes on where it was.
 set -euo pipefail
+from=$PWD
 cd "$(dirname "$0")/.."
+path() { case $1 in /*) echo "$1" ;; *) echo "$from/$1" ;; esac; } # of what was asked for, from here
 data='' out='' config=configs/quickstart/faster_rcnn_r18_fpn_quickstart.py python=.venv/bin/python setup=1 extra=()
 while [ "$#" -gt 0 ]; do
     case $1 in
-        --data-root) data=${2:?--data-root needs a folder}; shift 2 ;;
-        --out) out=${2:?--out needs a folder}; shift 2 ;;
+        --data-root) data=$(path "${2:?--data-root needs a folder}"); shift 2 ;;
+        --out) out=$(path "${2:?--out needs a folder}"); shift 2 ;;
         --config) config=${2:?--config needs a file}; shift 2 ;;
         --no-setup) setup='' python=python; shift ;;
         --) shift; extra=("$@"); break ;;

@@ -1,0 +1,122 @@
+"""tools/quickstart.sh: its steps fit together, and a second run does only what is not done."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmroad.road_scenes.write import write_dataset
+
+ROOT = Path(__file__).parents[1]
+
+#: Stands for python: notes what is run and leaves the files that the real tools would leave.
+STAND_IN = """#!{python}
+import os, sys
+from pathlib import Path
+args = sys.argv[1:]
+if args[0] == '-c':
+    os.execv({python!r}, [{python!r}, *args])
+with open({notes!r}, 'a') as file:
+    file.write(' '.join(args) + '\\n')
+after = lambda flag: Path(args[args.index(flag) + 1])
+def leave(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+if 'tools/train.py' in args:
+    if os.environ.get('FAIL'):
+        sys.exit('out of memory')
+    print('Epoch(train) [1][1/1]')
+    leave(after('--work-dir') / 'last_checkpoint', 'epoch_8.pth')
+if 'tools/test.py' in args:
+    leave(after('--format-dir') / 'det.json', '[]')
+if 'bdd100k.eval.run' in args:
+    leave(after('--out-file'), '{{"AP50": [{{}}, {{"OVERALL": 43.21}}]}}')
+"""
+
+
+def quickstart(*args, path, **env):
+    return subprocess.run(
+        ['bash', str(ROOT / 'tools/quickstart.sh'), '--no-setup', *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PATH': f'{path}:{os.environ["PATH"]}', **env},
+    )
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('quickstart') / 'scenes'
+    write_dataset(root, train=4, val=2, ood=1)
+    return root
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    notes = tmp_path / 'notes'
+    path = tmp_path / 'bin/python'
+    path.parent.mkdir()
+    path.write_text(STAND_IN.format(python=sys.executable, notes=str(notes)))
+    path.chmod(0o755)
+
+    def commands():
+        text = notes.read_text() if notes.exists() else ''
+        notes.unlink(missing_ok=True)
+        return [line.split() for line in text.splitlines()]
+
+    return path.parent, commands
+
+
+def test_steps_and_second_run(data, tmp_path, stand_in):
+    path, commands = stand_in
+    out = tmp_path / 'out'
+    done = quickstart('--data-root', data, '--out', out, '--', '--cfg-options', 'a=1', path=path)
+    assert done.returncode == 0, done.stderr
+    train, test, score, draw, plot = commands()
+    assert train[0] == 'tools/train.py' and '--resume' in train and train[-1] == 'a=1'
+    assert f'train_dataloader.dataset.data_root={data}/' in train
+    assert test[:3] == ['tools/test.py', train[1], 'epoch_8.pth'] and '--format-only' in test
+    assert score[score.index('-g') + 1] == str(data / 'labels/det_20/det_val.json')
+    assert score[score.index('-r') + 1] == str(out / 'det.json')
+    assert draw[0].endswith('visualize.py') and plot[0].endswith('plot_training.py')
+    assert 'Epoch(train)' in done.stdout and 'AP50 43.2 on the held-out images' in done.stdout
+    assert [line for line in done.stdout.splitlines() if 'tools/train.py faster_rcnn_r50' in line]
+
+    again = quickstart('--data-root', data, '--out', out, path=path)
+    assert again.returncode == 0 and 'trained already' in again.stdout
+    assert [c for c in commands() if c[0] in ('tools/train.py', 'tools/test.py')] == []
+
+
+def test_failures_are_told(data, tmp_path, stand_in):
+    path, commands = stand_in
+    out = tmp_path / 'out'
+    failed = quickstart('--data-root', data, '--out', out, path=path, FAIL='1')
+    assert failed.returncode == 1
+    assert 'out of memory' in failed.stderr and 'quickstart.log' in failed.stderr
+    assert len(commands()) == 1  # nothing after the step that failed
+    missing = quickstart('--data-root', tmp_path, '--out', out, path=path)
+    assert missing.returncode == 1 and 'images/100k/train is missing' in missing.stderr
+    unknown = quickstart('--dataroot', data, path=path)
+    assert unknown.returncode == 2 and '--dataroot' in unknown.stderr
+
+
+def test_help():
+    done = subprocess.run(
+        ['bash', str(ROOT / 'tools/quickstart.sh'), '--help'], capture_output=True, text=True, check=True
+    )
+    assert '--data-root' in done.stdout and '#' not in done.stdout
+
+
+@pytest.mark.slow
+def test_the_real_thing(data, tmp_path):
+    done = quickstart(
+        *('--data-root', data, '--out', tmp_path, '--', '--cfg-options', 'train_cfg.max_epochs=1'),
+        path=Path(sys.executable).parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'OVERALL' in done.stdout
+    assert (tmp_path / 'pictures/contact_sheet.png').is_file()
+    assert (tmp_path / 'pictures/training.png').is_file()
+    assert len(json.loads((tmp_path / 'det.json').read_text())['frames']) == 2
