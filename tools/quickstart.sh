@@ -28,7 +28,7 @@ say() { echo "quickstart: $*"; }
 run() { # run PATTERN command...: all output to the log, lines with PATTERN also to the screen
     local pattern=$1 began=$SECONDS
     shift
-    if ! "$@" 2>&1 | tee -a "$log" | { grep --line-buffered -E "$pattern" || true; } | sed -uE 's/^.* - INFO - //'; then
+    if ! "$@" 2>&1 | tee -a "$log" | { grep --line-buffered -E "$pattern" || true; } | sed -uE 's/^.* - INFO - //; s/grad_norm.* loss: /loss: /; s/(AP50: [0-9.]+).*/\1/'; then
         echo "quickstart: failed: $*" >&2
         tail -n 15 "$log" >&2
         echo "quickstart: the whole log is $log" >&2
@@ -63,7 +63,7 @@ if [ -e "$out/trained" ]; then
     say "2/5 trained already (delete $out to train again)"
 else
     say "2/5 training $config, log in $log"
-    run '^(no GPU|running on)|Epoch\((train|val)\) |[Rr]esumed|OVERALL' \
+    run '^(no GPU|running on)|Epoch\((train|val)\) |resumed epoch' \
         "$python" tools/train.py "$config" --work-dir "$out/train" --resume "${here[@]}" ${extra[@]+"${extra[@]}"}
     cp "$out/train/last_checkpoint" "$out/trained"
 fi
@@ -75,7 +75,7 @@ else
         --format-only --format-dir "$out" "${here[@]}" ${extra[@]+"${extra[@]}"}
 fi
 say "4/5 scoring with BDD100K's own evaluator"
-run '^[a-zO-].*' "$python" -m bdd100k.eval.run -t det -g "$truth" -r "$out/det.json" --nproc 1 \
+run '^ +AP |^[a-z ]+ +(-|[0-9.]+) |^OVERALL|^-+$' "$python" -m bdd100k.eval.run -t det -g "$truth" -r "$out/det.json" --nproc 1 \
     --out-file "$out/scores.json"
 say '5/5 drawing pictures and curves'
 "$python" tools/analysis_tools/visualize.py "$out/det.json" "$data/images/100k/val" "$out/pictures" --gt "$truth"
