@@ -45,8 +45,8 @@ def select(frames: list, num: int, names: list[str] | None, source: str) -> list
         return [by_name[name] for name in names]
     if not frames:
         sys.exit(f'{source}: it holds no frames')
-    step = max(len(frames) / num, 1) if num else 1
-    return [frames[int(i * step)] for i in range(int(len(frames) / step))]
+    count = min(num or len(frames), len(frames))
+    return [frames[i * len(frames) // count] for i in range(count)]
 
 
 def draw(frame, images: Path, truth: dict | None, threshold: float):
