@@ -10,4 +10,4 @@ model = dict(
 max_iters = 300
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
-load_from = 'work_dirs/rba_small_1dl_road_scenes/iter_600.pth'
+load_from = 'work_dirs/rba_small_1dl_road_scenes/iter_1200.pth'

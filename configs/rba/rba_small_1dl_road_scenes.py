@@ -1,4 +1,4 @@
-"""A small RbA inlier model for the synthetic road scenes: ResNet-18 from scratch, trains on a CPU in minutes."""
+"""A small RbA inlier model for the synthetic road scenes: a narrow ResNet-18, trained from scratch in minutes."""
 _base_ = [
     '../_base_/models/mask2former_sem_seg.py', '../_base_/datasets/road_scenes_sem_seg.py',
     '../_base_/schedules/mask2former_90k.py', '../_base_/runtime_sem_seg.py'
@@ -10,11 +10,11 @@ _ffn = dict(embed_dims=_dims, feedforward_channels=4 * _dims)
 model = dict(
     type='MaskAnomalySegmentor',
     data_preprocessor=dict(size=None, size_divisor=32),
-    backbone=dict(depth=18, norm_cfg=dict(type='BN')),
+    backbone=dict(depth=18, base_channels=32, stem_channels=32, norm_cfg=dict(type='BN')),
     decode_head=dict(
         _base_.one_layer,
         type='RbAHead',
-        in_channels=[64, 128, 256, 512],
+        in_channels=[32, 64, 128, 256],
         feat_channels=_dims,
         out_channels=_dims,
         num_queries=40,
@@ -27,12 +27,7 @@ model = dict(
             num_layers=1,
             layer_cfg=dict(self_attn_cfg=_attention, cross_attn_cfg=_attention, ffn_cfg=_ffn)),
         train_cfg=dict(num_points=2048)))
-train_pipeline = [
-    *_base_.train_pipeline[:2],
-    dict(type='RandomCrop', crop_size=(128, 192), cat_max_ratio=1.0), *_base_.train_pipeline[2:]
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-max_iters = 600
+max_iters = 1200
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=1e-3), paramwise_cfg=dict(backbone_lr_mult=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
