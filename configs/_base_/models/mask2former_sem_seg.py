@@ -129,4 +129,6 @@ swin_l_channels = [192, 384, 768, 1536]
 r50_init = dict(init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'))
 r101 = dict(depth=101, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet101'))
 # ResNet-101 whose 7x7 stem is three 3x3 convolutions (detectron2's R-103.pkl, converted)
-r101_3x3 = dict(depth=101, deep_stem=True, stem_channels=128)
+r101_3x3 = dict(
+    depth=101, deep_stem=True, stem_channels=128,
+    init_cfg=dict(type='Pretrained', checkpoint='checkpoints/R-103.pth', prefix='backbone.'))
