@@ -9,6 +9,7 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
+from PIL import Image
 
 from .ood_detection import Detections, evaluate, table
 
@@ -24,15 +25,24 @@ class OODDetectionMetric(BaseMetric):
     Args:
         ood_prefixes: Names of the OOD sets and the beginning of their images' paths;
             every other image is in-distribution.
+        mask_prefixes: For OOD sets whose images also show known objects: where their masks are
+            (``NAME.png``, 1 on unknown objects). Only detections on these count.
+        min_share: A detection is on an unknown object if at least this share of its box is.
     """
 
     default_prefix = 'ood'
 
     def __init__(
-        self, ood_prefixes: dict[str, str], collect_device: str = 'cpu', prefix: str | None = None
+        self,
+        ood_prefixes: dict[str, str],
+        mask_prefixes: dict[str, str] | None = None,
+        min_share: float = 0.3,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.ood_prefixes = {name: str(Path(p)) for name, p in ood_prefixes.items()}
+        self.mask_prefixes, self.min_share = dict(mask_prefixes or {}), min_share
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the boxes, scores and (ID) objects of each image."""
@@ -43,6 +53,9 @@ class OODDetectionMetric(BaseMetric):
             if 'ood_scores' not in pred:
                 raise KeyError(f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det')
             found = _rows(path, pred['labels'], pred['bboxes'], pred['scores'], pred['ood_scores'])
+            if ood in self.mask_prefixes:
+                mask = Path(self.mask_prefixes[ood]) / f'{Path(path).stem}.png'
+                found = on_unknown_objects(found, mask, self.min_share)
             truth = None
             if ood is None and 'gt_instances' in sample:
                 gt = sample['gt_instances']
@@ -65,6 +78,18 @@ class OODDetectionMetric(BaseMetric):
         return {
             f'{name}/{k}': 100 * row[k] for name, row in measures.items() for k in ('auroc', 'aupr', 'fpr95')
         }
+
+
+def on_unknown_objects(found: Detections, mask: Path, min_share: float) -> Detections:
+    """The detections whose boxes show an unknown object on at least ``min_share`` of their area."""
+    with Image.open(mask) as image:
+        unknown = np.asarray(image) == 1
+    integral = np.pad(unknown.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    h, w = unknown.shape
+    x1, y1, x2, y2 = found.xyxy.round().astype(int).clip(0, [w, h, w, h]).T
+    inside = integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
+    keep = inside >= min_share * np.maximum((x2 - x1) * (y2 - y1), 1)
+    return Detections(*(column[keep] for column in found))
 
 
 def _array(x) -> np.ndarray:
