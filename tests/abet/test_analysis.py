@@ -1,0 +1,159 @@
+"""sml's statistics, saved scores, the comparison figure and meta classification."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from mmroad.abet.figure import curves, excess, overlay
+from mmroad.abet.meta_classification import dispersion, leave_one_out, segments
+from mmroad.abet.saved_scores import ClassStatistics, load_scores, save_scores
+from mmroad.abet.scores import build_scores
+
+TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
+
+
+def run(tool, *args):
+    done = subprocess.run([sys.executable, TOOLS / tool, *map(str, args)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
+    torch.manual_seed(0)
+    logits = torch.randn(6, 5, 8, 9) * 3 + 1000
+    logits[:, 4] = 0  # never the largest
+    statistics = ClassStatistics(5)
+    for part in logits.split(2):
+        statistics.update(part)
+    result = statistics.result()
+    value, label = logits.double().max(1)
+    for c in range(4):
+        assert result['mean'][c] == pytest.approx(value[label == c].mean().item(), rel=1e-9)
+        assert result['var'][c] == pytest.approx(value[label == c].var(unbiased=False).item(), rel=1e-6)
+    assert result['count'][4] == 0
+    assert result['mean'][4] == pytest.approx(value.mean().item())
+    assert result['var'][4] == pytest.approx(value.var(unbiased=False).item(), rel=1e-6)
+    path = tmp_path / 'sml.json'
+    path.write_text(json.dumps(result))
+    score = build_scores([dict(type='sml', stats=str(path))])['sml'](logits, None)
+    # standardised scores of a class have mean .3 and standard deviation .1
+    assert score[label == 1].mean() == pytest.approx(0.3, abs=1e-3)
+    assert score[label == 1].std(unbiased=False) == pytest.approx(0.1, abs=1e-3)
+    with pytest.raises(ValueError, match='no logits'):
+        ClassStatistics(2).result()
+
+
+def test_curves_agree_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.random(5000) < 0.1
+    score = np.round(rng.normal(truth * 1.5, 1), 1)  # with ties
+    c = curves(score, truth)
+    assert c.auroc == pytest.approx(roc_auc_score(truth, score))
+    assert c.ap == pytest.approx(average_precision_score(truth, score))
+    fpr, tpr, threshold = roc_curve(truth, score, drop_intermediate=False)
+    first = np.argmax(tpr >= 0.95)
+    assert (c.fpr95, c.threshold95) == (pytest.approx(fpr[first]), threshold[first])
+    with pytest.raises(ValueError, match='both kinds'):
+        curves(score, np.zeros(5000, bool))
+
+
+def test_pictures():
+    image = np.full((2, 3, 3), 100, np.uint8)
+    mask = np.array([[0, 1, 255], [0, 0, 0]])
+    tinted = overlay(image, mask)
+    assert tinted[0].tolist() == [[100] * 3, [177, 114, 50], [0] * 3]
+    red = excess(image, np.array([[0.0, 1, 2]] * 2), threshold=1, highest=2)
+    assert (red[0, 0] == red[0, 0, 0]).all()
+    assert red[0, 2].tolist() == [255, 0, 0] and red[0, 1, 0] > red[0, 1, 1]
+
+
+def softmax(x):
+    e = np.exp(x - x.max(0))
+    return e / e.sum(0)
+
+
+def scene(rng, classes=19, size=(40, 60)):
+    """Sure probabilities but for two unsure squares: one on an unknown object, one not."""
+    logits = rng.normal(0, 0.3, (classes, *size))
+    logits[0] += 12
+    mask = np.zeros(size, np.uint8)
+    for unknown in (True, False):
+        y, x = rng.integers(2, 25), rng.integers(2, 20) + 28 * (not unknown)
+        logits[0, y : y + 9, x : x + 9] -= 12
+        if unknown:
+            mask[y : y + 9, x : x + 9] = 1
+        else:
+            logits[1:3, y : y + 9, x : x + 9] += 1.2  # between two classes
+    return softmax(logits), mask
+
+
+def test_segments_and_their_features():
+    probs = np.zeros((3, 6, 7))
+    probs[0] = 1
+    probs[:, 1:4, 1:4] = 1 / 3
+    probs[:, 4, 4] = 1 / 3  # touches the square at a corner: the same segment
+    probs[:, 5, 0] = [0.4, 0.3, 0.3]
+    mask = np.zeros((6, 7), int)
+    mask[4, 4] = 1
+    found = segments(probs, 0.7, mask)
+    assert found.features.shape == (2, 43) and found.true.tolist() == [True, False]
+    big = found.features[0]
+    assert big[:5].tolist() == [10, 1, 9, pytest.approx(10 / 9), pytest.approx(1 / 9)]
+    assert big[5] == pytest.approx(1) and big[6] == pytest.approx(1)  # entropy of all and of the interior
+    assert big[10:15] == pytest.approx(0)  # its variances
+    centre = big[35:37]
+    assert centre == pytest.approx([22 / 10 / 6, 22 / 10 / 7])
+    assert big[37:40] == pytest.approx([1 / 3] * 3)
+    assert big[40:43] == pytest.approx([1, 0, 0])
+    assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)
+    none = segments(probs, 1.1)
+    assert len(none.features) == 0 and none.true is None
+
+
+def test_meta_classification_removes_false_positives(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [segments(*(lambda s: (s[0], 0.6, s[1]))(scene(rng))) for _ in range(8)]
+    assert images[0].features.shape[1] == 75
+    probability = leave_one_out(images)
+    true = np.concatenate([image.true for image in images])
+    assert ((np.concatenate(probability) > 0.5) == true).mean() > 0.9
+    with pytest.raises(ValueError, match='nothing to learn'):
+        leave_one_out([i._replace(true=np.ones_like(i.true)) for i in images])
+
+
+def test_tools_on_a_folder(tmp_path):
+    rng = np.random.default_rng(1)
+    for folder in ('masks', 'images'):
+        (tmp_path / folder).mkdir()
+    for i in range(6):
+        probs, mask = scene(rng)
+        Image.fromarray(mask).save(tmp_path / f'masks/{i}.png')
+        Image.fromarray(np.repeat(mask[..., None] * 90, 3, 2)).save(tmp_path / f'images/{i}.jpg')
+        scores = dict(msp=1 - probs.max(0), entropy=dispersion(probs)[0])
+        save_scores(tmp_path / f'scores/{i}.npz', scores, probs.argmax(0), probs)
+    out = run(
+        'compare_scores.py', tmp_path / 'scores', '--images', tmp_path / 'images', '--masks',
+        tmp_path / 'masks', '--out', tmp_path / 'f.png', '--rows', 2, '--json', tmp_path / 'f.json',
+    )  # fmt: skip
+    measures = json.loads((tmp_path / 'f.json').read_text())
+    truth = np.concatenate([m.ravel() for *_, m in load_scores(tmp_path / 'scores', tmp_path / 'masks')])
+    values = np.concatenate(
+        [a['score_msp'].ravel() for _, a, _ in load_scores(tmp_path / 'scores', tmp_path / 'masks')]
+    )
+    assert measures['msp']['ap'] == pytest.approx(average_precision_score(truth == 1, values))
+    assert 'msp' in out and Image.open(tmp_path / 'f.png').size[0] > 500
+    out = run(
+        'meta_classification.py', tmp_path / 'scores', '--masks', tmp_path / 'masks', '--threshold', 0.6,
+        '--out', tmp_path / 'kept',
+    )  # fmt: skip
+    assert '75 features' in out and len(list((tmp_path / 'kept').glob('*.png'))) == 6
+    (tmp_path / 'masks/0.png').unlink()
+    with pytest.raises(FileNotFoundError, match='no mask of 0.npz'):
+        list(load_scores(tmp_path / 'scores', tmp_path / 'masks'))
