@@ -62,7 +62,30 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
+        if args.launcher != 'none':
+            _join_over_gloo(args.launcher)
     return cfg
+
+
+def _join_over_gloo(launcher: str) -> None:
+    """Join the other processes. mmengine would set a CUDA device first, which a CPU-only torch lacks."""
+    from torch.distributed import init_process_group
+
+    if launcher == 'slurm':
+        os.environ.setdefault('MASTER_PORT', '29500')
+        if 'MASTER_ADDR' not in os.environ:
+            import subprocess
+
+            nodes = ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']]
+            os.environ['MASTER_ADDR'] = subprocess.check_output(nodes, text=True).split()[0]
+        names = dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID')
+        os.environ.update({name: os.environ[slurm] for name, slurm in names.items()})
+    elif launcher == 'mpi':
+        names = dict(RANK='COMM_WORLD_RANK', WORLD_SIZE='COMM_WORLD_SIZE', LOCAL_RANK='COMM_WORLD_LOCAL_RANK')
+        os.environ.update({name: os.environ[f'OMPI_{mpi}'] for name, mpi in names.items()})
+        os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
+        os.environ.setdefault('MASTER_PORT', '29500')
+    init_process_group('gloo')
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
@@ -70,8 +93,14 @@ def _prepare_for_cpu(cfg: Config) -> None:
     cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
         cfg.optim_wrapper.type = 'OptimWrapper'
-        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+        for key in ('loss_scale', 'dtype'):
             cfg.optim_wrapper.pop(key, None)
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = dict(cfg.get('model_wrapper_cfg') or wrapper, device_ids=None)
     if int(os.environ.get('WORLD_SIZE', 1)) == 1:
         from mmengine.config import ConfigDict
 

@@ -38,7 +38,10 @@ def main() -> None:
     for i in track(range(min(args.num, len(dataset))), 'samples'):
         item = dataset[i]
         image = item['inputs'].permute(1, 2, 0).numpy()
-        sample = item['data_samples'].numpy()
+        sample = item['data_samples']
+        for kind in ('gt_instances', 'ignored_instances'):
+            if kind in sample and hasattr(sample.get(kind).get('bboxes'), 'tensor'):
+                sample.get(kind).bboxes = sample.get(kind).bboxes.tensor
         visualizer.add_datasample(f'{i}', image[..., ::-1], sample, draw_pred=False, show=False)
         drawn = visualizer.get_image()
         write_image(os.path.join(args.out_dir, f'{i:05d}.jpg'), np.ascontiguousarray(drawn[..., ::-1]))
