@@ -1,0 +1,83 @@
+"""What an epoch of class-uniform sampling shows of every class, beside plain sampling.
+
+    python tools/analysis_tools/class_histogram.py configs/abet/abet_deepv3plus_wrn38_cityscapes.py
+
+Reads label maps alone. A config without class-uniform sampling is given --tile and --crop.
+"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='name or path of a config')
+    parser.add_argument('--tile', type=int, help="side of the tiles (default: the config's)")
+    parser.add_argument('--crop', type=int, nargs=2, help="height and width (default: the config's)")
+    parser.add_argument('--fraction', type=float, default=0.5)
+    parser.add_argument('--cache', help="file for the centroids (default: the config's)")
+    parser.add_argument('--data-root', help="another folder than the config's")
+    parser.add_argument('--seed', type=int, default=0)
+    return parser.parse_args()
+
+
+def histogram(dataset, indices, crop, num_classes):
+    """Pixels of each class, and crops that show it, over one epoch."""
+    import numpy as np
+
+    pixels, crops = np.zeros(num_classes, int), np.zeros(num_classes, int)
+    load = dataset.dataset.pipeline.transforms[0]
+    for index in indices:
+        info = load(dict(dataset.get_data_info(int(index)), seg_fields=[]))
+        labels = crop(dict(info, img=info['gt_seg_map']))['gt_seg_map']
+        count = np.bincount(labels[labels < num_classes], minlength=num_classes)[:num_classes]
+        pixels += count
+        crops += count > 0
+    return pixels, crops
+
+
+def main() -> None:
+    args = parse_args()
+    import numpy as np
+    from mmengine.registry import init_default_scope
+
+    from mmroad.abet import CentroidCrop, ClassUniformDataset, ClassUniformSampler
+    from mmroad.zoo import get_config
+
+    cfg = get_config(args.config)
+    from mmengine.utils import import_modules_from_strings
+
+    import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope('mmseg')
+    config = dict(cfg.train_dataloader.dataset)
+    if config.pop('type') != 'ClassUniformDataset':
+        config = dict(dataset=cfg.train_dataloader.dataset)
+    inner = dict(config['dataset'])
+    crop = args.crop or next(t['size'] for t in inner['pipeline'] if t['type'] == 'CentroidCrop')
+    labels = dict(next(t for t in inner['pipeline'] if t['type'] == 'LoadAnnotations'))
+    config['dataset'] = dict(inner, pipeline=[labels])
+    if 'boost' in config:
+        config['boost'] = dict(config['boost'], pipeline=[labels])
+    changes = dict(tile=args.tile, cache_file=args.cache)
+    config |= {k: v for k, v in changes.items() if v is not None}
+    if args.data_root:
+        config['dataset']['data_root'] = args.data_root
+    dataset = ClassUniformDataset(**config)
+    sampler = ClassUniformSampler(dataset, fraction=args.fraction, seed=args.seed)
+    classes, transform = dataset.metainfo['classes'], CentroidCrop(crop)
+    np.random.seed(args.seed)
+    plain = histogram(dataset, range(len(dataset)), transform, len(classes))
+    uniform = histogram(dataset, sampler.epoch_indices(0), transform, len(classes))
+    print(f'{len(dataset)} crops of {crop[0]} x {crop[1]}, {len(dataset.centroids)} centroids')
+    print(f'{"":22} {"pixels, %":>19} {"crops that show it":>21}')
+    print(f'{"class":22} {"plain":>9} {"uniform":>9} {"plain":>10} {"uniform":>10}')
+    for i, name in enumerate(classes):
+        share = [100 * h[0][i] / h[0].sum() for h in (plain, uniform)]
+        print(f'{name:22} {share[0]:9.3f} {share[1]:9.3f} {plain[1][i]:10} {uniform[1][i]:10}')
+    rarest = [h[1][h[1] > 0].min() for h in (plain, uniform)]
+    print(f'the rarest class: in {rarest[0]} crops, in {rarest[1]} with class-uniform sampling')
+
+
+if __name__ == '__main__':
+    main()
