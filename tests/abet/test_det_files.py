@@ -1,0 +1,88 @@
+"""OOD scores in det.json, the official evaluator on it, and the metric of a run over ID and OOD images."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from PIL import Image
+
+pytest.importorskip('mmdet')
+
+from mmdet.structures import DetDataSample  # noqa: E402
+
+from mmroad.abet.det_metric import OODDetectionMetric, on_unknown_objects  # noqa: E402
+from mmroad.abet.ood_detection import Detections, read_detections  # noqa: E402
+
+BOXES = [[10.0, 10, 60, 50], [100, 40, 160, 90]]
+
+
+def sample(path, index, ood, labels=(2, 3), scores=(0.9, 0.8), truth=True):
+    pred = InstanceData(
+        bboxes=torch.tensor(BOXES),
+        scores=torch.tensor(scores),
+        labels=torch.tensor(labels),
+        ood_scores=torch.tensor(ood),
+    )
+    found = DetDataSample(metainfo=dict(img_path=str(path), img_id=index), pred_instances=pred)
+    if truth:
+        found.gt_instances = InstanceData(bboxes=torch.tensor(BOXES), labels=torch.tensor(labels))
+    return found.to_dict()
+
+
+def test_det_json_holds_ood_scores_and_the_official_evaluator_reads_it(tmp_path):
+    from mmroad.bdd100k.metric import BDD100KDetMetric
+
+    metric = BDD100KDetMetric(format_only=True, format_dir=str(tmp_path / 'out'))
+    metric.dataset_meta = None
+    metric.process({}, [sample(f'{i}.jpg', i, [-3.0 - i, -1.5]) for i in range(3)])
+    metric.evaluate(3)
+    found = read_detections(tmp_path / 'out/det.json')
+    assert found.ood_score.tolist() == [-3, -1.5, -4, -1.5, -5, -1.5]
+    assert found.xyxy[:2].tolist() == BOXES
+    frames = json.loads((tmp_path / 'out/det.json').read_text())['frames']
+    assert [k in frames[0]['labels'][0] for k in ('score', 'ood_score')] == [True, True]
+    truth = [
+        dict(
+            name=f['name'],
+            labels=[{k: x[k] for k in ('id', 'category', 'box2d')} for x in f['labels']],
+        )
+        for f in frames
+    ]
+    (tmp_path / 'gt.json').write_text(json.dumps(truth))
+    pytest.importorskip('bdd100k')
+    command = [sys.executable, '-m', 'bdd100k.eval.run', '-t', 'det', '-g', tmp_path / 'gt.json']
+    command += ['-r', tmp_path / 'out/det.json', '--out-file', tmp_path / 'scores.json', '--nproc', '1']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    scores = json.loads((tmp_path / 'scores.json').read_text())
+    assert scores['AP'][-1]['OVERALL'] == pytest.approx(100, abs=0.1)
+
+
+def test_metric_tells_the_sets_apart_by_folder():
+    metric = OODDetectionMetric(ood_prefixes=dict(coco='data/coco/val2017'))
+    for i in range(20):
+        metric.process({}, [sample(f'data/bdd/{i}.jpg', i, [-5.0 - i, -4.0 - i / 100])])
+        metric.process({}, [sample(f'data/coco/val2017/{i}.jpg', i, [-1.0, 0.0], truth=False)])
+    results = metric.evaluate(40)
+    assert results['ood/coco/all/auroc'] == 100 and results['ood/coco/all/fpr95'] == 0
+    assert results['ood/coco/best_f1/aupr'] == 100
+    plain = sample('a.jpg', 0, [0.0, 0.0])
+    plain['pred_instances'].pop('ood_scores')
+    with pytest.raises(KeyError, match='without ood_scores'):
+        metric.process({}, [plain])
+
+
+def test_only_detections_on_unknown_objects_count(tmp_path):
+    mask = np.zeros((100, 200), np.uint8)
+    mask[10:50, 10:30] = 1  # two fifths of the first box
+    Image.fromarray(mask).save(tmp_path / 'x.png')
+    rows = Detections(*(np.array(v) for v in (['x'] * 2, [0, 1], BOXES, [0.9, 0.8], [0.0, 1.0])))
+    assert on_unknown_objects(rows, tmp_path / 'x.png', 0.3).label.tolist() == [0]
+    assert len(on_unknown_objects(rows, tmp_path / 'x.png', 0.5).label) == 0
+    metric = OODDetectionMetric(dict(unknown='ood'), dict(unknown=str(tmp_path)))
+    metric.process({}, [sample('ood/x.jpg', 0, [0.0, 1.0])])
+    assert len(metric.results[0][1].label) == 1
