@@ -83,6 +83,34 @@ def test_mapillary_labels(tmp_path):
     assert out['gt_seg_map'].tolist() == [[0, 0, 1, 12, 16, 255, 255]] * 2
 
 
+def test_mapillary_and_cityscapes_in_one_training_set(objects, tmp_path):
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
+    from mmroad import get_config
+
+    dataset = get_config('rba_swin_b_1dl_ood_map_coco').train_dataloader.dataset
+    names = [('training/images', 'training/v1.2/labels', 'x.jpg', 'x.png')]
+    names += [('leftImg8bit/train', 'gtFine/train', 'a_leftImg8bit.png', 'a_gtFine_labelTrainIds.png')]
+    for part, (images, labels, image, label) in zip(dataset.datasets, names, strict=True):
+        part.data_root = str(tmp_path / part.type)
+        for folder, name, array in (
+            (images, image, np.zeros((60, 90, 3))),
+            (labels, label, np.full((60, 90), 13)),
+        ):
+            (tmp_path / part.type / folder).mkdir(parents=True)
+            Image.fromarray(array.astype('uint8')).save(tmp_path / part.type / folder / name)
+        (paste,) = [step for step in part.pipeline if step.type == 'PasteOutlier']
+        paste.update({k: str(v) for k, v in objects.items()}, prob=1.0)
+        (resize,) = [step for step in part.pipeline if step.type == 'RandomChoiceResize']
+        resize.scales = [600]
+    init_default_scope('mmseg')
+    built = DATASETS.build(dataset)
+    labels = [set(built[i]['data_samples'].gt_sem_seg.data.unique().tolist()) - {254} for i in range(2)]
+    assert labels == [{0}, {13}]  # 13 is "Road" in Mapillary, "car" in Cityscapes
+    assert built[0]['inputs'].shape == (3, 512, 900)
+
+
 def test_coco_masks(tmp_path, capsys):
     spec = importlib.util.spec_from_file_location(
         'coco_outlier_masks', ROOT / 'tools/dataset_converters/coco_outlier_masks.py'
