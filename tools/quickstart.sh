@@ -23,6 +23,7 @@ while [ "$#" -gt 0 ]; do
 done
 : "${out:=work_dirs/quickstart${data:+_$(basename "$data")}}"
 log=$out/quickstart.log start=$SECONDS
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # threads that wait spin otherwise: slow where others compute too
 
 say() { echo "quickstart: $*"; }
 run() { # run PATTERN command...: all output to the log, lines with PATTERN also to the screen

@@ -16,7 +16,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='RepeatDataset',
-        times=40,
+        times=20,
         dataset=dict(
             **dataset,
             pipeline=[load, dict(type='LoadAnnotations', with_bbox=True), dict(type='FastPackDetInputs')],
