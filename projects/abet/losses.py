@@ -217,5 +217,6 @@ def label_mass(labels: Tensor, pixel: Tensor, num_classes: int) -> Tensor:
     """Sum of the pixels' weights (N, H, W) by label 0 to ``num_classes``: (N, num_classes + 1)."""
     n = len(labels)
     offset = torch.arange(n, device=labels.device).view(-1, 1, 1) * (num_classes + 1)
-    mass = torch.bincount((labels + offset).flatten(), pixel.flatten(), minlength=n * (num_classes + 1))
+    # in float64: float32 stops counting at 2^24
+    mass = torch.bincount((labels + offset).flatten(), pixel.double().flatten(), n * (num_classes + 1))
     return mass.view(n, -1).to(pixel)

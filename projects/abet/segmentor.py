@@ -46,9 +46,8 @@ class AbeTSegmentor(EncoderDecoder):
         decode_head: A decode head of mmseg, with or without ``temperature``.
         test_cfg: mmseg's, with further
 
-            - ``scores``: anomaly scores by name or config; the first one is the
-              ``anomaly_map`` of the predictions. Default: ``abet`` with a temperature,
-              else ``energy``... see ``mmroad.anomaly``.
+            - ``scores``: anomaly scores by name or config (``mmroad.abet.scores``); the first
+              one is the ``anomaly_map`` of the predictions. Default: none.
             - ``rows``: image rows per step (default 128).
             - ``keep_logits``: keep ``seg_logits`` in the predictions (default False:
               160 MB for an image of Cityscapes).
@@ -63,6 +62,11 @@ class AbeTSegmentor(EncoderDecoder):
 
     def _init_decode_head(self, decode_head: dict) -> None:
         self.decode_head = build_head(decode_head)
+        if self.decode_head.out_channels != self.decode_head.num_classes:
+            raise ValueError(
+                f'scores need one logit per class: out_channels is {self.decode_head.out_channels}, '
+                f'num_classes {self.decode_head.num_classes}'
+            )
         self.align_corners = self.decode_head.align_corners
         self.num_classes = self.decode_head.num_classes
         self.out_channels = self.decode_head.out_channels

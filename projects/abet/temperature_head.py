@@ -24,11 +24,6 @@ class TemperatureHeadMixin:
 
     def __init__(self, *args, temperature: dict, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if self.out_channels != self.num_classes:
-            raise ValueError(
-                f'{type(self).__name__}: a learned temperature needs one channel per class, '
-                f'not out_channels={self.out_channels} for num_classes={self.num_classes}'
-            )
         self.temperature = ENGINE_MODELS.build(
             dict(temperature, in_channels=self.conv_seg.in_channels, num_classes=self.num_classes)
         )

@@ -56,8 +56,8 @@ def shrink(pipeline, crop):
     out = []
     for t in pipeline:
         t = dict(t)
-        if t['type'] in ('CentroidCrop', 'RandomCrop'):
-            t['size' if t['type'] == 'CentroidCrop' else 'crop_size'] = crop
+        if t['type'] == 'CentroidCrop':
+            t['size'] = crop
         if t['type'] == 'RandomChoiceResize':
             t['scales'] = [(160, 96), (160, 128)]
         if t['type'] == 'Resize':

@@ -204,6 +204,10 @@ def test_mistakes_are_named():
         model.predict(torch.zeros(1, 3, 16, 16))
     with pytest.raises(KeyError, match='unknown score'):
         small(scores=['magic'])
+    with pytest.raises(ValueError, match='one logit per class'):
+        head = dict(type='FCNHead', in_channels=8, channels=8, num_classes=2, out_channels=1)
+        backbone = dict(type='WideResNet38', width=0.0625, norm_cfg=NORM)
+        MODELS.build(ConfigDict(type='AbeTSegmentor', backbone=backbone, decode_head=head, test_cfg={}))
     with pytest.raises(ValueError, match='stages are 1 to 7'):
         MODELS.build(dict(type='WideResNet38', out_indices=(8,)))
 
