@@ -287,3 +287,25 @@ def probe(model):
     head.aspp_proj.register_forward_pre_hook(before)
     head.register_forward_hook(keep('probe_final'))
     return found
+
+
+def test_predictions_feed_the_anomaly_metric():
+    from mmroad.abet.figure import curves
+    from mmroad.anomaly.metric import AnomalyMetric
+
+    model = small(scores=['msp', 'godin']).eval()
+    data, samples = batch(2)
+    inputs = model.data_preprocessor(data)['inputs']
+    with torch.no_grad():
+        samples = model.predict(inputs, samples)
+    metric = AnomalyMetric()
+    for i, sample in enumerate(samples):
+        sample.gt_sem_seg.data = (sample.gt_sem_seg.data == 0).long()
+        sample.set_metainfo(dict(img_path=f'{i}.jpg'))
+        metric.process({}, [sample.to_dict()])
+    results = metric.evaluate(2)
+    score = np.concatenate([s.anomaly_map.data.numpy().ravel() for s in samples])
+    want = curves(score, np.concatenate([s.gt_sem_seg.data.numpy().ravel() == 1 for s in samples]))
+    assert results['anomaly/AP'] == pytest.approx(100 * want.ap, abs=0.05)
+    assert results['anomaly/AUROC'] == pytest.approx(100 * want.auroc, abs=0.05)
+    assert results['anomaly/FPR95'] == pytest.approx(100 * want.fpr95, abs=0.05)
