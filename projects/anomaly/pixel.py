@@ -1,8 +1,9 @@
 """AP, AUROC and FPR95 over all pixels of a data set, in one pass and in memory that does not grow.
 
 Every distinct score is a threshold, so ties are exact. Scores of 16 bits are counted in 65,536 bins.
-Wider ones are kept, sorted and without repeats, in runs on disk; at the end the runs are merged in
-ranges of scores that fit memory.
+Wider ones are sorted image by image into runs on disk; at the end the runs are merged in ranges of
+scores that fit memory. The sums then need the outliers' distinct scores only, and how many inliers lie
+above each.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ import numpy as np
 INLIER, OUTLIER = 0, 1
 #: The share of outliers that FPR95 lets be found.
 RECALL = 0.95
-#: Distinct scores merged at a time.
+#: Scores merged at a time.
 RANGE = 1 << 21
-
-_UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 class Point(NamedTuple):
@@ -64,7 +63,7 @@ class PixelMetrics:
         self.folder = Path(self._own.name)
         self.dtype: np.dtype | None = None
         self.counts: np.ndarray | None = None  # (2, 65536) of 16-bit scores
-        self.runs: list[Path] = []
+        self.runs: list[tuple[Path, int, int]] = []  # file, inliers, outliers in it
         self.inliers = self.outliers = self.ignored = 0
 
     def add(self, scores: np.ndarray, labels: np.ndarray, name: str = 'the image') -> None:
@@ -81,38 +80,33 @@ class PixelMetrics:
         scores, labels = np.asarray(scores), np.asarray(labels)
         if scores.shape != labels.shape:
             raise ValueError(f'{name}: scores of {scores.shape} but labels of {labels.shape}')
-        if scores.dtype.itemsize == 1:
+        if scores.dtype.itemsize == 1:  # counted as 16 bits
             scores = scores.astype(np.int16)
         if self.dtype is None:
             self.dtype = scores.dtype
         if scores.dtype != self.dtype:
             raise ValueError(f'{name}: scores are {scores.dtype}, those before were {self.dtype}')
         parts = [scores[labels == value] for value in (INLIER, OUTLIER)]
-        if scores.dtype.kind == 'f' and any(np.isnan(part).any() for part in parts):
-            raise ValueError(f'{name}: anomaly scores that are not numbers (NaN)')
+        if scores.dtype.itemsize == 2:
+            if scores.dtype.kind == 'f' and any(np.isnan(part).any() for part in parts):
+                raise ValueError(f'{name}: anomaly scores that are not numbers (NaN)')
+            if self.counts is None:
+                self.counts = np.zeros((2, 1 << 16), np.int64)
+            for row, part in zip(self.counts, parts):
+                row += np.bincount(_encode(part), minlength=1 << 16)
+        else:
+            for part in parts:
+                part.sort()
+                if part.size and part[-1] != part[-1]:  # NaN sorts last
+                    raise ValueError(f'{name}: anomaly scores that are not numbers (NaN)')
+            path = self.folder / f'{len(self.runs):06d}'
+            with open(path, 'wb') as file:
+                for part in parts:
+                    part.tofile(file)
+            self.runs.append((path, *(part.size for part in parts)))
         self.inliers += parts[0].size
         self.outliers += parts[1].size
         self.ignored += labels.size - parts[0].size - parts[1].size
-        codes = [_encode(part) for part in parts]
-        if self.dtype.itemsize == 2:
-            if self.counts is None:
-                self.counts = np.zeros((2, 1 << 16), np.int64)
-            for row, code in enumerate(codes):
-                self.counts[row] += np.bincount(code, minlength=1 << 16)
-        else:
-            self._spill(codes)
-
-    def _spill(self, codes: list[np.ndarray]) -> None:
-        """Write one run: distinct codes in rising order with their counts in both classes."""
-        inlier, outlier = (_unique(code) for code in codes)
-        code = np.union1d(inlier[0], outlier[0])
-        counts = np.zeros((2, len(code)), np.uint32)
-        for row, (values, number) in enumerate((inlier, outlier)):
-            counts[row, np.searchsorted(code, values)] = number
-        path = self.folder / f'{len(self.runs):06d}'
-        np.save(f'{path}.code.npy', code)
-        np.save(f'{path}.count.npy', counts)
-        self.runs.append(path)
 
     def merge(self, other: PixelMetrics) -> None:
         """Take over what another collector has (of another process: its folder must be reachable)."""
@@ -138,41 +132,39 @@ class PixelMetrics:
                 nan, nan, None, None, None, nan, *seen, f'no {missing} pixels: nothing can be scored'
             )
         curve = _Curve(self.inliers, self.outliers)
-        for code, counts in self._falling():
-            curve.extend(_decode(code, self.dtype), counts[1].astype(np.int64), counts[0].astype(np.int64))
+        if self.counts is not None:
+            code = np.flatnonzero(self.counts.any(0))[::-1]
+            inlier, outlier = self.counts[:, code]
+            curve.extend(_decode(code, self.dtype), outlier, inlier)
+        else:
+            for inlier, outlier in self._falling():
+                curve.extend_sorted(inlier, outlier)
         return curve.scores(seen)
 
     def _falling(self):
-        """Distinct codes in falling order with their counts (2, n), range by range."""
-        if self.counts is not None:
-            code = np.flatnonzero(self.counts.any(0))[::-1]
-            yield code.astype(np.uint16), self.counts[:, code]
-            return
-        codes, counts = (
-            [np.load(f'{run}.{kind}.npy', mmap_mode='r') for run in self.runs] for kind in ('code', 'count')
-        )
-        bounds = _bounds(codes)
-        for low, high in zip(bounds[-2::-1], bounds[:0:-1]):
-            cuts = [(np.searchsorted(c, low), np.searchsorted(c, high)) for c in codes]
-            part = np.concatenate([c[a:b] for c, (a, b) in zip(codes, cuts)])
-            number = np.concatenate([n[:, a:b] for n, (a, b) in zip(counts, cuts)], 1)
-            code, place = np.unique(part, return_inverse=True)
-            total = np.stack([np.bincount(place, row, len(code)) for row in number])
-            yield code[::-1], total[:, ::-1]
+        """Inlier and outlier scores, each in rising order, of one range of scores after another, the
+        highest first. Equal scores are in one range."""
+        parts = [
+            [_map(path, self.dtype, 0, n) for path, n, _ in self.runs],
+            [_map(path, self.dtype, n, m) for path, n, m in self.runs],
+        ]
+        total = self.inliers + self.outliers
+        step = max(1, total // 65536)
+        sample = np.sort(np.concatenate([p[step // 2 :: step] for part in parts for p in part]))
+        number = max(1, -(-total // RANGE))
+        bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
+        cuts = [[[0, *np.searchsorted(p, bounds), len(p)] for p in part] for part in parts]
+        for k in reversed(range(len(bounds) + 1)):
+            yield tuple(
+                np.sort(np.concatenate([p[c[k] : c[k + 1]] for p, c in zip(part, cut)]))
+                for part, cut in zip(parts, cuts)
+            )
 
 
-def _bounds(codes: list[np.ndarray]) -> list[int]:
-    """Rising bounds [b0, b1), [b1, b2), ... of ranges with about ``RANGE`` entries each."""
-    total = sum(len(c) for c in codes)
-    parts = max(1, -(-total // RANGE))
-    step = max(1, total // 65536)
-    sample = np.sort(np.concatenate([np.asarray(c[::step]) for c in codes]))
-    inner = sample[np.linspace(0, len(sample) - 1, parts + 1).astype(int)[1:-1]]
-    low = min(int(c[0]) for c in codes if len(c))
-    high = max(int(c[-1]) for c in codes if len(c)) + 1
-    if high > np.iinfo(codes[0].dtype).max:
-        high = np.iinfo(codes[0].dtype).max  # a NaN's code, which no score has
-    return sorted({low, high, *map(int, inner)})
+def _map(path: Path, dtype: np.dtype, start: int, count: int) -> np.ndarray:
+    if not count:
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype, 'r', offset=start * dtype.itemsize, shape=(count,))
 
 
 class _Curve:
@@ -184,35 +176,83 @@ class _Curve:
         self.ap = self.area = 0.0
         self.first: dict[str, Point] = {}
         self.nearest = Point(0.0, 0.0, float('inf'))
-        self._last = np.zeros((0, 3))  # up to two points before, for the thinned curve
         self.thinned: float | None = None
+        self._step: tuple[int, int] | None = None  # the last step of a point that may be thinned
 
     def extend(self, thresholds: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> None:
-        tp, fp = self.tp + np.cumsum(positives), self.fp + np.cumsum(negatives)
-        before_tp = np.concatenate([[self.tp], tp[:-1]])
-        self.ap += float(np.sum(positives / self.positives * (tp / (tp + fp))))
-        self.area += float(np.sum(negatives * (before_tp + tp) / 2.0))
+        """Distinct thresholds in falling order with what they add of both classes."""
+        present = positives > 0
+        above = np.cumsum(negatives)
+        self._add(thresholds[present], positives[present], above[present], (above - negatives)[present])
+        self._thin(positives, negatives)
+        self.tp, self.fp = self.tp + int(positives.sum()), self.fp + int(negatives.sum())
+
+    def extend_sorted(self, inlier: np.ndarray, outlier: np.ndarray) -> None:
+        """The next lower range of scores, each class in rising order."""
+        first = np.flatnonzero(np.concatenate([[True], outlier[1:] != outlier[:-1]]) if len(outlier) else [])
+        values, counts = outlier[first][::-1], np.diff(np.append(first, len(outlier)))[::-1]
+        above = len(inlier) - np.searchsorted(inlier, values[::-1], 'left')[::-1]
+        below = len(inlier) - np.searchsorted(inlier, values[::-1], 'right')[::-1]
+        self._add(values, counts, above, below)
+        if self.thinned is None and (self._step or (self.tp + len(outlier)) / self.positives > RECALL):
+            self._thin_sorted(inlier, outlier)
+        self.tp, self.fp = self.tp + len(outlier), self.fp + len(inlier)
+
+    def _add(self, values: np.ndarray, counts: np.ndarray, above: np.ndarray, strictly: np.ndarray) -> None:
+        """Outliers' distinct scores in falling order, their counts, and this range's inliers from and
+        strictly above each."""
+        if not len(values):
+            return
+        tp, fp = self.tp + np.cumsum(counts), self.fp + above
+        self.ap += float(np.sum(counts / self.positives * (tp / (tp + fp))))
+        self.area += float(np.sum(counts * (self.negatives - fp + (above - strictly) / 2)))
         tpr, fpr = tp / self.positives, fp / self.negatives
         for key, reached in (('ge', tpr >= RECALL), ('gt', tpr > RECALL)):
             if key not in self.first and reached.any():
                 i = int(reached.argmax())
-                self.first[key] = Point(float(fpr[i]), float(tpr[i]), float(thresholds[i]))
+                self.first[key] = Point(float(fpr[i]), float(tpr[i]), float(values[i]))
         i = int(np.abs(tpr - RECALL).argmin())
         if abs(tpr[i] - RECALL) < abs(self.nearest.tpr - RECALL):
-            self.nearest = Point(float(fpr[i]), float(tpr[i]), float(thresholds[i]))
-        self._thin(tp, fp)
-        self.tp, self.fp = int(tp[-1]), int(fp[-1])
+            self.nearest = Point(float(fpr[i]), float(tpr[i]), float(values[i]))
 
-    def _thin(self, tp: np.ndarray, fp: np.ndarray) -> None:
+    def _thin_sorted(self, inlier: np.ndarray, outlier: np.ndarray) -> None:
+        """`_thin` over growing numbers of distinct scores, of which the first few mostly suffice."""
+        if self._step is None:  # start at the first point above the recall
+            needed = int(np.floor(RECALL * self.positives)) + 1 - self.tp
+            start = outlier[len(outlier) - needed]
+        else:
+            start = max(part[-1] for part in (inlier, outlier) if len(part))
+        ends = [np.searchsorted(part, start, 'right') for part in (inlier, outlier)]
+        skipped = [len(inlier) - ends[0], len(outlier) - ends[1]]
+        width = 256
+        while self.thinned is None and any(ends):
+            low = max(part[max(0, end - width)] for part, end in zip((inlier, outlier), ends) if end)
+            begins = [np.searchsorted(part, low) for part in (inlier, outlier)]
+            window = [part[a:b] for part, a, b in zip((inlier, outlier), begins, ends)]
+            values = np.union1d(*window)
+            negative, positive = (
+                np.diff(np.append(np.searchsorted(part, values), len(part)))[::-1] for part in window
+            )
+            self._thin(positive, negative, *skipped)
+            skipped = [k + len(part) for k, part in zip(skipped, window)]
+            ends, width = begins, 4 * width
+
+    def _thin(
+        self, positives: np.ndarray, negatives: np.ndarray, skipped_fp: int = 0, skipped_tp: int = 0
+    ) -> None:
         """First point with TPR > 0.95 among those that scikit-learn's ``drop_intermediate`` keeps: the
-        ends, and points where a step differs from the one before."""
-        points = np.concatenate([self._last, np.stack([tp, fp, np.zeros(len(tp))], 1)])
-        if self.thinned is None and len(points) > 2:
-            bend = np.diff(points[:, :2], 2, axis=0).any(1)
-            found = bend & (points[1:-1, 0] / self.positives > RECALL)
-            if found.any():
-                self.thinned = float(points[1:-1, 1][found.argmax()] / self.negatives)
-        self._last = points[-2:]
+        ends, and points where the next step differs from the last."""
+        tp = self.tp + skipped_tp + np.cumsum(positives)
+        fp = self.fp + skipped_fp + np.cumsum(negatives)
+        if self.thinned is None and self._step and self._step != (int(positives[0]), int(negatives[0])):
+            self.thinned = float((fp[0] - negatives[0]) / self.negatives)
+        reached = tp / self.positives > RECALL
+        if self.thinned is None and reached.any():
+            steps = np.stack([positives, negatives], 1)
+            bend = np.append((steps[1:] != steps[:-1]).any(1), False) & reached
+            if bend.any():
+                self.thinned = float(fp[bend.argmax()] / self.negatives)
+            self._step = int(positives[-1]), int(negatives[-1])
 
     def scores(self, seen: tuple[int, int, int]) -> PixelScores:
         thinned = 1.0 if self.thinned is None else self.thinned  # the last point is always kept
@@ -229,33 +269,24 @@ class _Curve:
         )
 
 
+TOP = np.uint16(1 << 15)
+
+
 def _encode(values: np.ndarray) -> np.ndarray:
-    """Unsigned integers in the order of the values (-0.0 as 0.0)."""
-    unsigned = _UNSIGNED[values.dtype.itemsize]
+    """Unsigned 16-bit integers in the order of 16-bit values (-0.0 as 0.0)."""
     if values.dtype.kind == 'u':
         return values
-    top = unsigned(1) << unsigned(8 * values.dtype.itemsize - 1)
     if values.dtype.kind == 'i':
-        return values.view(unsigned) ^ top
-    bits = (values + values.dtype.type(0)).view(unsigned)
-    return np.where(bits & top, ~bits, bits | top)
+        return values.view(np.uint16) ^ TOP
+    bits = (values + np.float16(0)).view(np.uint16)
+    return np.where(bits & TOP, ~bits, bits | TOP)
 
 
 def _decode(codes: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """The values that `_encode` gave these codes for."""
-    unsigned = _UNSIGNED[dtype.itemsize]
-    codes = codes.astype(unsigned)
+    codes = codes.astype(np.uint16)
     if dtype.kind == 'u':
         return codes
-    top = unsigned(1) << unsigned(8 * dtype.itemsize - 1)
     if dtype.kind == 'i':
-        return (codes ^ top).view(dtype)
-    return np.where(codes & top, codes & ~top, ~codes).astype(unsigned).view(dtype)
-
-
-def _unique(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    codes = np.sort(codes)
-    first = (
-        np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]])) if len(codes) else np.zeros(0, int)
-    )
-    return codes[first], np.diff(np.append(first, len(codes)))
+        return (codes ^ TOP).view(dtype)
+    return np.where(codes & TOP, codes & ~TOP, ~codes).astype(np.uint16).view(dtype)

@@ -1,0 +1,127 @@
+"""The metric of anomaly segmentation for mmseg's test loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmseg.registry import METRICS
+
+from .io import save_map
+from .pixel import PixelMetrics, PixelScores
+
+
+@METRICS.register_module()
+class AnomalyMetric(BaseMetric):
+    """AP, AUROC and FPR95 of ``anomaly_map`` over all pixels, or the maps as files.
+
+    Every rank counts its own images; the counts are joined once. Images that the sampler repeats, to
+    give every rank as many, count once.
+
+    Args:
+        format_only: Write the maps to ``format_dir`` and score nothing.
+        format_dir: Their folder; given without ``format_only``, both are done.
+        format_kind: ``npz``, ``png`` or ``smiyc`` (see ``mmroad.anomaly.io``).
+        collect_dir: Folder that all ranks reach, for runs on several machines.
+    """
+
+    default_prefix = 'anomaly'
+
+    def __init__(
+        self,
+        format_only: bool = False,
+        format_dir: str | None = None,
+        format_kind: str = 'npz',
+        collect_dir: str | None = None,
+        prefix: str | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(prefix=prefix, collect_device='cpu')
+        if format_only and not format_dir:
+            raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
+        self.format_only, self.format_dir, self.format_kind = format_only, format_dir, format_kind
+        self.collect_dir = collect_dir
+        self._start()
+
+    def _start(self) -> None:
+        self._metrics = PixelMetrics(self.collect_dir)
+        self._seen = 0
+        self._waiting: tuple[np.ndarray, np.ndarray, str] | None = None
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            anomaly = sample['anomaly_map']['data'][0].cpu().numpy()
+            name = sample['img_path']
+            if self.format_dir:
+                save_map(Path(self.format_dir) / Path(name).stem, anomaly, self.format_kind)
+            if not self.format_only:
+                # The last image of a rank may be a repeated one: it waits until the number is known.
+                self._count()
+                self._waiting = anomaly, sample['gt_sem_seg']['data'][0].cpu().numpy(), name
+            self._seen += 1
+
+    def _count(self) -> None:
+        if self._waiting is not None:
+            self._metrics.add(*self._waiting)
+            self._waiting = None
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The scores of ``size`` images, the same on every rank."""
+        own = -(-(size - get_rank()) // get_world_size())  # images of this rank without repeats
+        if self._seen <= own:
+            self._count()
+        if self.format_only:
+            self._start()
+            return {}
+        joined = PixelMetrics(self.collect_dir)
+        for part in all_gather_object(_Part.of(self._metrics)):
+            joined.merge(part)
+        scores = joined.compute()
+        barrier()  # runs are on every rank's disk until all have read them
+        self._start()
+        print_log(table(scores), logger='current')
+        return {f'{self.prefix}/{key}': value for key, value in summary(scores).items()}
+
+    def compute_metrics(self, results: list) -> dict:
+        """Not used: ``evaluate`` joins counts, not results."""
+        return {}
+
+
+class _Part(PixelMetrics):
+    """What a rank has counted, as it is sent to the others."""
+
+    def __init__(self) -> None:
+        pass
+
+    @classmethod
+    def of(cls, metrics: PixelMetrics) -> _Part:
+        part = cls()
+        for key in ('dtype', 'counts', 'runs', 'inliers', 'outliers', 'ignored'):
+            setattr(part, key, getattr(metrics, key))
+        return part
+
+
+def summary(scores: PixelScores) -> dict[str, float]:
+    """The numbers by name, in per cent."""
+    nan = float('nan')
+    return dict(
+        AP=100 * scores.ap,
+        AUROC=100 * scores.auroc,
+        FPR95=100 * scores.fpr95.fpr if scores.fpr95 else nan,
+        FPR95_gt=100 * scores.fpr95_gt.fpr if scores.fpr95_gt else nan,
+        FPR95_nearest=100 * scores.fpr95_nearest.fpr if scores.fpr95_nearest else nan,
+        FPR95_rba=100 * scores.fpr95_rba,
+    )
+
+
+def table(scores: PixelScores) -> str:
+    """A line of names, a line of numbers and what they rest on."""
+    numbers = summary(scores)
+    head = ''.join(f'{key:>15}' for key in numbers)
+    row = ''.join(f'{value:15.2f}' for value in numbers.values())
+    pixels = f'{scores.inliers} inlier, {scores.outliers} outlier and {scores.ignored} ignored pixels'
+    return f'\n{head}\n{row}\n{pixels}' + (f'\n{scores.note}' if scores.note else '')

@@ -1,0 +1,78 @@
+"""The metric with one, two and three real processes; the tool on saved maps."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mmroad.anomaly.metric import AnomalyMetric
+from mmroad.anomaly.pixel import PixelMetrics
+
+SIZE = 7
+
+
+def sample(i):
+    rng = np.random.default_rng(i)
+    labels = rng.choice([0, 1, 255], (6, 9), p=[0.7, 0.2, 0.1]).astype(np.uint8)
+    scores = (rng.normal(size=labels.shape) + (labels == 1)).astype(np.float32)
+    return dict(
+        img_path=f'/data/{i}.jpg',
+        anomaly_map=dict(data=torch.from_numpy(scores)[None]),
+        gt_sem_seg=dict(data=torch.from_numpy(labels)[None]),
+    )
+
+
+def work(rank, world, folder):
+    if world > 1:
+        torch.distributed.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=world)
+    metric = AnomalyMetric(format_dir=f'{folder}/maps')
+    padded = [i % SIZE for i in range(math.ceil(SIZE / world) * world)]  # as mmengine's sampler pads
+    for i in padded[rank::world]:
+        metric.process({}, [sample(i)])
+    (Path(folder) / f'{rank}.json').write_text(json.dumps(metric.evaluate(SIZE)))
+
+
+@pytest.mark.parametrize('world', [1, 2, 3])
+def test_any_number_of_processes_gives_the_same_numbers(world, tmp_path):
+    commands = [[sys.executable, __file__, str(rank), str(world), str(tmp_path)] for rank in range(world)]
+    running = [subprocess.Popen(command) for command in commands]
+    assert [process.wait() for process in running] == [0] * world
+    whole = PixelMetrics()
+    for i in range(SIZE):
+        s = sample(i)
+        whole.add(s['anomaly_map']['data'][0].numpy(), s['gt_sem_seg']['data'][0].numpy())
+    want = whole.compute()
+    for rank in range(world):
+        got = json.loads((tmp_path / f'{rank}.json').read_text())
+        assert got['anomaly/AP'] == 100 * want.ap and got['anomaly/AUROC'] == 100 * want.auroc
+        assert got['anomaly/FPR95'] == 100 * want.fpr95.fpr
+    assert len(list((tmp_path / 'maps').glob('*.npz'))) == SIZE
+
+
+def test_the_tool_scores_saved_maps_and_names_what_is_missing(tmp_path):
+    (tmp_path / 'set/images').mkdir(parents=True)
+    (tmp_path / 'set/masks').mkdir()
+    metric = AnomalyMetric(format_only=True, format_dir=str(tmp_path / 'maps'))
+    for i in range(3):
+        s = sample(i)
+        metric.process({}, [s])
+        cv2.imwrite(str(tmp_path / f'set/images/{i}.jpg'), np.zeros((6, 9, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / f'set/masks/{i}.png'), s['gt_sem_seg']['data'][0].numpy())
+    assert metric.evaluate(3) == {}
+    tool = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
+    command = [sys.executable, str(tool), str(tmp_path / 'maps'), 'masks', str(tmp_path / 'set')]
+    subprocess.run([*command, '--out-file', str(tmp_path / 'scores.json')], check=True, capture_output=True)
+    assert set(json.loads((tmp_path / 'scores.json').read_text())) >= {'AP', 'AUROC', 'FPR95'}
+    (tmp_path / 'maps/1.npz').unlink()
+    failed = subprocess.run(command, capture_output=True, text=True)
+    assert failed.returncode == 1 and 'maps/1: no anomaly map' in failed.stderr
+
+
+if __name__ == '__main__':
+    work(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,93 @@
+"""Time the streaming pixel metrics beside scikit-learn on concatenated pixels, each in its own process.
+
+python tools/analysis_tools/benchmark_anomaly.py --images 20
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+COMMON = """
+import json, resource, sys, time
+import numpy as np
+number, h, w = map(int, sys.argv[1:4])
+def image(i):
+    rng = np.random.default_rng(i)
+    label = np.zeros((h, w), np.uint8)
+    label[h // 2 : h // 2 + h // 8, w // 3 : w // 3 + w // 8] = 1
+    label[: h // 16] = 255
+    return rng.standard_normal((h, w), np.float32) + label.clip(0, 1), label
+spent = 0.0
+"""
+OURS = """
+from mmroad.anomaly.pixel import PixelMetrics
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+image(0)
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+metrics = PixelMetrics()
+for i in range(number):
+    score, label = image(i)
+    start = time.process_time()
+    metrics.add(score, label)
+    spent += time.process_time() - start
+start = time.process_time()
+got = metrics.compute()
+spent += time.process_time() - start
+result = [got.ap, got.auroc, got.fpr95_rba]
+"""
+THEIRS = """
+from sklearn.metrics import auc, average_precision_score, roc_curve
+image(0)
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+scores, labels = [], []
+for i in range(number):
+    score, label = image(i)
+    start = time.process_time()
+    keep = label <= 1
+    scores.append(score[keep])
+    labels.append(label[keep])
+    spent += time.process_time() - start
+start = time.process_time()
+scores, labels = np.concatenate(scores), np.concatenate(labels)
+fpr, tpr, _ = roc_curve(labels, scores)
+result = [average_precision_score(labels, scores), auc(fpr, tpr), fpr[tpr > 0.95][0]]
+spent += time.process_time() - start
+"""
+PRINT = """
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps(dict(cpu=spent, mib=(peak - base) / 1024, result=[float(r) for r in result])))
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--images', type=int, default=20, help='images (default: %(default)s)')
+    parser.add_argument('--shape', type=int, nargs=2, default=(1024, 2048), metavar=('H', 'W'))
+    parser.add_argument('--only-ours', action='store_true', help='leave scikit-learn out')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    rows = {}
+    for name, code in (('mmroad', OURS), ('scikit-learn', THEIRS)):
+        if name == 'scikit-learn' and args.only_ours:
+            continue
+        command = [sys.executable, '-c', COMMON + code + PRINT, *map(str, (args.images, *args.shape))]
+        rows[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        row = rows[name]
+        print(f'{name:14}{row["cpu"]:9.2f} CPU s {row["mib"]:8.0f} MiB of its own', flush=True)
+    if len(rows) == 2:
+        ours, theirs = rows.values()
+        difference = max(abs(a - b) for a, b in zip(ours['result'], theirs['result']))
+        print(
+            f'ratio {theirs["cpu"] / ours["cpu"]:.1f} in time, {theirs["mib"] / max(ours["mib"], 1):.1f} in memory'
+        )
+        print(f'largest difference {difference:.1e}')
+
+
+if __name__ == '__main__':
+    main()
