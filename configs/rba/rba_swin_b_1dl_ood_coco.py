@@ -1,5 +1,5 @@
 """RbA Swin-B fine-tuned with COCO outliers (upstream: swin_b_1dl_rba_ood_coco)."""
-_base_ = './rba_swin_b_1dl_cityscapes.py'
+_base_ = ['./rba_swin_b_1dl_cityscapes.py', '../_base_/datasets/anomaly.py']
 paste = dict(
     type='PasteOutlier',
     img_dir='data/coco/train2017',
@@ -14,3 +14,5 @@ max_iters = 2000
 train_cfg = dict(max_iters=max_iters, val_interval=500)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
 load_from = 'checkpoints/rba_swin_b_1dl_cityscapes.pth'
+test_dataloader = dict(dataset=_base_.anomaly_test_set)
+test_evaluator = _base_.anomaly_metric

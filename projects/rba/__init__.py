@@ -3,6 +3,7 @@
 Importing this registers everything that the configs below configs/rba name.
 """
 
+import mmroad.anomaly.register
 import mmroad.bdd100k.sem_seg
 import mmroad.mask2former  # noqa: F401
 
