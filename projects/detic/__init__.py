@@ -2,9 +2,12 @@
 
 from .bbox_head import DeticBBoxHead
 from .centernet_rpn import CenterNetRPNHead
+from .dataset import DeticDataset
 from .detector import Detic
 from .detr_head import DeticDETRHead, FederatedFocalLoss
 from .roi_head import DeticRoIHead
+from .sampler import DeticBatchSampler, DeticSampler
+from .transforms import EfficientDetResizeCrop, PackDeticInputs
 from .vocabulary import Vocabulary, load_vocabulary
 from .zero_shot import BoxMLP, ZeroShotClassifier
 
@@ -13,9 +16,14 @@ __all__ = [
     'CenterNetRPNHead',
     'Detic',
     'DeticBBoxHead',
+    'DeticBatchSampler',
     'DeticDETRHead',
+    'DeticDataset',
     'DeticRoIHead',
+    'DeticSampler',
+    'EfficientDetResizeCrop',
     'FederatedFocalLoss',
+    'PackDeticInputs',
     'Vocabulary',
     'ZeroShotClassifier',
     'load_vocabulary',

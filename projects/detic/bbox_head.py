@@ -79,7 +79,7 @@ class DeticBBoxHead(BaseModule):
     def init_weights(self) -> None:
         """Initialise the shared layers and read the class counts; mmengine calls this before training."""
         super().init_weights()
-        if self.image_counts is not None:
+        if self.image_counts is not None and hasattr(self, 'freq_weight'):
             counts = load_image_counts(self.image_counts)
             if len(counts) != self.num_classes:
                 raise ValueError(

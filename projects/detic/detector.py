@@ -10,8 +10,9 @@ from mmdet.models.detectors.two_stage import TwoStageDetector
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from .bbox_head import load_image_counts
 from .losses import federated_classes
-from .vocabulary import Vocabulary, classifier_matrix
+from .vocabulary import Vocabulary, classifier_matrix, load_vocabulary
 
 #: What a batch may be labelled with (``ann_type`` in the meta information; boxes if absent).
 ANN_TYPES = ('box', 'image', 'caption', 'captiontag')
@@ -27,32 +28,71 @@ class Detic(TwoStageDetector):
 
     Args:
         dynamic_classifier: Judge a batch on this many drawn classes (50 for 21k), 0 for all.
-        num_box_classes: Of a dynamic classifier, the classes that have boxes (the first ones,
-            drawn by the box heads' ``image_counts``).
-        image_counts: File of their image counts.
+        image_counts: File of image counts, by which a box batch draws among the classes that have
+            boxes (the first ones).
+        vocabularies: Files of named class embeddings (``.safetensors``), one a name. Test images
+            whose meta information has ``vocabulary`` are judged on that one.
+        vocabulary: The one of them for all other test images; None keeps the model's own classes.
+        sync_captions: Judge an image on the captions of all ranks.
     """
 
-    def __init__(self, *args, dynamic_classifier: int = 0, image_counts: str | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        dynamic_classifier: int = 0,
+        image_counts: str | None = None,
+        vocabularies: dict[str, str] | None = None,
+        vocabulary: str | None = None,
+        sync_captions: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.dynamic_classifier = dynamic_classifier
+        self.dynamic_classifier, self.image_counts = dynamic_classifier, image_counts
+        self.vocabularies, self.vocabulary = dict(vocabularies or {}), vocabulary
+        self.sync_captions = sync_captions
+        self._classifiers: dict[str, Tensor] = {}
+        if vocabulary is not None and vocabulary not in self.vocabularies:
+            raise ValueError(f'vocabulary {vocabulary!r} is not among {sorted(self.vocabularies)}')
         if dynamic_classifier:
-            from .bbox_head import load_image_counts
+            self.register_buffer('box_freq_weight', torch.ones(self.roi_head.num_classes), persistent=False)
 
-            counts = (
-                torch.ones(self.roi_head.num_classes)
-                if image_counts is None
-                else load_image_counts(image_counts)
-            )
-            self.register_buffer('box_freq_weight', counts.sqrt(), persistent=False)
+    def init_weights(self) -> None:
+        """As mmdet's, and read the class counts."""
+        super().init_weights()
+        if self.dynamic_classifier and self.image_counts is not None:
+            self.box_freq_weight = load_image_counts(self.image_counts).sqrt().to(self.box_freq_weight)
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Detect these classes from now on: every stage's classifier, and the class names."""
         self.roi_head.set_classifier(classifier_matrix(vocabulary.embeddings))
         self.dataset_meta = {**(getattr(self, 'dataset_meta', None) or {}), 'classes': vocabulary.names}
 
+    def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
+        """As mmdet's, each image on the vocabulary that its meta information names."""
+        names = {s.metainfo.get('vocabulary', self.vocabulary) for s in batch_data_samples}
+        if len(names) != 1:
+            raise ValueError(
+                f'a test batch must share one vocabulary, this one has {sorted(map(str, names))}'
+            )
+        self.roi_head.test_classifier = self._classifier(names.pop())
+        return super().predict(batch_inputs, batch_data_samples, rescale)
+
+    def _classifier(self, name: str | None) -> Tensor | None:
+        if name is None:
+            return None
+        if name not in self.vocabularies:
+            raise ValueError(f"vocabulary {name!r} is not among the config's: {sorted(self.vocabularies)}")
+        if name not in self._classifiers:
+            self._classifiers[name] = classifier_matrix(load_vocabulary(self.vocabularies[name]).embeddings)
+        own = self.roi_head.bbox_head[0].fc_cls.zs_weight
+        return self._classifiers[name].to(own)
+
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
         kind = annotation_kind(batch_data_samples)
         x = self.extract_feat(batch_inputs)
+        if self.sync_captions and 'caption' not in kind:  # other ranks may be gathering
+            width = self.roi_head.bbox_head[0].fc_cls.linear.out_features
+            gather_rows(x[0].new_zeros(0, width, dtype=torch.float32))
         losses = (
             self._box_loss(x, batch_data_samples)
             if kind == 'box'
@@ -94,8 +134,13 @@ class Detic(TwoStageDetector):
         classifier, to_column = self._draw_classes(labels, kind) if labels is not None else (None, None)
         if to_column is not None:
             labels = [to_column[label] for label in labels]
-        captions, first = (None, 0) if kind == 'image' else gather_captions(metas, x[0].device)
+        captions, first = (None, 0) if kind == 'image' else self._captions(metas, x[0].device)
         return self.roi_head.weak_loss(x, proposals, metas, labels, classifier, captions, first)
+
+    def _captions(self, metas: list[dict], device: torch.device) -> tuple[Tensor, int]:
+        own = [torch.as_tensor(m['caption_embedding'], dtype=torch.float32) for m in metas]
+        own = F.normalize(torch.stack(own).to(device), dim=1)
+        return gather_rows(own) if self.sync_captions else (own, 0)
 
     def _draw_classes(self, labels: list[Tensor], kind: str) -> tuple[Tensor | None, Tensor | None]:
         """A classifier (dim, K + 1) of drawn classes and the map from class to its column."""
@@ -121,20 +166,18 @@ def annotation_kind(samples: list) -> str:
     return kinds.pop()
 
 
-def gather_captions(metas: list[dict], device: torch.device) -> tuple[Tensor, int]:
-    """Caption embeddings of all ranks (K, dim), unit rows, and the row of this rank's first.
-
-    Every rank must take part with the same number of captions, so a step of captions is one on
-    all ranks; with other kinds on other ranks, each judges its own.
-    """
-    own = torch.stack([torch.as_tensor(m['caption_embedding'], dtype=torch.float32) for m in metas]).to(
-        device
-    )
-    own = F.normalize(own, dim=1)
-    if not (dist.is_available() and dist.is_initialized()) or not all(
-        m.get('sync_captions', False) for m in metas
-    ):
+def gather_rows(own: Tensor) -> tuple[Tensor, int]:
+    """The rows (k, dim) of all ranks, which may have different k, and the place of this rank's first."""
+    world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    if world == 1:
         return own, 0
-    parts = [torch.zeros_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, own)
-    return torch.cat(parts), dist.get_rank() * len(own)
+    counts = [own.new_zeros(1) for _ in range(world)]
+    dist.all_gather(counts, own.new_tensor([float(len(own))]))
+    counts = [int(c) for c in counts]
+    padded = own.new_zeros(max(counts), own.shape[1])
+    padded[: len(own)] = own
+    parts = [torch.zeros_like(padded) for _ in range(world)]
+    if len(padded):
+        dist.all_gather(parts, padded)
+    rank = dist.get_rank()
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)]), sum(counts[:rank])

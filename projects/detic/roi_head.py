@@ -105,6 +105,7 @@ class DeticRoIHead(BaseRoIHead):
         self.image_loss, self.image_loss_weight = image_loss, image_loss_weight
         self.num_weak_proposals, self.image_box = num_weak_proposals, image_box
         self.caption_weight, self.neg_caption_weight = caption_weight, neg_caption_weight
+        self.test_classifier: Tensor | None = None  # a vocabulary in place of the heads' own
 
     def init_bbox_head(self, bbox_roi_extractor: dict, bbox_head: dict) -> None:
         self.bbox_roi_extractor = MODELS.build(bbox_roi_extractor)
@@ -283,7 +284,7 @@ class DeticRoIHead(BaseRoIHead):
         boxes = [p.bboxes for p in rpn_results_list]
         fused = [0.0] * len(boxes)
         for stage in range(self.num_stages):
-            logits, deltas, _ = self.stage_forward(stage, x, boxes)
+            logits, deltas, _ = self.stage_forward(stage, x, boxes, self.test_classifier)
             fused = [f + s.sigmoid() / self.num_stages for f, s in zip(fused, logits, strict=True)]
             boxes = [
                 self.refine(stage, b, d, m['img_shape'])

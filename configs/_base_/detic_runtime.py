@@ -1,0 +1,11 @@
+"""What every Detic run shares."""
+
+_base_ = ['det_runtime.py']
+
+custom_imports = dict(imports=['mmroad.detic', 'mmroad.bdd100k.det'], allow_failed_imports=False)
+default_hooks = dict(
+    checkpoint=dict(
+        _delete_=True, type='CheckpointHook', by_epoch=False, interval=10000, max_keep_ckpts=2
+    )
+)
+log_processor = dict(by_epoch=False)

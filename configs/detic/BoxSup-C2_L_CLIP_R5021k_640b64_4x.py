@@ -1,0 +1,8 @@
+"""Boxes of LVIS, CenterNet2 ResNet-50."""
+
+_base_ = [
+    '../_base_/models/detic_c2.py',
+    '../_base_/datasets/detic.py',
+    '../_base_/schedules/detic.py',
+    '../_base_/detic_runtime.py',
+]

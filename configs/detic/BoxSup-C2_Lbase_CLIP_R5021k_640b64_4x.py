@@ -1,0 +1,9 @@
+"""Boxes of LVIS without rare classes, CenterNet2 ResNet-50."""
+
+_base_ = [
+    '../_base_/models/detic_c2.py',
+    '../_base_/datasets/detic.py',
+    '../_base_/schedules/detic.py',
+    '../_base_/detic_runtime.py',
+]
+train_dataloader = dict(dataset=dict(_base_.lvis_norare, pipeline=_base_.box_640))

@@ -1,0 +1,15 @@
+"""Boxes of LVIS, two-stage Deformable DETR."""
+
+_base_ = [
+    '../_base_/models/detic_deform_detr.py',
+    '../_base_/datasets/detic.py',
+    '../_base_/schedules/detic.py',
+    '../_base_/detic_runtime.py',
+]
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_.detr_box))
+val_evaluator = dict(metric='bbox')
+test_evaluator = val_evaluator
+optim_wrapper = _base_.adamw_detr
+train_cfg = _base_.loop_180k
+param_scheduler = _base_.detr_180k
+auto_scale_lr = dict(base_batch_size=32)
