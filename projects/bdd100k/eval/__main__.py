@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-TASKS = ('det',)
+TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
 
 
@@ -22,9 +22,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
     parser.add_argument('--out-file', help='write the scores as JSON')
     parser.add_argument(
-        '--nproc', type=int, default=0, help="taken for the official tool's sake: one process is enough"
+        '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
     parser.add_argument('-q', '--quiet', action='store_true', help='print the table alone')
+    parser.add_argument('--score-file', help='scores of the predicted bitmasks (ins_seg)')
     det = parser.add_argument_group('det')
     det.add_argument('--backend', default='auto', choices=('auto', 'hotcoco', 'pycocotools'))
     det.add_argument(
@@ -36,7 +37,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    extras = ('by_attribute', 'csv', 'confusion', 'pr_curves')
+    given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
+    if args.task != 'det' and given:
+        parser.error(f'{", ".join(given)}: only for -t det')
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     from ..scalabel import LabelFileError
 
     try:
-        scores = _detection(args)
+        scores = _detection(args) if args.task == 'det' else _segmentation(args)
     except (LabelFileError, OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(scores.table())
@@ -81,6 +87,23 @@ def _detection(args: argparse.Namespace):
 
         plot_pr_curves(data, Path(args.pr_curves), args.backend)
     return scores_of(data, args.backend)
+
+
+def _segmentation(args: argparse.Namespace):
+    if args.task in ('sem_seg', 'drivable'):
+        from .seg import evaluate_seg
+
+        return evaluate_seg(args.gt, args.result, args.task, args.nproc)
+    if args.task == 'ins_seg':
+        from .ins_seg import evaluate_ins_seg
+
+        scores, overlapping = evaluate_ins_seg(args.gt, args.result, args.score_file, args.nproc)
+    else:
+        from .pan_seg import evaluate_pan_seg
+
+        scores, overlapping = evaluate_pan_seg(args.gt, args.result, args.nproc)
+    _note(overlapping, 'predicted frames count as empty because their masks overlap')
+    return scores
 
 
 def _say(text: str) -> None:

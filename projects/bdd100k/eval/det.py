@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,19 +121,25 @@ def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
 def scores_of(data: Matchable, backend: str = 'auto') -> Scores:
     """The twelve COCO numbers of every class and over all, in per cent."""
     if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
-        return _no_predictions(data)
-    arrays = _accumulate(data, backend)
-    return Scores({key: _row(arrays[m[0]], *m) for key, m in METRICS.items()})
+        return no_predictions(set(data.gt_category.tolist()), DET_CLASSES)
+    return coco_scores(_accumulate(data, backend), DET_CLASSES)
 
 
-def _no_predictions(data: Matchable) -> Scores:
-    present = set(data.gt_category.tolist())
-    row = {name: 0.0 if i + 1 in present else float('nan') for i, name in enumerate(DET_CLASSES)}
+def no_predictions(present: set[int], classes: Sequence[str]) -> Scores:
+    """Zero for the classes with ground truth (1-based), NaN for the others."""
+    row = {name: 0.0 if i + 1 in present else float('nan') for i, name in enumerate(classes)}
     overall = 0.0 if present else float('nan')
     return Scores({key: [dict(row), {'OVERALL': overall}] for key in METRICS})
 
 
-def _row(array: np.ndarray, kind: str, iou: float | None, area: str, limit: int) -> list[dict[str, float]]:
+def coco_scores(arrays: Mapping[str, np.ndarray], classes: Sequence[str]) -> Scores:
+    """Scores from COCO's ``precision`` (T, R, K, A, M) and ``recall`` (T, K, A, M)."""
+    return Scores({key: _row(arrays[m[0]], classes, *m[1:]) for key, m in METRICS.items()})
+
+
+def _row(
+    array: np.ndarray, classes: Sequence[str], iou: float | None, area: str, limit: int
+) -> list[dict[str, float]]:
     """``array`` has axes (IoU[, recall], class, area, limit); -1 marks what is not defined."""
     if iou is not None:
         array = array[np.isclose(IOU_THRESHOLDS, iou)]
@@ -142,8 +149,8 @@ def _row(array: np.ndarray, kind: str, iou: float | None, area: str, limit: int)
         values = values[values > -1]
         return float(np.mean(values)) * 100 if len(values) else float('nan')
 
-    classes = {name: mean(array[..., k].ravel()) for k, name in enumerate(DET_CLASSES)}
-    return [classes, {'OVERALL': mean(array.ravel())}]
+    row = {name: mean(array[..., k].ravel()) for k, name in enumerate(classes)}
+    return [row, {'OVERALL': mean(array.ravel())}]
 
 
 def _accumulate(data: Matchable, backend: str) -> dict[str, np.ndarray]:
@@ -159,15 +166,16 @@ def _accumulate(data: Matchable, backend: str) -> dict[str, np.ndarray]:
     return _pycocotools(data)
 
 
-def _tables(data: Matchable) -> tuple[list[dict], list[dict]]:
-    images = [dict(id=i + 1, height=720, width=1280, file_name=str(i)) for i in range(data.num_images)]
-    return images, [dict(id=i + 1, name=name) for i, name in enumerate(DET_CLASSES)]
+def coco_tables(num_images: int, classes: Sequence[str]) -> tuple[list[dict], list[dict]]:
+    """COCO's images and categories; the evaluation asks for a size of images, but no score depends on it."""
+    images = [dict(id=i + 1, height=720, width=1280, file_name=str(i)) for i in range(num_images)]
+    return images, [dict(id=i + 1, name=name) for i, name in enumerate(classes)]
 
 
 def _hotcoco(data: Matchable) -> dict[str, np.ndarray]:
     import hotcoco
 
-    images, categories = _tables(data)
+    images, categories = coco_tables(data.num_images, DET_CLASSES)
     gt = hotcoco.COCO.from_arrays(
         images,
         categories,
@@ -177,14 +185,14 @@ def _hotcoco(data: Matchable) -> dict[str, np.ndarray]:
         iscrowd=data.gt_crowd.astype(np.int64),
     )
     rows = np.column_stack([data.dt_image, data.dt_bbox, data.dt_score, data.dt_category])
-    return _run(hotcoco.COCOeval, gt, gt.load_res(rows))
+    return run_coco(hotcoco.COCOeval, gt, gt.load_res(rows))
 
 
 def _pycocotools(data: Matchable) -> dict[str, np.ndarray]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    images, categories = _tables(data)
+    images, categories = coco_tables(data.num_images, DET_CLASSES)
     with contextlib.redirect_stdout(io.StringIO()):
         gt, dt = COCO(), COCO()
         boxes = zip(
@@ -219,12 +227,13 @@ def _pycocotools(data: Matchable) -> dict[str, np.ndarray]:
         )
         gt.createIndex()
         dt.createIndex()
-        return _run(COCOeval, gt, dt)
+        return run_coco(COCOeval, gt, dt)
 
 
-def _run(evaluator: type, gt, dt) -> dict[str, np.ndarray]:
+def run_coco(evaluator: type, gt, dt, kind: str = 'bbox') -> dict[str, np.ndarray]:
+    """``precision`` and ``recall`` of an evaluator with pycocotools' interface."""
     with contextlib.redirect_stdout(io.StringIO()):
-        run = evaluator(gt, dt, 'bbox')
+        run = evaluator(gt, dt, kind)
         run.evaluate()
         run.accumulate()
     return {key: np.asarray(run.eval[key]) for key in ('precision', 'recall')}

@@ -10,7 +10,10 @@ from pathlib import Path
 
 
 class Scores(dict):
-    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in per cent; NaN where nothing is defined."""
+    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in per cent; NaN where nothing is defined.
+
+    The last group is ``AVERAGE`` in semantic segmentation, which also has metrics of one number alone.
+    """
 
     def summary(self) -> dict[str, float]:
         """The overall value of every metric, and ``METRIC/class`` of the first metric for each class."""
@@ -20,7 +23,7 @@ class Scores(dict):
 
     def table(self) -> str:
         """The official tool's table: a row a class, one decimal."""
-        metrics = list(self)
+        metrics = [key for key, rows in self.items() if isinstance(rows, list)]
         groups = [list(rows) for rows in next(iter(self.values()))]
         names = [name for group in groups for name in group]
         cells = [['', *(f' {m}' for m in metrics)]]
@@ -48,6 +51,8 @@ class Scores(dict):
 
 
 def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f' {value}'
     return 'NaN' if math.isnan(value) else f'{value:.1f}'
 
 

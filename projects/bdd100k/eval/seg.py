@@ -1,0 +1,101 @@
+"""Scores of semantic segmentation and of the drivable area: IoU and accuracy as the official tool has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from ..scalabel import LabelFileError
+from .masks import are_bitmasks, in_threads, pair_files, pair_frames, read_frames, read_pair, read_png, rles
+from .result import Scores
+
+CLASSES = {
+    'sem_seg': (
+        'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign', 'vegetation',
+        'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle',
+    ),
+    'drivable': ('direct', 'alternative'),
+}  # fmt: skip
+UNLABELLED = 255
+
+
+def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', nproc: int = 0) -> Scores:
+    """The official ``IoU``, ``Acc`` (right by predicted pixels), ``fIoU`` and ``pAcc``, in per cent.
+
+    Args:
+        gt, result: Two folders of PNG masks (class ids, 255 unlabelled; background of ``drivable`` is 2),
+            or two Scalabel files or folders with run-length codes. An image without prediction counts
+            as predicted to be of no class.
+        task: ``sem_seg`` or ``drivable``.
+        nproc: Threads; 0 for up to four.
+
+    Raises:
+        LabelFileError: Naming the file, and the frame or the pixel value.
+    """
+    classes = CLASSES[task]
+    if are_bitmasks(gt, result):
+        counts = sum(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
+    else:
+        pairs = pair_frames(read_frames(gt, classes), read_frames(result, classes))
+        counts = sum(_from_frames(*pair, classes) for pair in pairs)
+    return seg_scores(np.asarray(counts).reshape(len(classes), -1), classes)
+
+
+def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels by (true class, predicted class), int64 (C, C + 1); the last column counts predictions
+    outside the classes. Pixels whose truth is outside the classes do not count.
+
+    Args:
+        gt, pred: uint8 arrays of one size.
+    """
+    pairs = gt.ravel().astype(np.uint16) * np.uint16(256) + pred.ravel()
+    joint = np.bincount(pairs, minlength=1 << 16).reshape(256, 256)[:num_classes]
+    return np.column_stack([joint[:, :num_classes], joint[:, num_classes:].sum(1)])
+
+
+def seg_scores(counts: np.ndarray, classes: tuple[str, ...]) -> Scores:
+    """Scores from the sum of `confusion` over all images; AVERAGE is over classes with ground truth."""
+    right, true, predicted = np.diag(counts), counts.sum(1), counts.sum(0)[:-1]
+    present, nan = true > 0, float('nan')
+    with np.errstate(invalid='ignore', divide='ignore'):
+        values = dict(IoU=right / (true + predicted - right), Acc=right / predicted)
+        scores = {}
+        for key, value in values.items():
+            value[np.isnan(value)] = 0
+            mean = float(value[present].mean()) * 100 if present.any() else nan
+            scores[key] = [dict(zip(classes, (100 * value).tolist())), {'AVERAGE': mean}]
+        scores['fIoU'] = float((values['IoU'] * (true / true.sum())).sum()) * 100
+        scores['pAcc'] = float(right.sum() / counts.sum()) * 100
+    return Scores(scores)
+
+
+def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> np.ndarray:
+    if pred_path is None:
+        gt = read_png(gt_path, 1)
+        pred = np.full_like(gt, UNLABELLED)
+    else:
+        gt, pred = read_pair(gt_path, pred_path, 1)
+    unknown = gt[(gt > num_classes) & (gt < UNLABELLED)] if num_classes < gt.max() else gt[:0]
+    if len(unknown):
+        raise LabelFileError(
+            f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
+            f'{UNLABELLED} for none. Is this the mask of another task (or a bitmask or colour map)?'
+        )
+    return confusion(gt, pred, num_classes)
+
+
+def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
+    if not gt.labels:
+        return np.zeros((len(classes), len(classes) + 1), np.int64)
+    return confusion(_paint(gt, gt, classes), _paint(pred, gt, classes), len(classes))
+
+
+def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:
+    """(W, H) class ids of a frame, later labels over earlier ones, of the size of ``like``'s masks."""
+    height, width = like.labels[0].rle.size
+    painted = np.full((width, height), UNLABELLED, np.uint8)  # transposed, as the codes run down columns
+    for label, rle in zip(frame.labels, rles(frame.labels)):
+        painted[coco_mask.decode(rle).T > 0] = classes.index(label.category)
+    return painted
