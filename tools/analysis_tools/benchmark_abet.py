@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--crop', type=int, default=896, help='crop of the losses')
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--folder', help=argparse.SUPPRESS)
     parser.add_argument('--one', choices=('published', 'ours', 'losses'), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -75,7 +76,7 @@ def measure_score(kind: str, args: argparse.Namespace) -> dict:
             start = time.perf_counter()
             out = published(layer, x, size) if kind == 'published' else ours(layer, x, size, args.rows)
             times.append(time.perf_counter() - start)
-    torch.save(out, f'/tmp/benchmark_abet_{kind}.pt')
+    torch.save(out, f'{args.folder}/{kind}.pt')
     return dict(seconds=min(times), megabytes=peak() - before)
 
 
@@ -116,15 +117,19 @@ def main() -> None:
         result = measure_losses(args) if args.one == 'losses' else measure_score(args.one, args)
         print('RESULT' + json.dumps(result))
         return
-    results = {}
-    for kind in ('published', 'ours', 'losses'):
-        done = subprocess.run([sys.executable, *sys.argv, '--one', kind], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(done.stderr)
-        results[kind] = json.loads(done.stdout.split('RESULT')[1])
+    import tempfile
+
     import torch
 
-    a, b = (torch.load(f'/tmp/benchmark_abet_{kind}.pt') for kind in ('published', 'ours'))
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ('published', 'ours', 'losses'):
+            command = [sys.executable, *sys.argv, '--one', kind, '--folder', folder]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(done.stderr)
+            results[kind] = json.loads(done.stdout.split('RESULT')[1])
+        a, b = (torch.load(f'{folder}/{kind}.pt') for kind in ('published', 'ours'))
     print(f'score of one {args.size[0]} x {args.size[1]} image from the decoder, {args.threads} threads')
     for kind in ('published', 'ours'):
         print(f'  {kind:10} {results[kind]["seconds"]:7.2f} s {results[kind]["megabytes"]:8.0f} MB')
