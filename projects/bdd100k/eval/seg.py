@@ -43,16 +43,19 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
     return seg_scores(np.asarray(counts).reshape(len(classes), -1), classes)
 
 
-def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels by (true class, predicted class), int64 (C, C + 1); the last column counts predictions
-    outside the classes. Pixels whose truth is outside the classes do not count.
-
-    Args:
-        gt, pred: uint8 arrays of one size.
-    """
+def joint_histogram(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """(256, 256) pixels by true and predicted value of two uint8 arrays of one size."""
     pairs = gt.ravel().astype(np.uint16) * np.uint16(256) + pred.ravel()
-    joint = np.bincount(pairs, minlength=1 << 16).reshape(256, 256)[:num_classes]
-    return np.column_stack([joint[:, :num_classes], joint[:, num_classes:].sum(1)])
+    return np.bincount(pairs, minlength=1 << 16).reshape(256, 256)
+
+
+def confusion(values: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels by (true class, predicted class), (C, C + 1), from a joint histogram.
+
+    The last column counts predictions outside the classes. Pixels whose truth is outside do not count.
+    """
+    known = values[:num_classes]
+    return np.column_stack([known[:, :num_classes], known[:, num_classes:].sum(1)])
 
 
 def seg_scores(counts: np.ndarray, classes: tuple[str, ...]) -> Scores:
@@ -77,19 +80,20 @@ def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> np.n
         pred = np.full_like(gt, UNLABELLED)
     else:
         gt, pred = read_pair(gt_path, pred_path, 1)
-    unknown = gt[(gt > num_classes) & (gt < UNLABELLED)] if num_classes < gt.max() else gt[:0]
+    values = joint_histogram(gt, pred)
+    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELLED].any(1)) + num_classes + 1
     if len(unknown):
         raise LabelFileError(
             f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
             f'{UNLABELLED} for none. Is this the mask of another task (or a bitmask or colour map)?'
         )
-    return confusion(gt, pred, num_classes)
+    return confusion(values, num_classes)
 
 
 def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
     if not gt.labels:
         return np.zeros((len(classes), len(classes) + 1), np.int64)
-    return confusion(_paint(gt, gt, classes), _paint(pred, gt, classes), len(classes))
+    return confusion(joint_histogram(_paint(gt, gt, classes), _paint(pred, gt, classes)), len(classes))
 
 
 def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:

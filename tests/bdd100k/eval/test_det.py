@@ -325,3 +325,12 @@ def test_real_sample_beside_the_official_tool(gt, pred):
             evaluate_det(read_columns(gt), read_columns(pred))
     else:
         same(evaluate_det(read_columns(gt), read_columns(pred)), theirs)
+
+
+def test_benchmark_compares_both_tools(tmp_path):
+    gt, pred = save(tmp_path, *made_set(2, frames=3))
+    tool = Path(__file__).parents[3] / 'tools/analysis_tools/benchmark_eval.py'
+    run = [sys.executable, str(tool), '-g', str(gt), '-r', str(pred)]
+    out = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    assert '| mmroad |' in out and '| official |' in out
+    assert float(out.split('Largest difference of 132 numbers:')[1]) < 1e-9
