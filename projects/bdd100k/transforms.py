@@ -24,12 +24,19 @@ META_KEYS = (
 def to_chw(image: np.ndarray) -> torch.Tensor:
     """A uint8 image (H, W, C) or (H, W) as a contiguous tensor (C, H, W).
 
-    OpenCV splits the channels into the tensor's own memory, 20 times as fast as a transposed copy.
+    OpenCV splits the channels into the tensor's own memory, ten times as fast as a transposed copy. A
+    mirrored view, which flipping gives, is split as it lies in memory and mirrored plane by plane.
     """
     if image.ndim == 2 or image.shape[2] == 1:
         return torch.from_numpy(np.ascontiguousarray(image.reshape(1, *image.shape[:2])))
+    down, across = (stride < 0 for stride in image.strides[:2])
+    image = image[:: -1 if down else 1, :: -1 if across else 1]
     planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
     cv2.split(image, list(planes))
+    if down or across:
+        code = -1 if down and across else int(across)
+        for plane in planes:
+            cv2.flip(plane, code, plane)
     return torch.from_numpy(planes)
 
 
