@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ class _Builder:
             codes = [table.setdefault('' if v is None else str(v), len(table)) for v in read]
             self.attributes[key].append(np.array(codes, np.int16))
         boxed = [[label for label in f.labels if label.box2d is not None] if f.labels else () for f in frames]
-        labels = [label for part in boxed for label in part]
+        labels = list(chain.from_iterable(boxed))
         self.unboxed += sum(len(f.labels) for f in frames if f.labels) - len(labels)
         try:
             codes = np.array([_CODES[label.category] for label in labels], np.int16)
@@ -159,8 +160,8 @@ class _Builder:
         boxes['frame'].append(np.repeat(np.arange(start, start + len(frames), dtype=np.int32), counts))
         ignored = codes >= _IGNORED
         boxes['category'].append(np.where(ignored, codes - _IGNORED, codes).astype(np.int16))
-        as_tuple = msgspec.structs.astuple
-        boxes['xyxy'].append(np.array([as_tuple(label.box2d) for label in labels], float).reshape(-1, 4))
+        sides = chain.from_iterable(map(msgspec.structs.astuple, [label.box2d for label in labels]))
+        boxes['xyxy'].append(np.fromiter(sides, float, 4 * len(labels)).reshape(-1, 4))
         boxes['score'].append(np.array([label.score for label in labels], float))
         marks = [(i, label.attributes) for i, label in enumerate(labels) if label.attributes is not None]
         crowd = np.zeros(len(labels), bool)
@@ -252,7 +253,7 @@ def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
     if size <= SLICE:
         yield decode_frames(path.read_bytes(), path, _Frame), size
         return
-    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
         start = data.find(b'[') + 1
         head = bytes(data[:start])
         if head.strip() != b'[' and not _BEFORE_FRAMES.fullmatch(head):
@@ -281,9 +282,20 @@ def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
         if match is None:
             return None, start
         try:
-            return _DECODE_FRAMES.decode(b'[' + data[start : match.start() + 1] + b']'), match.end()
+            return _decode_between(data, start - 1, match.start() + 1), match.end()
         except msgspec.ValidationError:
             return None, start
         except msgspec.DecodeError:
             place = match.end()
     return None, start
+
+
+def _decode_between(data: mmap.mmap, first: int, last: int) -> list[_Frame]:
+    """Decode without copying: the separators around the frames stand in as brackets for a moment."""
+    separators = data[first], data[last]
+    data[first], data[last] = b'[]'
+    try:
+        with memoryview(data) as view, view[first : last + 1] as part:
+            return _DECODE_FRAMES.decode(part)
+    finally:
+        data[first], data[last] = separators
