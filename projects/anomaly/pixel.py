@@ -144,27 +144,31 @@ class PixelMetrics:
     def _falling(self):
         """Inlier and outlier scores, each in rising order, of one range of scores after another, the
         highest first. Equal scores are in one range."""
-        parts = [
-            [_map(path, self.dtype, 0, n) for path, n, _ in self.runs],
-            [_map(path, self.dtype, n, m) for path, n, m in self.runs],
-        ]
+        parts = [[(path, 0, n) for path, n, _ in self.runs], [(path, n, m) for path, n, m in self.runs]]
         total = self.inliers + self.outliers
         step = max(1, total // 65536)
-        sample = np.sort(np.concatenate([p[step // 2 :: step] for part in parts for p in part]))
+        sample = np.sort(
+            np.concatenate([np.array(self._map(p)[step // 2 :: step]) for part in parts for p in part])
+        )
         number = max(1, -(-total // RANGE))
         bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
-        cuts = [[[0, *np.searchsorted(p, bounds), len(p)] for p in part] for part in parts]
+        cuts = [[[0, *np.searchsorted(self._map(p), bounds), p[2]] for p in part] for part in parts]
         for k in reversed(range(len(bounds) + 1)):
             yield tuple(
-                np.sort(np.concatenate([p[c[k] : c[k + 1]] for p, c in zip(part, cut)]))
+                np.sort(np.concatenate([self._read(p, c[k], c[k + 1]) for p, c in zip(part, cut)]))
                 for part, cut in zip(parts, cuts)
             )
 
+    def _map(self, part: tuple[Path, int, int]) -> np.ndarray:
+        """Sorted scores of a run, mapped: the memory goes with the array."""
+        path, start, count = part
+        if not count:
+            return np.empty(0, self.dtype)
+        return np.memmap(path, self.dtype, 'r', offset=start * self.dtype.itemsize, shape=(count,))
 
-def _map(path: Path, dtype: np.dtype, start: int, count: int) -> np.ndarray:
-    if not count:
-        return np.empty(0, dtype)
-    return np.memmap(path, dtype, 'r', offset=start * dtype.itemsize, shape=(count,))
+    def _read(self, part: tuple[Path, int, int], begin: int, end: int) -> np.ndarray:
+        path, start, _ = part
+        return np.fromfile(path, self.dtype, end - begin, offset=(start + begin) * self.dtype.itemsize)
 
 
 class _Curve:
