@@ -62,6 +62,9 @@ def load_config(args: argparse.Namespace) -> Config:
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
     cfg.launcher = args.launcher
+    if getattr(args, 'amp', False):
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     name = os.path.splitext(os.path.basename(cfg.filename))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if not torch.cuda.is_available():
@@ -96,6 +99,8 @@ def _prepare_for_cpu(cfg: Config) -> None:
     """Processes talk over gloo, mixed precision is off (it has no use on a CPU), BatchNorm is plain."""
     cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+        if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+            print('mixed precision needs a GPU: it is off', flush=True)
         cfg.optim_wrapper.type = 'OptimWrapper'
         for key in ('loss_scale', 'dtype'):
             cfg.optim_wrapper.pop(key, None)

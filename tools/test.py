@@ -21,7 +21,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a picture is shown')
     parser.add_argument('--format-only', action='store_true', help='write prediction files, score nothing')
     parser.add_argument('--format-dir', help='folder of the prediction files')
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
+    parser.add_argument(
+        '--tta', action='store_true', help='test-time augmentation: of the config, or (detectors) mirroring'
+    )
     add_common_arguments(parser)
     args = parser.parse_args()
     if args.format_only and not args.format_dir:
@@ -48,15 +50,23 @@ def set_pictures(cfg, args: argparse.Namespace) -> None:
 
 
 def set_tta(cfg) -> None:
-    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-        raise SystemExit(
-            f'{cfg.filename} defines no tta_model and tta_pipeline: it has no test-time augmentation'
-        )
-    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    """The config's own test-time augmentation; for detectors without one, the image and its mirror image."""
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
-    dataset.pipeline = cfg.tta_pipeline
+    if 'tta_model' in cfg and 'tta_pipeline' in cfg:
+        merge, dataset.pipeline = cfg.tta_model, cfg.tta_pipeline
+    elif cfg.get('default_scope') == 'mmdet':
+        load, *steps, pack = dataset.pipeline
+        mirror = [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]
+        views = dict(type='TestTimeAug', transforms=[*([step] for step in steps), mirror, [pack]])
+        dataset.pipeline = [load, views]
+        merge = dict(
+            type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+        )
+    else:
+        raise SystemExit(f'{cfg.filename} defines no tta_model and tta_pipeline: how are its maps merged?')
+    cfg.model = dict(**merge, module=cfg.model)
 
 
 def main() -> None:

@@ -56,8 +56,14 @@ def read_parts(folder: str | Path, world_size: int) -> Iterator[Prediction]:
     """The predictions of all parts in the order of their index, an index that is in several once
     (samplers repeat images to give every rank as many)."""
     places = {}
-    files = [open(_part(folder, rank), 'rb') for rank in range(world_size)]
+    files = []
     try:
+        for rank in range(world_size):
+            if not _part(folder, rank).is_file():
+                raise FileNotFoundError(
+                    f'{_part(folder, rank)}: no predictions of rank {rank}; all machines must reach {folder}'
+                )
+            files.append(open(_part(folder, rank), 'rb'))
         for rank, file in enumerate(files):
             while head := file.read(8):
                 size = int.from_bytes(head, 'little')

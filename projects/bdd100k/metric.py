@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.dist import barrier, broadcast_object_list, collect_results, get_rank, get_world_size
+from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
@@ -91,7 +91,7 @@ class BDD100KDetMetric(BaseMetric):
             barrier()
         if self.format_only:
             return {}
-        gathered = collect_results(self.results, size, self.collect_device)
+        gathered = [prediction for part in all_gather_object(self.results) for prediction in part]
         self.results.clear()
         metrics = [self.compute_metrics(gathered) if get_rank() == 0 else None]
         broadcast_object_list(metrics)
@@ -110,8 +110,8 @@ class BDD100KDetMetric(BaseMetric):
 
 
 def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_CLASSES) -> Columns:
-    """Predictions as columns, as if read from their det.json."""
-    frames = list({p.index: p for p in predictions}.values())
+    """Predictions, of several ranks in any order, as columns, as if read from their det.json."""
+    frames = [p for _, p in sorted({p.index: p for p in predictions}.items())]
     counts = [len(p.scores) for p in frames]
     boxes = np.array([b for p in frames for b in p.bboxes], float).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]

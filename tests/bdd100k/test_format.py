@@ -72,13 +72,15 @@ def test_a_missing_image_or_a_cut_part_leaves_no_file(tmp_path):
     part.write_bytes(part.read_bytes()[:-3])
     with pytest.raises(OSError, match='ends inside a record'):
         list(read_parts(tmp_path, 1))
+    with pytest.raises(FileNotFoundError, match='no predictions of rank 1; all machines must reach'):
+        merge_parts(tmp_path, 2, 4)
     assert [p.name for p in tmp_path.iterdir()] == ['.parts']
 
 
 def test_columns_in_memory_are_those_of_the_file(tmp_path):
     write(tmp_path, [PREDICTIONS])
     merge_parts(tmp_path, 1, 4)
-    file, memory = read_columns(tmp_path / 'det.json'), to_columns(PREDICTIONS)
+    file, memory = read_columns(tmp_path / 'det.json'), to_columns([*PREDICTIONS[::-1], PREDICTIONS[0]])
     assert list(memory.names) == list(file.names) and memory.frame.tolist() == file.frame.tolist()
     assert memory.xyxy.tolist() == file.xyxy.tolist() and memory.score.tolist() == file.score.tolist()
     assert memory.category.tolist() == file.category.tolist()

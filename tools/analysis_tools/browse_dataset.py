@@ -8,7 +8,9 @@ def parse_args() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or name of a model of the zoo')
-    parser.add_argument('--out-dir', default='samples', help='folder of the pictures (default: %(default)s)')
+    parser.add_argument(
+        '--out-dir', '--output-dir', default='samples', help='folder of the pictures (default: %(default)s)'
+    )
     parser.add_argument('--num', type=int, default=20, help='samples (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=Options, metavar='KEY=VALUE')
     return parser.parse_args()
