@@ -1,0 +1,163 @@
+"""The official metrics of SegmentMeIfYouCan (https://arxiv.org/abs/2104.14812): pixels and components.
+
+The benchmark stores scores as float16 before it measures; give it such scores for its numbers. Its
+pixel curve has at most 768 quantiles of scores per image and class as thresholds, so that AP and FPR95
+are approximations: `mmroad.anomaly.pixel` has the exact ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+#: Smallest predicted and true components of the tracks, in pixels.
+MIN_SIZES = dict(anomaly=(500, 100), obstacle=(50, 10))
+#: The sIoU and PPV from which a component is found.
+TAUS = np.linspace(0.25, 0.75, 11)
+BINS = 768
+
+
+class PixelCurve(NamedTuple):
+    """What the pixels score; shares in 0 to 1."""
+
+    ap: float
+    auroc: float
+    fpr95: float  #: at the first point with TPR >= 0.95
+    threshold95: float
+    best_f1: float
+    best_f1_threshold: float  #: what the components are cut at
+
+
+class SmiycPixels:
+    """Collects the curve image by image; keeps at most 1,538 numbers of three kinds of each."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Add an image: scores (H, W), higher is more anomalous; labels (H, W) of 0, 1 and 255 (left
+        out). An image that is all void adds nothing (the official code fails on it)."""
+        classes = [scores[labels == value] for value in (0, 1)]
+        if not any(part.size for part in classes):
+            return
+        both = np.concatenate(classes)
+        low, high = float(both.min()), float(both.max())
+        margin = max((high - low) / 100, 0.01)
+        edges = [[low - margin, high + margin]]  # so that the highest score is a threshold
+        for part in classes:
+            if part.size:
+                edges.append(np.quantile(part, np.linspace(0, 1, min(BINS // 2, part.size))))
+        edges = np.unique(np.concatenate(edges))
+        fp, tp = (np.histogram(part, edges)[0][::-1] for part in classes)
+        self.parts.append((edges[-2::-1], tp, fp))
+
+    def merge(self, other: SmiycPixels) -> None:
+        """Take over what another collector has."""
+        self.parts += other.parts
+
+    def compute(self) -> PixelCurve:
+        """The scores of all that was added.
+
+        Raises:
+            ValueError: There are no inlier or no outlier pixels.
+        """
+        thresholds, tp, fp = (np.concatenate(x) for x in zip(*self.parts)) if self.parts else ([], [], [])
+        if not np.any(tp) or not np.any(fp):
+            raise ValueError('SMIYC scores need inlier and outlier pixels, one of them is missing')
+        order = np.argsort(thresholds)[::-1]
+        thresholds = thresholds[order]
+        tp, fp = np.cumsum(tp[order], dtype=float), np.cumsum(fp[order], dtype=float)
+        last = np.append(thresholds[:-1] != thresholds[1:], True)  # equal thresholds are one point
+        last[0] = True  # but the very first always counts as one, which may be part of a tie
+        thresholds, tp, fp = thresholds[last], tp[last], fp[last]
+        tpr, fpr = tp / tp[-1], fp / fp[-1]
+        # A threshold above all scores has recalled nothing and counts as precise.
+        precision = np.divide(tp, tp + fp, out=np.ones_like(tp), where=tp + fp > 0)
+        f1 = 2 * tp / (tp + fp + tp[-1])
+        first, best = int(np.argmax(tpr >= 0.95)), int(np.argmax(f1))
+        return PixelCurve(
+            ap=float(np.sum(np.diff(tpr, prepend=0) * precision)),
+            auroc=float(np.sum(np.diff(fpr, prepend=0) * (tpr - np.diff(tpr, prepend=0) / 2))),
+            fpr95=float(fpr[first]),
+            threshold95=float(thresholds[first]),
+            best_f1=float(f1[best]),
+            best_f1_threshold=float(thresholds[best]),
+        )
+
+
+class Components(NamedTuple):
+    """The components of an image, or of several joined."""
+
+    siou_gt: np.ndarray  #: of each true component
+    siou_pred: np.ndarray  #: of each predicted one
+    ppv: np.ndarray  #: of each predicted one
+    size_gt: np.ndarray  #: in pixels
+    size_pred: np.ndarray
+
+
+def components(
+    scores: np.ndarray, labels: np.ndarray, threshold: float, track: str = 'anomaly'
+) -> Components:
+    """Match the components of one image.
+
+    Predictions are the 8-connected components of ``scores > threshold`` outside the void; small ones
+    are dropped, then small true components become void.
+
+    Args:
+        scores: (H, W), higher is more anomalous.
+        labels: (H, W) of 0, 1 and 255 (left out).
+        threshold: `PixelCurve.best_f1_threshold` of the data set.
+        track: A key of ``MIN_SIZES``.
+    """
+    min_pred, min_gt = MIN_SIZES[track]
+    _, gt = cv2.connectedComponents((labels == 1).astype(np.uint8), connectivity=8)
+    found = (scores > threshold) & (labels != 255)
+    _, pred = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
+    pred[np.bincount(pred.ravel())[pred] < min_pred] = 0
+    seen = (labels != 255) & (np.bincount(gt.ravel())[gt] >= min_gt)
+    names_gt, gt = np.unique(np.append(0, gt[seen]), return_inverse=True)
+    names_pred, pred = np.unique(np.append(0, pred[seen]), return_inverse=True)
+    shape = len(names_gt), len(names_pred)
+    # pixels that a true and a predicted component share; row and column 0 are the background
+    shared = np.bincount(gt[1:] * shape[1] + pred[1:], minlength=shape[0] * shape[1]).reshape(shape)
+    size_gt, siou_gt, _ = _adjusted_iou(shared)
+    size_pred, siou_pred, ppv = _adjusted_iou(shared.T)
+    return Components(siou_gt, siou_pred, ppv, size_gt, size_pred)
+
+
+def _adjusted_iou(shared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Size, sIoU and covered share of the row components: what other rows cover of the columns that
+    a row touches is no part of its union."""
+    size = shared[1:].sum(1)
+    covered = shared[1:, 1:].sum(1)
+    touched = shared[1:, 1:] > 0
+    union = touched @ shared[0, 1:] + size  # touched columns outside all rows, and the row itself
+    return size, covered / union, covered / size
+
+
+def join(parts: Iterable[Components]) -> Components:
+    """The components of several images as one."""
+    parts = list(parts)
+    return Components(*(np.concatenate([part[i] for part in parts]) for i in range(5)))
+
+
+def component_scores(found: Components) -> dict[str, float]:
+    """``siou_gt``, ``siou_pred``, ``ppv``: means; ``f1_mean`` and, at tau of 25, 50 and 75 %, ``tp``,
+    ``fn`` (true components by sIoU), ``fp`` (predicted ones by PPV) and ``f1``. NaN of nothing."""
+
+    def mean(values: np.ndarray) -> float:
+        return float(values.mean()) if len(values) else float('nan')
+
+    scores = dict(siou_gt=mean(found.siou_gt), siou_pred=mean(found.siou_pred), ppv=mean(found.ppv))
+    rows = []
+    for tau in TAUS:
+        tp, fp = int((found.siou_gt >= tau).sum()), int((found.ppv < tau).sum())
+        fn = len(found.siou_gt) - tp
+        rows.append((tp, fn, fp, 2 * tp / (2 * tp + fn + fp) if tp + fn + fp else float('nan')))
+        if tau in (0.25, 0.5, 0.75):
+            scores |= {f'{key}_{tau:.0%}'[:-1]: v for key, v in zip(('tp', 'fn', 'fp', 'f1'), rows[-1])}
+    means = np.mean(rows, 0)
+    return scores | {f'{key}_mean': float(v) for key, v in zip(('tp', 'fn', 'fp', 'f1'), means)}
