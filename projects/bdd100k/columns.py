@@ -112,11 +112,13 @@ class Columns:
                 f'{self.source}: none of its {self.unboxed} labels has a box2d: this is the label file of '
                 'another task. Detection labels are det_20/det_train.json and det_val.json.'
             )
-        bad = ~np.isfinite(self.xyxy).all(1)
-        what = 'is not finite'
-        if not bad.any():
-            bad = ((self.xyxy[:, 2:] - self.xyxy[:, :2] + 1) <= 0).any(1)
+        if np.isfinite(self.xyxy.sum()):
+            x1, y1, x2, y2 = self.xyxy.T
+            bad = (x2 - x1 + 1 <= 0) | (y2 - y1 + 1 <= 0)
             what = 'is inverted (x2 < x1 or y2 < y1)'
+        else:
+            bad = ~np.isfinite(self.xyxy).all(1)
+            what = 'is not finite'
         if bad.any():
             i = int(bad.argmax())
             x1, y1, x2, y2 = self.xyxy[i].tolist()

@@ -69,12 +69,16 @@ class BDD100KDetDataset(BaseDetDataset):
     ) -> None:
         if ignored not in ('keep', 'drop'):
             raise ValueError(f"ignored must be 'keep' or 'drop', not {ignored!r}")
+        unread = set(kwargs.get('filter_cfg') or ()) - {'filter_empty_gt'}
+        if unread:
+            raise ValueError(
+                f'filter_cfg has {sorted(unread)}; this data set filters by filter_empty_gt only'
+            )
         unknown = set(attributes or ()) - set(FRAME_ATTRIBUTES)
         if unknown:
             raise ValueError(f'frames have no attribute {sorted(unknown)}; select by {FRAME_ATTRIBUTES}')
         self.ignored, self.attributes = ignored, attributes
         self.image_size, self.check_images = image_size, check_images
-        self._sizes: dict[int, tuple[int, int]] = {}
         kwargs['serialize_data'] = False
         super().__init__(*args, **kwargs)
 
@@ -97,6 +101,7 @@ class BDD100KDetDataset(BaseDetDataset):
         columns = self._columns
         self._first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
         self._labels = np.array([self._class_of(c) for c in DET_CLASSES], np.int64)
+        self._sizes = np.zeros((len(columns.names), 2), np.int32)  # read when asked for; 0 is not yet
         self._frames = self._select()
         if self._indices is not None:
             self._frames = self._frames[self._subset(self._indices)]
@@ -217,10 +222,11 @@ class BDD100KDetDataset(BaseDetDataset):
     def _size(self, idx: int) -> tuple[int, int]:
         if self.image_size is not None:
             return tuple(self.image_size)
-        if idx not in self._sizes:
+        size = self._sizes[self._frames[idx]]
+        if not size[0]:
             with Image.open(self.img_path(idx)) as image:
-                self._sizes[idx] = image.size
-        return self._sizes[idx]
+                size[:] = image.size
+        return int(size[0]), int(size[1])
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -234,7 +240,7 @@ class BDD100KDetDataset(BaseDetDataset):
 
     @force_full_init
     def get_subset_(self, indices: int | Sequence[int]) -> None:
-        self._frames, self._sizes = self._frames[self._subset(indices)], {}
+        self._frames = self._frames[self._subset(indices)]
 
     @force_full_init
     def get_subset(self, indices: int | Sequence[int]) -> BDD100KDetDataset:

@@ -7,7 +7,9 @@ skips what a detector does not use, and says where a file is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -124,11 +126,36 @@ def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
         if 'name' in keys:
             return [single.decode(content)]
     except msgspec.DecodeError as error:
-        raise LabelFileError(f'{path}: not a Scalabel label file: {error}') from error
+        raise LabelFileError(f'{path}: not a Scalabel label file: {error}{_where(content, error)}') from error
     raise LabelFileError(
         f'{path}: neither a list of frames nor an object with "frames"; its keys are '
         f'{", ".join(sorted(keys)) or "none"}. A COCO file has "images": give the Scalabel file instead.'
     )
+
+
+def _where(content: bytes, error: msgspec.DecodeError) -> str:
+    """The frame of a decoding error, by its name, and for broken JSON the text around the place."""
+    message = str(error)
+    with contextlib.suppress(msgspec.DecodeError):
+        if row := re.search(r'at `\$(\.frames)?\[(\d+)\]', message):
+            rows = list[msgspec.Raw]
+            frames = (
+                msgspec.json.decode(content, type=dict[str, msgspec.Raw])['frames'] if row[1] else content
+            )
+            frame = msgspec.json.decode(frames, type=rows)[int(row[2])]
+            name = msgspec.json.decode(
+                msgspec.json.decode(frame, type=dict[str, msgspec.Raw]).get('name', b'null')
+            )
+            return f' (frame {name!r})'
+    if byte := re.search(r'\(byte (\d+)\)', message):
+        place = int(byte[1])
+        around = content[max(0, place - 60) : place + 20].decode(errors='replace')
+        start = content.rfind(b'"name"', 0, place)
+        name = re.match(rb'"name"\s*:\s*"([^"]*)"', content[start : start + 1000]) if start >= 0 else None
+        near = f', in or after frame {name[1].decode(errors="replace")!r}' if name else ''
+        hint = '. NaN and Infinity are no numbers in JSON' if re.search('NaN|Inf', around) else ''
+        return f'{near}, near {around!r}{hint}'
+    return ''
 
 
 def map_category(name: str) -> tuple[str, bool]:

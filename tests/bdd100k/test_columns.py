@@ -105,6 +105,9 @@ def test_legacy_file_with_lanes(tmp_path):
         ({'images': [], 'annotations': []}, 'A COCO file has "images"'),
         ([frame('a.jpg', [label(x1='one')])], 'Expected `float`, got `str` - at `$[0].labels[0].box2d.x1`'),
         ([{'labels': []}], 'missing required field `name`'),
+        ({'frames': [frame('a.jpg', []), frame('b.jpg', [label(y2=None)])]}, "box2d.y2` (frame 'b.jpg')"),
+        ([frame('a.jpg', []), frame('b.jpg', [label(x2=float('nan'))])], "after frame 'b.jpg', near"),
+        ([frame('a.jpg', [label(y1=-float('inf'))])], '"y1": -Infinity'),
     ],
 )
 def test_wrong_files_are_named_with_the_place(tmp_path, content, message):

@@ -1,18 +1,19 @@
+import contextlib
+import io
 import json
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from mmdet.datasets.transforms import PackDetInputs
-from mmdet.registry import DATASETS
-from mmengine.dataset import ClassBalancedDataset, ConcatDataset
-from mmengine.registry import DefaultScope
+from mmdet.datasets import AspectRatioBatchSampler, CocoDataset, MultiImageMixDataset
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, RepeatDataset
 
 from mmroad.bdd100k.dataset import BDD100KDetDataset
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
-from mmroad.bdd100k.transforms import FastPackDetInputs, to_chw
+
+SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
 
 
 def label(category='car', x1=1.0, y1=2.0, x2=10.0, y2=20.0, **attributes):
@@ -83,6 +84,68 @@ def test_subsets_classes_and_wrappers(root):
     assert len(pickle.loads(pickle.dumps(build(root)))) == 4
 
 
+def test_batches_are_grouped_by_shape_and_images_mixed(root):
+    for name, shape in dict(a=(24, 32, 3), b=(32, 24, 3), c=(24, 32, 3), d=(32, 24, 3)).items():
+        cv2.imwrite(str(root / f'images/{name}.jpg'), np.zeros(shape, np.uint8))
+    twice = RepeatDataset(build(root), 2)
+    batches = list(AspectRatioBatchSampler(DefaultSampler(twice, shuffle=False), batch_size=2))
+    assert batches == [[0, 2], [1, 3], [4, 6], [5, 7]]
+    mixed = MultiImageMixDataset(build(root), [dict(type='mmdet.FilterAnnotations', min_gt_bbox_wh=(1, 1))])
+    assert len(mixed) == 4 and mixed.metainfo['classes'] == DET_CLASSES
+
+
+def test_a_filter_that_is_not_read_is_an_error(root):
+    with pytest.raises(ValueError, match=r"filter_cfg has \['min_size'\]"):
+        build(root, filter_cfg=dict(filter_empty_gt=True, min_size=32))
+
+
+@pytest.mark.parametrize(
+    'labels',
+    [
+        'made',
+        pytest.param('gt.json', marks=pytest.mark.skipif(not SAMPLE.is_dir(), reason='no ../shared')),
+        pytest.param(
+            'ignored_categories.json', marks=pytest.mark.skipif(not SAMPLE.is_dir(), reason='no ../shared')
+        ),
+    ],
+)
+def test_boxes_are_those_of_the_official_conversion_and_coco_dataset(root, labels):
+    scalabel_io = pytest.importorskip('scalabel.label.io')
+    to_coco = pytest.importorskip('scalabel.label.to_coco')
+    utils = pytest.importorskip('bdd100k.common.utils')
+    to_scalabel = pytest.importorskip('bdd100k.label.to_scalabel')
+    source = root / 'gt.json' if labels == 'made' else SAMPLE / labels
+    (root / 'copy.json').write_bytes(source.read_bytes())
+    config = utils.load_bdd100k_config('det')
+    with contextlib.redirect_stdout(io.StringIO()):
+        frames = to_scalabel.bdd100k_to_scalabel(scalabel_io.load(str(source), 1).frames, config)
+        (root / 'coco.json').write_text(json.dumps(to_coco.scalabel2coco_detection(frames, config.scalabel)))
+        official = CocoDataset(
+            ann_file=str(root / 'coco.json'),
+            data_prefix=dict(img='images'),
+            metainfo=dict(classes=DET_CLASSES),
+            test_mode=True,
+        )
+    first = json.loads(source.read_text())
+    first = (first['frames'] if isinstance(first, dict) else first)[0]['name']
+    cv2.imwrite(str(root / 'images' / first), np.zeros((4, 4, 3), np.uint8))
+    ours = BDD100KDetDataset(
+        ann_file=str(root / 'copy.json'),
+        data_prefix=dict(img=str(root / 'images')),
+        image_size=(1280, 720),
+        test_mode=True,
+    )
+    found = {info['file_name']: info['instances'] for info in map(ours.get_data_info, range(len(ours)))}
+    assert len(official) == len(ours) == len(found)
+
+    def rows(instances):
+        return sorted((*i['bbox'], i['bbox_label'], i['ignore_flag']) for i in instances)
+
+    for info in map(official.get_data_info, range(len(official))):
+        want = rows(info['instances'])
+        np.testing.assert_allclose(rows(found[Path(info['img_path']).name]), want, rtol=1e-12, atol=1e-9)
+
+
 def test_a_folder_of_images_without_labels(root):
     (root / 'images/more').mkdir()
     cv2.imwrite(str(root / 'images/more/e.png'), np.zeros((8, 8, 3), np.uint8))
@@ -125,32 +188,3 @@ def test_missing_images_are_named(root):
         build(root, check_images=True)
     with pytest.raises(FileNotFoundError, match='set data_root and data_prefix'):
         BDD100KDetDataset(data_root=str(root), ann_file='gt.json', data_prefix=dict(img='elsewhere/'))
-
-
-@pytest.mark.parametrize(
-    'view', [lambda x: x, lambda x: x[:, ::-1], lambda x: x[2:7, 1:9], lambda x: x[..., 0]]
-)
-def test_packing_equals_the_transposed_copy(view):
-    image = view(np.random.default_rng(0).integers(0, 255, (11, 13, 3), np.uint8))
-    want = image.transpose(2, 0, 1) if image.ndim == 3 else image[None]
-    assert torch.equal(to_chw(image), torch.from_numpy(np.ascontiguousarray(want)))
-
-
-def test_pipeline_gives_what_mmdets_stock_one_gives(root):
-    head = [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='Resize', scale=(64, 48), keep_ratio=True),
-        dict(type='RandomFlip', prob=1.0),
-    ]
-    packed = []
-    DefaultScope.get_instance('pipeline', scope_name='mmdet')
-    for pack in (dict(type='PackDetInputs'), dict(type='FastPackDetInputs')):
-        cfg = dict(type='BDD100KDetDataset', data_root=str(root), ann_file='gt.json', pipeline=[*head, pack])
-        packed.append(DATASETS.build(dict(cfg, data_prefix=dict(img='images/')))[3])
-    stock, fast = packed
-    assert torch.equal(stock['inputs'], fast['inputs'])
-    for field in ('gt_instances', 'ignored_instances'):
-        a, b = getattr(stock['data_samples'], field), getattr(fast['data_samples'], field)
-        assert torch.equal(a.bboxes.tensor, b.bboxes.tensor) and torch.equal(a.labels, b.labels)
-    assert fast['data_samples'].file_name == 'd.jpg' and issubclass(FastPackDetInputs, PackDetInputs)
