@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 KINDS = {'npz': '.npz', 'png': '.png', 'smiyc': '.hdf5'}
+#: What is read; the first that is there is taken.
+SUFFIXES = (*KINDS.values(), '.npy')
 
 
 def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
@@ -44,16 +46,26 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
 
 
 def load_map(path: str | Path) -> np.ndarray:
-    """Read what `save_map` wrote, as (H, W) floats."""
+    """Read an anomaly map (H, W): what `save_map` wrote, or `.npy`, or a 16-bit PNG of another maker,
+    whose integers are the scores."""
     path = Path(path)
+    if path.suffix == '.npy':
+        return np.load(path)
     if path.suffix == '.npz':
-        return np.load(path)['anomaly']
+        with np.load(path) as content:
+            if 'anomaly' not in content:
+                raise KeyError(f'{path}: no array "anomaly"; there are {", ".join(content)}')
+            return content['anomaly']
     if path.suffix == '.png':
         with Image.open(path) as image:
+            if 'low' not in image.info:
+                return np.asarray(image).astype(np.uint16)
             low, high = (float(image.text[key]) for key in ('low', 'high'))
             return (np.asarray(image).astype(np.float64) / 65535 * (high - low) + low).astype(np.float32)
-    import h5py
-
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f'{path}: the SMIYC form needs h5py: pip install h5py') from error
     with h5py.File(path) as file:
         return file['value'][()]
 
@@ -64,10 +76,8 @@ def find_map(folder: str | Path, stem: str) -> Path:
     Raises:
         FileNotFoundError: There is none; names what was looked for.
     """
-    for suffix in KINDS.values():
+    for suffix in SUFFIXES:
         path = Path(folder) / f'{stem}{suffix}'
         if path.is_file():
             return path
-    raise FileNotFoundError(
-        f'{Path(folder) / stem}: no anomaly map ({", ".join(KINDS.values())}) for this image'
-    )
+    raise FileNotFoundError(f'{Path(folder) / stem}: no anomaly map ({", ".join(SUFFIXES)}) for this image')

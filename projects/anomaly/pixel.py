@@ -18,6 +18,8 @@ import numpy as np
 INLIER, OUTLIER = 0, 1
 #: The share of outliers that FPR95 lets be found.
 RECALL = 0.95
+#: Cells per axis of which each keeps one point of the curve.
+CELLS = 500
 #: Scores merged at a time.
 RANGE = 1 << 21
 
@@ -43,6 +45,12 @@ class PixelScores(NamedTuple):
     outliers: int
     ignored: int
     note: str = ''
+    curve: tuple[Point, ...] = ()  #: about a thousand points of the ROC curve, thresholds falling
+
+    def precision(self, point: Point) -> float:
+        """The share of outliers among the pixels from a point's threshold up."""
+        found = point.tpr * self.outliers
+        return found / (found + point.fpr * self.inliers)
 
 
 class PixelMetrics:
@@ -180,6 +188,7 @@ class _Curve:
         self.ap = self.area = 0.0
         self.first: dict[str, Point] = {}
         self.nearest = Point(0.0, 0.0, float('inf'))
+        self.points: list[Point] = []
         self.thinned: float | None = None
         self._step: tuple[int, int] | None = None  # the last step of a point that may be thinned
 
@@ -211,6 +220,9 @@ class _Curve:
         self.ap += float(np.sum(counts / self.positives * (tp / (tp + fp))))
         self.area += float(np.sum(counts * (self.negatives - fp + (above - strictly) / 2)))
         tpr, fpr = tp / self.positives, fp / self.negatives
+        cells = np.stack([tpr, fpr]) * CELLS // 1
+        kept = np.append(True, (cells[:, 1:] != cells[:, :-1]).any(0))
+        self.points += (Point(*map(float, p)) for p in zip(fpr[kept], tpr[kept], values[kept]))
         for key, reached in (('ge', tpr >= RECALL), ('gt', tpr > RECALL)):
             if key not in self.first and reached.any():
                 i = int(reached.argmax())
@@ -270,6 +282,7 @@ class _Curve:
             inliers=seen[0],
             outliers=seen[1],
             ignored=seen[2],
+            curve=tuple(self.points),
         )
 
 

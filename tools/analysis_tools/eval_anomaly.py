@@ -14,7 +14,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('maps', help='folder of NAME.npz, NAME.png or NAME.hdf5')
     parser.add_argument('layout', help='data set: a key of mmroad.anomaly.datasets.LAYOUTS')
     parser.add_argument('root', help="the data set's folder")
+    parser.add_argument('--out-dir', help='write data.json, images.csv (the hardest first), curves.png')
     parser.add_argument('--out-file', help='write the scores as JSON')
+    parser.add_argument(
+        '--smiyc',
+        choices=('anomaly', 'obstacle', 'off'),
+        help="SMIYC's official pixel and component metrics of a track (default: on for its data sets)",
+    )
+    parser.add_argument('--legacy-hist', action='store_true', help="Meta-OOD's 100-bin numbers")
+    parser.add_argument('--hardest', type=int, default=5, help='images to list (default: %(default)s)')
     return parser.parse_args()
 
 
@@ -25,23 +33,34 @@ def main() -> None:
 
     from rich.progress import track
 
-    from mmroad.anomaly.datasets import find_pairs, read_mask
-    from mmroad.anomaly.io import find_map, load_map
+    from mmroad.anomaly.datasets import find_pairs
     from mmroad.anomaly.metric import summary, table
-    from mmroad.anomaly.pixel import PixelMetrics
+    from mmroad.anomaly.report import COLUMNS, FolderScores, further_numbers, write
 
+    official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
     try:
-        metrics = PixelMetrics()
-        for image, mask in track(find_pairs(args.layout, args.root), 'images', transient=True):
-            metrics.add(load_map(find_map(args.maps, image.stem)), read_mask(mask, args.layout), image.name)
-        scores = metrics.compute()
-    except (OSError, KeyError, ValueError) as error:
+        found = FolderScores(
+            find_pairs(args.layout, args.root),
+            args.layout,
+            args.maps,
+            track=None if official == 'off' else official,
+            legacy=args.legacy_hist,
+            progress=lambda pairs, title: track(pairs, title, transient=True),
+        )
+    except (ImportError, OSError, KeyError, ValueError) as error:
         sys.exit(f'error: {error}')
-    print(table(scores))
+    scores = summary(found.scores)
+    print(table(found.scores))
+    print(further_numbers(found.smiyc, found.legacy), end='\n\n')
+    print(f'{"hardest images":40}' + ''.join(f'{name:>10}' for name in COLUMNS[1:]))
+    for name, outliers, *shares in found.images[: args.hardest]:
+        print(f'{name:40}{outliers:10}' + ''.join(f'{100 * share:10.2f}' for share in shares))
+    if args.out_dir:
+        write(args.out_dir, scores | found.data())
     if args.out_file:
         part = f'{args.out_file}.{os.getpid()}.tmp'
         with open(part, 'w') as file:
-            json.dump(summary(scores), file, indent=2)
+            json.dump(scores, file, indent=2)
         os.replace(part, args.out_file)
 
 
