@@ -79,10 +79,11 @@ def indexed_columns(path: str | Path, *, progress=None) -> Columns:
                 _write(caches, columns, stats, digest)
                 return columns
     columns = read_columns(path, progress=progress)
+    digest = digest or _digest(files)
     after = [f'{VERSION}'] + [_stat(file) for file in files]
     if after != stats:
         raise LabelFileError(f'{path} changed while it was read; try again')
-    cache = _write(caches, columns, stats, digest or _digest(files))
+    cache = _write(caches, columns, stats, digest)
     found = cache and _open(cache, path)
     return found[0] if found else columns
 

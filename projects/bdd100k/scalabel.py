@@ -136,17 +136,13 @@ def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
 def _where(content: bytes, error: msgspec.DecodeError) -> str:
     """The frame of a decoding error, by its name, and for broken JSON the text around the place."""
     message = str(error)
-    with contextlib.suppress(msgspec.DecodeError):
-        if row := re.search(r'at `\$(\.frames)?\[(\d+)\]', message):
-            rows = list[msgspec.Raw]
-            frames = (
-                msgspec.json.decode(content, type=dict[str, msgspec.Raw])['frames'] if row[1] else content
-            )
-            frame = msgspec.json.decode(frames, type=rows)[int(row[2])]
-            name = msgspec.json.decode(
-                msgspec.json.decode(frame, type=dict[str, msgspec.Raw]).get('name', b'null')
-            )
-            return f' (frame {name!r})'
+    keys = dict[str, msgspec.Raw]
+    row = re.search(r'at `\$(\.frames)?\[(\d+)\]', message)
+    with contextlib.suppress(msgspec.DecodeError, KeyError):
+        if row:
+            frames = msgspec.json.decode(content, type=keys)['frames'] if row[1] else content
+            frame = msgspec.json.decode(frames, type=list[msgspec.Raw])[int(row[2])]
+            return f' (frame {msgspec.json.decode(msgspec.json.decode(frame, type=keys)["name"])!r})'
     if byte := re.search(r'\(byte (\d+)\)', message):
         place = int(byte[1])
         around = content[max(0, place - 60) : place + 20].decode(errors='replace')

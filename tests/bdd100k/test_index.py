@@ -67,6 +67,20 @@ def test_a_touched_file_is_recognised_by_its_content(tmp_path, reads):
     assert len(reads) == 1
 
 
+def test_a_file_that_changes_while_it_is_indexed_is_an_error_and_leaves_no_cache(tmp_path, monkeypatch):
+    path = write(tmp_path / 'gt.json', 3)
+    digest = index_module._digest
+
+    def changed(files):
+        write(path, 4)
+        return digest(files)
+
+    monkeypatch.setattr(index_module, '_digest', changed)
+    with pytest.raises(LabelFileError, match='changed while it was read'):
+        indexed_columns(path)
+    assert os.listdir(tmp_path) == ['gt.json']
+
+
 def test_a_damaged_cache_is_made_again(tmp_path, reads):
     path = write(tmp_path / 'gt.json', 3)
     indexed_columns(path)
