@@ -1,8 +1,8 @@
 """Every config parses, dumps, reloads and builds; the 64 detectors are the published ones.
 
-``data/det_recipes.csv`` holds the recipes' values as the zoo's description gives them (the overrides
-of each family on the common settings). ``data/det_state_dicts.json.gz`` holds keys and shapes from
-mmdet's stock models (see data/make_det_goldens.py for how, and for what it cannot show).
+``data/det_recipes.csv`` holds the recipes' values, read from the 64 published config files
+(data/make_det_recipes.py; what is mended on purpose is named there). ``data/det_state_dicts.json.gz`` holds keys and
+shapes from mmdet's stock models (see data/make_det_goldens.py for how, and for what it cannot show).
 """
 
 import csv
@@ -91,6 +91,8 @@ def test_recipes_are_the_published_ones(name):
     assert optim.optimizer.lr == pytest.approx(float(want['lr']))
     assert optim.optimizer.weight_decay == pytest.approx(float(want['weight_decay']))
     assert optim.type == ('AmpOptimWrapper' if want['amp'] == '1' else 'OptimWrapper')
+    if want['amp'] == '1':
+        assert optim.loss_scale == dict(init_scale=512)
     assert str((optim.get('clip_grad') or {}).get('max_norm', '')) == want['clip']
     warmup, steps = cfg.param_scheduler
     assert warmup.end == int(want['warmup'])
@@ -108,7 +110,10 @@ def test_recipes_are_the_published_ones(name):
     assert strong == (cfg.train_dataloader.dataset.type == 'MultiImageMixDataset')
     if strong:
         assert cfg.custom_hooks[0].switch_epoch == 27
-    assert cfg.model.data_preprocessor.bgr_to_rgb == (not name.startswith('fcos'))
+    preprocessor, caffe = cfg.model.data_preprocessor, name.startswith('fcos')
+    assert preprocessor.bgr_to_rgb == (not caffe)
+    assert preprocessor.mean == ([102.9801, 115.9465, 122.7717] if caffe else [123.675, 116.28, 103.53])
+    assert preprocessor.std == ([1.0, 1.0, 1.0] if caffe else [58.395, 57.12, 57.375])
 
 
 def test_convnext_layers_learn_at_rates_of_their_depth():

@@ -8,7 +8,6 @@ _base_ = [
     '../_base_/det_runtime.py',
 ]
 model = dict(
-    data_preprocessor=dict(mean=[102.98, 115.9465, 122.7717]),
     backbone=_base_.r50_caffe_detectron2,
     bbox_head=dict(
         norm_on_bbox=True,

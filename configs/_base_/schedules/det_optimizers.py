@@ -19,8 +19,8 @@ adamw_swin = dict(
         )
     ),
 )
-#: Mixed precision.
-adamw_swin_amp = dict(adamw_swin, type='AmpOptimWrapper')
+_amp = dict(type='AmpOptimWrapper', loss_scale=dict(init_scale=512))  # mixed precision
+adamw_swin_amp = dict(adamw_swin, **_amp)
 adamw_rsb = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=2e-4, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bypass_duplicate=True),
@@ -29,7 +29,7 @@ adamw_rsb = dict(
 
 def _convnext(num_layers):
     return dict(
-        type='AmpOptimWrapper',
+        _amp,
         constructor='LearningRateDecayOptimizerConstructor',
         optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
         paramwise_cfg=dict(decay_rate=0.95, decay_type='layer_wise', num_layers=num_layers),
