@@ -216,3 +216,18 @@ def register_imagenet_scheme() -> None:
     @CheckpointLoader.register_scheme(prefixes='imagenet://', force=True)
     def load(filename: str, map_location: str = 'cpu') -> dict:
         return load_state_file(imagenet(filename.removeprefix('imagenet://')))
+
+
+def load_weights_safely() -> None:
+    """Let mmengine's loader (``load_from``) read local files by ``load_state_file``.
+
+    On its own it unpickles anything once weights-only reading fails, which runs what a file holds.
+    Not for resuming: that needs the log of the training, which is more than weights.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    from .checkpoint import load_state_file
+
+    @CheckpointLoader.register_scheme(prefixes='', force=True)
+    def load(filename: str, map_location: str = 'cpu') -> dict:
+        return load_state_file(Path(filename).expanduser())

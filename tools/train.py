@@ -37,6 +37,10 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if cfg.get('load_from') and not cfg.get('resume') and not args.trust_checkpoint:
+        from mmroad.weights import load_weights_safely
+
+        load_weights_safely()
     build_runner(cfg).train()
 
 
