@@ -59,7 +59,8 @@ class DetInferencer:
         """Detections in one image, a path or a BGR array."""
         import torch
 
-        from .bdd100k.draw import draw_boxes
+        from .bdd100k.pictures import draw_labels
+        from .bdd100k.scalabel import Box2D, Label
 
         if not isinstance(image, np.ndarray):
             name, image = Path(image).name, read_image(image)
@@ -71,11 +72,13 @@ class DetInferencer:
         found = sample.pred_instances.cpu()
         order = found.scores.argsort(descending=True)
         boxes, scores, labels = (getattr(found, k)[order].numpy() for k in ('bboxes', 'scores', 'labels'))
-        shown = scores >= self.threshold
-        picture = draw_boxes(
-            image, boxes[shown], labels[shown].tolist(), scores[shown].tolist(), self.classes
-        )
-        return Detections(name, boxes, scores, labels, [self.classes[c] for c in labels], picture)
+        names = [self.classes[c] for c in labels]
+        shown = [
+            Label(category=category, box2d=Box2D(*box), score=score)
+            for category, box, score in zip(names, boxes.tolist(), scores.tolist())
+            if score >= self.threshold
+        ]
+        return Detections(name, boxes, scores, labels, names, draw_labels(image, shown))
 
     def run(
         self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
