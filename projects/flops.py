@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 class Counted(NamedTuple):
     parameters: int
-    multiply_adds: int  #: of one image, network only (no proposals' selection, NMS)
+    multiply_adds: int  #: of one image; of detectors the network only (no proposals' selection, NMS)
     height: int
     width: int  #: of the padded input
 
@@ -36,10 +36,14 @@ def count(cfg: Config, shape: tuple[int, int]) -> Counted:
     )
     if cfg.get('default_scope', 'mmdet') == 'mmdet':
         from mmdet.structures import DetDataSample as Sample
-    else:
+
+        mode = 'tensor'
+    else:  # heads of queries make their map in ``predict`` alone
         from mmseg.structures import SegDataSample as Sample
+
+        mode = 'predict'
     sample = Sample(metainfo=dict(meta, scale_factor=(1.0, 1.0), img_id=0))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(inputs, [sample], mode='tensor')
+        model(inputs, [sample], mode=mode)
     parameters = sum(p.numel() for p in model.parameters())
     return Counted(parameters, counter.get_total_flops() // 2, height, width)
