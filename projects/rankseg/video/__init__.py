@@ -1,0 +1,28 @@
+"""Mask2Former and RankSeg for video: instance tracks (YouTube-VIS) and semantic segmentation (VSPW).
+
+Importing this registers everything that the video configs below configs/rankseg name.
+"""
+
+import mmroad.mask2former  # noqa: F401
+
+from .head import RankSegVideoHead, VideoMask2FormerHead
+from .metrics import VideoSemSegMetric, YTVISMetric
+from .segmentor import VideoMask2Former
+from .tracks import TrackStitcher
+from .vspw import LabelsToInstances, LoadVideoLabels, PackVideoInputs, RoadScenesVideoDataset, VSPWDataset
+from .ytvis import YTVISDataset
+
+__all__ = [
+    'LabelsToInstances',
+    'LoadVideoLabels',
+    'PackVideoInputs',
+    'RankSegVideoHead',
+    'RoadScenesVideoDataset',
+    'TrackStitcher',
+    'VSPWDataset',
+    'VideoMask2Former',
+    'VideoMask2FormerHead',
+    'VideoSemSegMetric',
+    'YTVISDataset',
+    'YTVISMetric',
+]

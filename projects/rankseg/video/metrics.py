@@ -1,0 +1,207 @@
+"""Scores and result files of video models."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.evaluation.functional import YTVIS, YTVISeval
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from mmroad.bdd100k.sem_seg import confusion
+from mmroad.media import write_image
+
+from ..ranking_metrics import average_precision, precision_at, recall_at
+from .consistency import video_consistency
+from .results import to_results, write_results
+from .ytvis import read_annotations
+
+#: Names of the numbers that YouTube-VIS's evaluation gives, in its order.
+YTVIS_NUMBERS = ('AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l', 'AR1', 'AR10', 'AR100')
+
+
+def sem_seg_scores(counts: np.ndarray) -> dict[str, float]:
+    """Scores in percent of a confusion matrix (C, C + 1), see ``mmroad.bdd100k.sem_seg.confusion``.
+
+    ``mIoU`` and ``mACC`` (right by true pixels) are means over the classes with ground truth, as published
+    (detectron2's evaluator); ``mIoU_mmseg`` is over those that are predicted too (IoU 0). ``fwIoU`` is weighted by
+    true pixels, ``pACC`` is the share of right pixels.
+    """
+    right = np.diag(counts).astype(np.float64)
+    true, union = counts.sum(1), counts.sum(1) + counts[:, :-1].sum(0) - np.diag(counts)
+    if not true.any():
+        raise ValueError('no pixel of the ground truth has a class: nothing to score')
+    iou, present = right / np.maximum(union, 1), true > 0
+    values = dict(
+        mIoU=iou[present].mean(),
+        mIoU_mmseg=iou[union > 0].mean(),
+        fwIoU=(iou * true).sum() / true.sum(),
+        mACC=(right[present] / true[present]).mean(),
+        pACC=right.sum() / true.sum(),
+    )
+    return {name: 100 * float(value) for name, value in values.items()}
+
+
+@METRICS.register_module()
+class VideoSemSegMetric(BaseMetric):
+    """VSPW's scores: `sem_seg_scores`, ``VC8`` and ``VC16`` (`video_consistency`, the mean over all windows of
+    all videos), and of models that rank classes ``recall@K``, ``precision@K`` and ``ranking_AP`` (the mean over
+    clips); all in percent.
+
+    Args:
+        windows: The n of VC_n.
+        top_k: The K of recall@K.
+        format_only: Write files only; needs ``format_dir``.
+        format_dir: Where to write ``VIDEO/FRAME.png`` (uint8 class indices), the form of submissions. None
+            writes nothing.
+    """
+
+    default_prefix = None
+
+    def __init__(
+        self,
+        windows: Sequence[int] = (8, 16),
+        top_k: Sequence[int] = (5, 10, 20),
+        format_only: bool = False,
+        format_dir: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if format_only and format_dir is None:
+            raise ValueError('VideoSemSegMetric: format_only needs format_dir')
+        self.windows, self.top_k, self.format_only = list(windows), list(top_k), format_only
+        self.format_dir = None if format_dir is None else Path(format_dir)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            frames = sample['video_data_samples']
+            preds = np.stack([frame.pred_sem_seg.data[0].cpu().numpy() for frame in frames])
+            if self.format_dir is not None:
+                for frame, pred in zip(frames, preds, strict=True):
+                    write_image(self.format_dir / f'{frame.img_id}.png', pred)
+            self.results.append(None if self.format_only else self._score(sample, preds))
+
+    def _score(self, sample: dict, preds: np.ndarray) -> dict:
+        frames = sample['video_data_samples']
+        for frame in frames:
+            if 'gt_sem_seg' not in frame:
+                raise ValueError(f'{frame.img_path}: no ground truth to score against; use --format-only')
+        gts = np.stack([frame.gt_sem_seg.data[0].cpu().numpy() for frame in frames])
+        num_classes = len(self.dataset_meta['classes'])
+        rankings = [
+            self._score_ranking(torch.as_tensor(ranking), gts[clip], num_classes)
+            for clip, ranking in sample.get('rankings', ())
+        ]
+        return dict(
+            counts=sum(confusion(gt, pred, num_classes) for gt, pred in zip(gts, preds, strict=True)),
+            windows={n: video_consistency(gts, preds, n) for n in self.windows},
+            rankings=[values for values in rankings if values],
+        )
+
+    def _score_ranking(self, ranking: torch.Tensor, gts: np.ndarray, num_classes: int) -> dict[str, float]:
+        labels = np.unique(gts)
+        present = torch.zeros(1, num_classes, dtype=torch.bool)
+        present[0, labels[labels < num_classes].astype(np.int64)] = True
+        if not present.any():
+            return {}
+        values = dict(ranking_AP=average_precision(ranking[None], present))
+        for k in self.top_k:
+            values[f'recall@{k}'] = recall_at(ranking[None], present, k)
+            values[f'precision@{k}'] = precision_at(ranking[None], present, min(k, num_classes))
+        return {name: value.item() for name, value in values.items()}
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        if self.format_dir is not None:
+            MMLogger.get_current_instance().info(f'{len(results)} videos written to {self.format_dir}')
+        if self.format_only:
+            return {}
+        scores = sem_seg_scores(sum(result['counts'] for result in results))
+        for n in self.windows:
+            values = np.concatenate([result['windows'][n] for result in results])
+            known = values[~np.isnan(values)]
+            scores[f'VC{n}'] = 100 * float(known.mean()) if len(known) else float('nan')
+        rankings = [values for result in results for values in result['rankings']]
+        for name in rankings[0] if rankings else ():
+            scores[name] = 100 * float(np.mean([values[name] for values in rankings]))
+        return scores
+
+
+@METRICS.register_module()
+class YTVISMetric(BaseMetric):
+    """YouTube-VIS: ``results.json`` with its zip, and AP where the annotations are there, in percent.
+
+    Args:
+        ann_file: The annotation file: of a local holdout (``split_ytvis.py``) or, without annotations, of the
+            validation or test videos, whose server is closed.
+        format_only: Write files only; needs ``format_dir``.
+        format_dir: Where to write ``results.json`` and ``results.zip``. None writes nothing.
+    """
+
+    default_prefix = 'ytvis'
+
+    def __init__(
+        self,
+        ann_file: str,
+        format_only: bool = False,
+        format_dir: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if format_only and format_dir is None:
+            raise ValueError('YTVISMetric: format_only needs format_dir')
+        self.ann_file, self.format_only = ann_file, format_only
+        self.format_dir = None if format_dir is None else Path(format_dir)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            video_id = sample['video_data_samples'][0].video_id
+            self.results.append(to_results(video_id, sample['pred_tracks']))
+
+    def compute_metrics(self, results: list[list[dict]]) -> dict[str, float]:
+        tracks = [track for video in results for track in video]
+        logger = MMLogger.get_current_instance()
+        if self.format_dir is not None:
+            path = write_results(tracks, self.format_dir)
+            logger.info(f'{len(tracks)} tracks of {len(results)} videos written to {path} and its zip')
+        if self.format_only:
+            return {}
+        content = read_annotations(self.ann_file)
+        if not content.get('annotations'):
+            raise ValueError(
+                f'{self.ann_file} has no annotations to score against: use --format-only, or a holdout of the '
+                f'training videos (tools/dataset_converters/split_ytvis.py)'
+            )
+        values, table = ytvis_ap(content, tracks)
+        logger.info('\n' + table)
+        return values
+
+
+def ytvis_ap(annotations: dict, tracks: list[dict]) -> tuple[dict[str, float], str]:
+    """YouTube-VIS's own evaluation.
+
+    Args:
+        annotations: An annotation file's content.
+        tracks: ``results.json``'s content.
+
+    Returns:
+        The numbers of `YTVIS_NUMBERS` in percent (-100 where nothing of a kind is in the ground truth), and
+        the official table.
+    """
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        truth = YTVIS(annotations)
+        evaluation = YTVISeval(truth, truth.loadRes(tracks), 'segm')
+        evaluation.params.vidIds = sorted(truth.getVidIds())
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    table = '\n'.join(line for line in text.getvalue().splitlines() if 'Average' in line)
+    return {name: 100 * float(v) for name, v in zip(YTVIS_NUMBERS, evaluation.stats)}, table

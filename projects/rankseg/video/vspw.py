@@ -1,0 +1,153 @@
+"""VSPW (https://www.vspwdataset.com): videos with a class for every pixel, and other data of its layout."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet.datasets.base_video_dataset import BaseVideoDataset
+from mmdet.datasets.transforms import PackTrackInputs
+from mmdet.registry import DATASETS, TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
+from mmengine.structures import PixelData
+
+from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset
+
+from ..mixin import CLASSES_KEY
+
+IGNORED = 255
+_CLASSES = """wall ceiling door stair ladder escalator Playground_slide handrail_or_fence window rail goal pillar
+pole floor ground grass sand athletic_field road path crosswalk building house bridge tower windmill
+well_or_well_lid other_construction sky mountain stone wood ice snowfield grandstand sea river lake waterfall
+water billboard_or_Bulletin_Board sculpture pipeline flag parasol_or_umbrella cushion_or_carpet tent roadblock
+car bus truck bicycle motorcycle wheeled_machine ship_or_boat raft airplane tyre traffic_light lamp person cat
+dog horse cattle other_animal tree flower other_plant toy ball_net backboard skateboard bat ball
+cupboard_or_showcase_or_storage_rack box traveling_case_or_trolley_case basket bag_or_package trash_can cage
+plate tub_or_bowl_or_pot bottle_or_cup barrel fishbowl bed pillow table_or_desk chair_or_seat bench sofa shelf
+bathtub gun commode roaster other_machine refrigerator washing_machine Microwave_oven fan curtain textiles
+clothes painting_or_poster mirror flower_pot_or_vase clock book tool blackboard tissue screen_or_television
+computer printer Mobile_phone keyboard other_electronic_product fruit food instrument train"""
+
+
+def bit_palette(count: int) -> list[tuple[int, int, int]]:
+    """PASCAL VOC's colours, from the bits of the numbers 1 to ``count``: distinct and far apart."""
+
+    def channel(number: int, bit: int) -> int:
+        return sum((number >> (3 * i + bit) & 1) << (7 - i) for i in range(8))
+
+    return [tuple(channel(n, bit) for bit in range(3)) for n in range(1, count + 1)]
+
+
+@DATASETS.register_module()
+class VSPWDataset(BaseVideoDataset):
+    """Videos in VSPW's layout: ``{train,val,test}.txt`` with a video's name a line, and
+    ``data/VIDEO/origin/FRAME.jpg`` with ``data/VIDEO/mask/FRAME.png``.
+
+    ``data_root='data/VSPW_480p/', ann_file='val.txt', data_prefix=dict(img_path='data')``. A sample is a video;
+    videos without a mask folder (the test split) have images only.
+
+    Raises:
+        FileNotFoundError: The list or a video that it names is missing, or a video has no frames.
+    """
+
+    METAINFO = dict(classes=tuple(_CLASSES.split()), palette=bit_palette(124))
+    #: What is taken from a mask's values to give classes; what is then outside the classes is ignored.
+    LABEL_OFFSET = 1
+
+    def load_data_list(self) -> list[dict]:
+        names_file, folder = Path(self.ann_file), Path(self.data_prefix['img_path'])
+        if not names_file.is_file():
+            raise FileNotFoundError(f'{names_file}: no such list of videos (data_root is {self.data_root!r})')
+        names = names_file.read_text().split()
+        return [self._video(folder / name, video_id) for video_id, name in enumerate(names, 1)]
+
+    def _video(self, folder: Path, video_id: int) -> dict:
+        images = {path.stem: path for path in sorted(folder.glob('origin/*.jpg'))}
+        if not images:
+            raise FileNotFoundError(f'{folder}/origin: no .jpg frames, but {self.ann_file} lists this video')
+        frames = list(images)
+        labelled = (folder / 'mask').is_dir()
+        if labelled:
+            masks = {path.stem for path in folder.glob('mask/*.png')}
+            frames = [name for name in frames if name in masks]
+            if len(frames) < max(len(images), len(masks)):
+                warnings.warn(
+                    f'{folder}: {len(images)} frames and {len(masks)} masks; the {len(frames)} that have both '
+                    'are used',
+                    stacklevel=2,
+                )
+        infos = []
+        for frame_id, name in enumerate(frames):
+            info = dict(
+                img_path=str(images[name]),
+                img_id=f'{folder.name}/{name}',
+                frame_id=frame_id,
+                num_classes=len(self.metainfo['classes']),
+                label_offset=self.LABEL_OFFSET,
+            )
+            if labelled:
+                info['seg_map_path'] = str(folder / f'mask/{name}.png')
+            infos.append(info)
+        return dict(video_id=video_id, images=infos, video_length=len(infos))
+
+    def filter_data(self) -> list[dict]:
+        """All videos, as published."""
+        return self.data_list
+
+
+@DATASETS.register_module()
+class RoadScenesVideoDataset(VSPWDataset):
+    """``make_road_scenes.py --videos``: the layout of VSPW with the 19 classes of BDD100K."""
+
+    METAINFO = BDD100KSemSegDataset.METAINFO
+    LABEL_OFFSET = 0
+
+
+@TRANSFORMS.register_module()
+class LoadVideoLabels(BaseTransform):
+    """The classes of one frame, ``gt_seg_map`` (H, W) uint8 with 255 for none, from ``seg_map_path``; nothing
+    where there is none."""
+
+    def transform(self, results: dict) -> dict:
+        path = results.get('seg_map_path')
+        if path is None:
+            return results
+        raw = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+        if raw is None or raw.ndim != 2:
+            raise ValueError(f'{path}: not a mask of one channel that can be read')
+        labels = raw.astype(np.int16) - results['label_offset']
+        outside = (labels < 0) | (labels >= results['num_classes'])
+        results['gt_seg_map'] = np.where(outside, IGNORED, labels).astype(np.uint8)
+        return results
+
+
+@TRANSFORMS.register_module()
+class LabelsToInstances(BaseTransform):
+    """One instance for each class in a frame's ``gt_seg_map``, with the class as its label and track."""
+
+    def transform(self, results: dict) -> dict:
+        labels = results.pop('gt_seg_map')
+        classes = np.unique(labels)
+        classes = classes[classes != IGNORED].astype(np.int64)
+        masks = (labels == classes[:, None, None]).astype(np.uint8)
+        results['gt_masks'] = BitmapMasks(masks, *labels.shape)
+        results['gt_bboxes_labels'] = results['gt_instances_ids'] = classes
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackVideoInputs(PackTrackInputs):
+    """mmdet's packing, which adds a frame's label map as ``gt_sem_seg`` and its classes as ``gt_classes`` in
+    the metainfo (oracle mode reads them)."""
+
+    def transform(self, results: dict) -> dict:
+        packed = super().transform(results)
+        frames = packed['data_samples'].video_data_samples
+        for frame, labels in zip(frames, results.get('gt_seg_map', ())):
+            frame.gt_sem_seg = PixelData(data=torch.from_numpy(labels)[None])
+            frame.set_metainfo({CLASSES_KEY: [int(c) for c in np.unique(labels) if c != IGNORED]})
+        return packed

@@ -1,0 +1,90 @@
+"""YouTube-VIS (https://youtube-vos.org/dataset/vis) as it is published: no conversion of annotations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmdet.datasets import YouTubeVISDataset
+from mmdet.registry import DATASETS
+
+
+def read_annotations(path: str | Path) -> dict:
+    """A YouTube-VIS annotation file.
+
+    Raises:
+        FileNotFoundError, ValueError: No such file, or not one of this kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such annotation file')
+    content = json.loads(path.read_text())
+    missing = [key for key in ('videos', 'categories') if key not in content]
+    if missing:
+        raise ValueError(
+            f'{path}: no {" and no ".join(missing)}; the annotation file of YouTube-VIS is expected'
+        )
+    return content
+
+
+@DATASETS.register_module()
+class YTVISDataset(YouTubeVISDataset):
+    """YouTube-VIS from its own annotation files (mmdet's dataset reads converted ones).
+
+    ``data_root='data/ytvis_2019/', ann_file='train.json', data_prefix=dict(img_path='train/JPEGImages')``. A
+    sample is a video; files without annotations (valid, test) give images only.
+
+    Args:
+        dataset_version: '2019' or '2021'.
+
+    Raises:
+        ValueError: The categories are not those of the version.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        content = read_annotations(self.ann_file)
+        names = [c['name'] for c in sorted(content['categories'], key=lambda c: c['id'])]
+        if names != list(self.metainfo['classes']):
+            raise ValueError(
+                f'{self.ann_file}: its {len(names)} categories are not the {len(self.metainfo["classes"])} of '
+                f'this version: {names[:3]} ... against {list(self.metainfo["classes"][:3])} ...'
+            )
+        tracks: dict[int, list[dict]] = {}
+        for ann in content.get('annotations') or []:
+            tracks.setdefault(ann['video_id'], []).append(ann)
+        return [self._video(video, tracks.get(video['id'], [])) for video in content['videos']]
+
+    def _video(self, video: dict, tracks: list[dict]) -> dict:
+        images = []
+        for frame_id, name in enumerate(video['file_names']):
+            images.append(
+                dict(
+                    img_path=str(Path(self.data_prefix['img_path']) / name),
+                    img_id=f'{video["id"]}/{frame_id}',
+                    file_name=name,
+                    frame_id=frame_id,
+                    height=video['height'],
+                    width=video['width'],
+                    instances=[i for track in tracks if (i := _instance(track, frame_id))],
+                )
+            )
+        return dict(video_id=video['id'], images=images, video_length=len(images))
+
+    def filter_data(self) -> list[dict]:
+        """All videos and frames, as published."""
+        return self.data_list
+
+
+def _instance(track: dict, frame_id: int) -> dict | None:
+    """A track's instance in a frame, None where it is not visible."""
+    bbox, mask = track['bboxes'][frame_id], track['segmentations'][frame_id]
+    if not bbox or not mask:
+        return None
+    x, y, w, h = bbox
+    return dict(
+        bbox=[x, y, x + w, y + h],
+        bbox_label=track['category_id'] - 1,
+        mask=mask,
+        instance_id=track['id'],
+        ignore_flag=int(bool(track.get('iscrowd', 0))),
+    )
