@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/detic.py',
     '../_base_/detic_runtime.py',
 ]
-model = dict(backbone=_base_.swin_b, neck=dict(in_channels=_base_.swin_b_channels), dynamic_classifier=50, image_counts='data/embeddings/lvis_v1_train_cat_info.json', roi_head=dict(image_loss='max_size', bbox_head=dict(num_classes=22047, classifier=dict(embeddings='data/embeddings/lvis-21k_clip_a+cname.npy'), federated=0, image_counts=None)))
+model = dict(backbone=_base_.swin_b, neck=dict(in_channels=_base_.swin_b_channels), **_base_.lvis_21k)
 train_dataloader = dict(
     sampler=dict(ratios=[1, 16], repeat=[True, False]),
     batch_sampler=dict(batch_sizes=[4, 16]),

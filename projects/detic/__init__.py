@@ -3,12 +3,12 @@
 from .bbox_head import DeticBBoxHead
 from .centernet_rpn import CenterNetRPNHead
 from .dataset import DeticDataset
-from .detector import Detic
+from .detector import Detic, DeticDETR
 from .detr_head import DeticDETRHead, FederatedFocalLoss
 from .roi_head import DeticRoIHead
 from .sampler import DeticBatchSampler, DeticSampler
 from .transforms import EfficientDetResizeCrop, PackDeticInputs
-from .vocabulary import Vocabulary, load_vocabulary
+from .vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 from .zero_shot import BoxMLP, ZeroShotClassifier
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     'Detic',
     'DeticBBoxHead',
     'DeticBatchSampler',
+    'DeticDETR',
     'DeticDETRHead',
     'DeticDataset',
     'DeticRoIHead',
@@ -27,4 +28,5 @@ __all__ = [
     'Vocabulary',
     'ZeroShotClassifier',
     'load_vocabulary',
+    'save_vocabulary',
 ]

@@ -156,6 +156,13 @@ class CenterNetRPNHead(BaseModule):
             loss_rpn_bbox=self.loss_bbox_weight * loss_bbox,
         )
 
+    @staticmethod
+    def join_reductions(like: Tensor) -> None:
+        """Take part, with no positives, in the two means over ranks of ``loss_by_feat``: a rank whose batch
+        has no boxes would leave the others waiting."""
+        for _ in range(2):
+            reduce_mean(like.new_zeros((), dtype=torch.float32))
+
     def heatmap_loss(self, positive: Tensor, logits: Tensor, heatmap: Tensor) -> tuple[Tensor, Tensor]:
         """Sums of -alpha (1-p)^g log p over the centres (with repeats) and of
         -(1-alpha) p^g (1-heatmap)^beta log(1-p) over all cells."""

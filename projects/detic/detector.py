@@ -6,20 +6,22 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from mmdet.models.detectors import DeformableDETR
 from mmdet.models.detectors.two_stage import TwoStageDetector
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from .bbox_head import load_image_counts
 from .losses import federated_classes
-from .vocabulary import Vocabulary, classifier_matrix, load_vocabulary
+from .swap import VocabularySwap
+from .vocabulary import Vocabulary, classifier_matrix, own_columns, read_names, vocabulary_matrix
 
 #: What a batch may be labelled with (``ann_type`` in the meta information; boxes if absent).
 ANN_TYPES = ('box', 'image', 'caption', 'captiontag')
 
 
 @MODELS.register_module()
-class Detic(TwoStageDetector):
+class Detic(VocabularySwap, TwoStageDetector):
     """CenterNet2 or Faster R-CNN C4 with zero-shot heads.
 
     A batch holds one kind of annotation; ranks may hold different kinds in one step. Image
@@ -30,9 +32,7 @@ class Detic(TwoStageDetector):
         dynamic_classifier: Judge a batch on this many drawn classes (50 for 21k), 0 for all.
         image_counts: File of image counts, by which a box batch draws among the classes that have
             boxes (the first ones).
-        vocabularies: Files of named class embeddings (``.safetensors``), one a name. Test images
-            whose meta information has ``vocabulary`` are judged on that one.
-        vocabulary: The one of them for all other test images; None keeps the model's own classes.
+        vocabularies, vocabulary, class_names: See ``VocabularySwap``.
         sync_captions: Judge an image on the captions of all ranks.
     """
 
@@ -41,18 +41,16 @@ class Detic(TwoStageDetector):
         *args,
         dynamic_classifier: int = 0,
         image_counts: str | None = None,
-        vocabularies: dict[str, str] | None = None,
+        vocabularies: dict | None = None,
         vocabulary: str | None = None,
+        class_names: str | list[str] | None = None,
         sync_captions: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.dynamic_classifier, self.image_counts = dynamic_classifier, image_counts
-        self.vocabularies, self.vocabulary = dict(vocabularies or {}), vocabulary
         self.sync_captions = sync_captions
-        self._classifiers: dict[str, Tensor] = {}
-        if vocabulary is not None and vocabulary not in self.vocabularies:
-            raise ValueError(f'vocabulary {vocabulary!r} is not among {sorted(self.vocabularies)}')
+        self.init_vocabularies(vocabularies, vocabulary, class_names)
         if dynamic_classifier:
             self.register_buffer('box_freq_weight', torch.ones(self.roi_head.num_classes), persistent=False)
 
@@ -65,27 +63,22 @@ class Detic(TwoStageDetector):
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Detect these classes from now on: every stage's classifier, and the class names."""
         self.roi_head.set_classifier(classifier_matrix(vocabulary.embeddings))
+        self.class_names, self.vocabulary = list(vocabulary.names), None
+        self._resolved.clear()
         self.dataset_meta = {**(getattr(self, 'dataset_meta', None) or {}), 'classes': vocabulary.names}
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
         """As mmdet's, each image on the vocabulary that its meta information names."""
-        names = {s.metainfo.get('vocabulary', self.vocabulary) for s in batch_data_samples}
-        if len(names) != 1:
-            raise ValueError(
-                f'a test batch must share one vocabulary, this one has {sorted(map(str, names))}'
-            )
-        self.roi_head.test_classifier = self._classifier(names.pop())
+        self.roi_head.test_classifier = self._classifier(self.vocabulary_of(batch_data_samples))
         return super().predict(batch_inputs, batch_data_samples, rescale)
 
     def _classifier(self, name: str | None) -> Tensor | None:
         if name is None:
             return None
-        if name not in self.vocabularies:
-            raise ValueError(f"vocabulary {name!r} is not among the config's: {sorted(self.vocabularies)}")
-        if name not in self._classifiers:
-            self._classifiers[name] = classifier_matrix(load_vocabulary(self.vocabularies[name]).embeddings)
         own = self.roi_head.bbox_head[0].fc_cls.zs_weight
-        return self._classifiers[name].to(own)
+        if name not in self._resolved:
+            self._resolved[name] = vocabulary_matrix(self.vocabularies[name], own, self.own_names())
+        return self._resolved[name].to(own)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
         kind = annotation_kind(batch_data_samples)
@@ -135,6 +128,8 @@ class Detic(TwoStageDetector):
         if to_column is not None:
             labels = [to_column[label] for label in labels]
         captions, first = (None, 0) if kind == 'image' else self._captions(metas, x[0].device)
+        if hasattr(self.rpn_head, 'join_reductions'):  # other ranks may hold boxes
+            self.rpn_head.join_reductions(x[0])
         return self.roi_head.weak_loss(x, proposals, metas, labels, classifier, captions, first)
 
     def _captions(self, metas: list[dict], device: torch.device) -> tuple[Tensor, int]:
@@ -154,6 +149,43 @@ class Detic(TwoStageDetector):
         to_column = torch.full((num_classes,), -1, dtype=torch.long, device=weight.device)
         to_column[chosen] = torch.arange(len(chosen), device=weight.device)
         return F.pad(weight[:, chosen], (0, 1)), to_column
+
+
+@MODELS.register_module()
+class DeticDETR(VocabularySwap, DeformableDETR):
+    """Detic's two-stage Deformable DETR, whose learned classifier can be tested on a choice of its classes.
+
+    Args:
+        vocabularies, vocabulary, class_names: See ``VocabularySwap``; a class is a column (``#ROW`` or
+            ``#NAME``) of the model's own classifier.
+    """
+
+    def __init__(
+        self,
+        *args,
+        vocabularies: dict | None = None,
+        vocabulary: str | None = None,
+        class_names: str | list[str] | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.init_vocabularies(vocabularies, vocabulary, class_names)
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
+        """As mmdet's, each image on the vocabulary that its meta information names."""
+        name = self.vocabulary_of(batch_data_samples)
+        if name is not None and name not in self._resolved:
+            spec, own = self.vocabularies[name], self.own_names()
+            if isinstance(spec, str):
+                names = (
+                    read_names(spec)
+                    if not spec.endswith(('.safetensors', '.npy'))
+                    else self.class_names_of(name)
+                )
+                spec = {n: f'#{n}' for n in names or ()} or {spec: spec}
+            self._resolved[name] = own_columns(spec, self.bbox_head.num_classes, own)
+        self.bbox_head.test_columns = None if name is None else self._resolved[name]
+        return super().predict(batch_inputs, batch_data_samples, rescale)
 
 
 def annotation_kind(samples: list) -> str:

@@ -70,6 +70,7 @@ class DeticDETRHead(DeformableDETRHead):
     def __init__(self, *args, image_loss_weight: float = 0.1, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.image_loss_weight = image_loss_weight
+        self.test_columns: list[int] | None = None  # the classes to detect, None for all
 
     def loss(
         self,
@@ -134,6 +135,7 @@ class DeticDETRHead(DeformableDETRHead):
         """The best ``max_per_img`` of queries x classes; boxes are not clipped to the image."""
         results = []
         for score, box, meta in zip(scores[-1].sigmoid(), boxes[-1], batch_img_metas, strict=True):
+            score = score if self.test_columns is None else score[:, self.test_columns]
             num_classes = score.shape[1]
             best, index = score.flatten().topk(min(self.test_cfg.get('max_per_img', 300), score.numel()))
             h, w = meta['img_shape']

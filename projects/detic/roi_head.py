@@ -64,7 +64,7 @@ class DeticRoIHead(BaseRoIHead):
         train_cfg: ``stages`` (IoU threshold of each), ``num`` and ``pos_fraction`` of the first
             stage's sample, ``mask_size``.
         test_cfg: ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr_binary``,
-            ``one_class_per_proposal``.
+            ``one_class_per_proposal``, ``masks`` (False leaves them out).
     """
 
     def __init__(
@@ -320,7 +320,12 @@ class DeticRoIHead(BaseRoIHead):
         results_list: InstanceList,
         rescale: bool = False,
     ) -> InstanceList:
-        """Adds ``masks``, (n, H, W) bool."""
+        """Adds ``masks``, (n, H, W) bool, unless ``test_cfg`` has ``masks=False``."""
+        if not self.test_cfg.get('masks', True):
+            for result, meta in zip(results_list, batch_img_metas, strict=True):
+                if rescale:
+                    result.bboxes = scale_boxes(result.bboxes, [1 / s for s in meta['scale_factor']])
+            return results_list
         rois = bbox2roi([r.bboxes for r in results_list])
         if not len(rois):
             return empty_instances(

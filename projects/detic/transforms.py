@@ -8,7 +8,7 @@ from mmdet.datasets.transforms import PackDetInputs, Resize
 from mmdet.registry import TRANSFORMS
 
 #: What a packed sample carries beyond mmdet's meta information.
-META_KEYS = ('ann_type', 'image_labels', 'caption_embedding', 'vocabulary')
+META_KEYS = ('ann_type', 'image_labels', 'caption_embedding', 'vocabulary', 'file_name')
 
 
 @TRANSFORMS.register_module()

@@ -1,4 +1,4 @@
-"""Backbones of Detic's CenterNet2, with the channels of their strides 8, 16 and 32."""
+"""Parts of Detic's CenterNet2: backbones with the channels of their strides 8, 16 and 32; 22,047 classes."""
 
 r18 = dict(depth=18)
 r18_channels = [128, 256, 512]
@@ -17,3 +17,19 @@ swin_b_channels = [256, 512, 1024]
 
 convnext_t = dict(_delete_=True, type='DeticConvNeXt', arch='tiny', out_indices=(1, 2, 3))
 convnext_t_channels = [192, 384, 768]
+
+#: LVIS's and ImageNet-21k's classes, 50 of which are drawn for each batch.
+lvis_21k = dict(
+    class_names=None,
+    dynamic_classifier=50,
+    image_counts='data/embeddings/lvis_v1_train_cat_info.json',
+    roi_head=dict(
+        image_loss='max_size',
+        bbox_head=dict(
+            num_classes=22047,
+            classifier=dict(embeddings='data/embeddings/lvis-21k_clip_a+cname.npy'),
+            federated=0,
+            image_counts=None,
+        ),
+    ),
+)

@@ -5,6 +5,7 @@ lvis_image_counts = 'data/embeddings/lvis_v1_train_cat_info.json'
 
 model = dict(
     type='Detic',
+    class_names='lvis',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[123.675, 116.28, 103.53],

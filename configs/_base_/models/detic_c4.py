@@ -6,6 +6,7 @@ coco_image_counts = 'data/coco/annotations/instances_train2017_seen_2_oriorder_c
 norm_cfg = dict(type='BN', requires_grad=False)
 model = dict(
     type='Detic',
+    class_names='coco',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[103.53, 116.28, 123.675],

@@ -1,7 +1,8 @@
 """Two-stage Deformable DETR of Detic: ResNet-50, LVIS's 1203 classes."""
 
 model = dict(
-    type='DeformableDETR',
+    type='DeticDETR',
+    class_names='lvis',
     num_queries=300,
     num_feature_levels=4,
     with_box_refine=True,

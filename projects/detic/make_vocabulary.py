@@ -1,0 +1,97 @@
+"""Vocabularies put together from files, checkpoints and a text encoder, by class name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .text_encoder import PROMPT, from_names
+from .vocabulary import Vocabulary, load_vocabulary, merge, near_names, parse_names, plain_name, read_names
+
+
+def open_source(source: str) -> Vocabulary:
+    """The vocabulary of ``FILE`` or ``FILE:NAMES`` (see tools/make_vocabulary.py)."""
+    path, _, names = source.partition(':') if not Path(source).is_file() else (source, '', '')
+    if Path(path).suffix == '.pth':
+        return classifier_of(path, names or None)
+    return load_vocabulary(path, names or None)
+
+
+def classifier_of(path: str | Path, names: str | Sequence[str] | None = None) -> Vocabulary:
+    """The classes of a converted or trained Detic checkpoint, from its own classifier.
+
+    Args:
+        path: The checkpoint.
+        names: Names of its columns (what ``read_names`` takes); None takes those the checkpoint holds.
+    """
+    from ..checkpoint import load_state_file, state_dict_of
+
+    content = load_state_file(path)
+    state = state_dict_of(content)
+    key = 'roi_head.bbox_head.0.fc_cls.zs_weight'
+    if key not in state:
+        raise ValueError(f'{path}: no class embeddings ({key}); convert it with convert.py detic')
+    weight = state[key]
+    if names is None:
+        names = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+        if names is None:
+            raise ValueError(
+                f'{path} does not name its {weight.shape[1] - 1} classes: give them as FILE:NAMES'
+            )
+    names = read_names(names)
+    if weight.shape[1] != len(names) + 1:
+        raise ValueError(f'{path}: a classifier of {weight.shape[1] - 1} classes, but {len(names)} names')
+    return Vocabulary(names, weight[:, :-1].t().float().contiguous())
+
+
+def make_vocabulary(
+    names: str,
+    sources: Sequence[str],
+    encoder: str | Callable[[list[str]], Tensor] | None = None,
+    prompt: str = PROMPT,
+) -> tuple[Vocabulary, list[str]]:
+    """The vocabulary of ``names`` and where each class came from; embeddings have unit length.
+
+    Args:
+        names: Comma list of ``NAME`` or ``NAME=OTHER``, ``@FILE`` of such, or ``*``.
+        sources: ``FILE`` or ``FILE:NAMES``, the first that has a name gives it.
+        encoder: For names that no source has (see ``from_names``); None makes them an error.
+
+    Raises:
+        ValueError: Names given twice, or that are nowhere, with those that are near.
+    """
+    opened = [(source, open_source(source)) for source in sources]
+    if names == '*':
+        vocabulary = merge(*(v for _, v in opened))
+        return vocabulary, [source for source, v in opened for _ in v.names]
+    text = Path(names[1:]).read_text().splitlines() if names.startswith('@') else names.split(',')
+    pairs = [(name.strip(), (other or name).strip()) for name, _, other in (t.partition('=') for t in text)]
+    parse_names([name for name, _ in pairs])
+    rows: list[Tensor | None] = []
+    origin = []
+    for _, other in pairs:
+        for source, vocabulary in opened:
+            known = [plain_name(n) for n in vocabulary.names]
+            if plain_name(other) in known:
+                row = known.index(plain_name(other))
+                rows.append(F.normalize(vocabulary.embeddings[row].float(), dim=0))
+                origin.append(f'{source} #{row} {vocabulary.names[row]}')
+                break
+        else:
+            rows.append(None)
+            origin.append(f'{encoder}: {prompt.format(other)}')
+    missing = [other for (_, other), row in zip(pairs, rows) if row is None]
+    if missing:
+        if encoder is None:
+            known = [name for _, v in opened for name in v.names]
+            raise ValueError(
+                f'names in no source: {near_names(missing, known)}. Add a source, or compute them with --encoder'
+            )
+        names, embeddings = from_names(list(dict.fromkeys(missing)), encoder, prompt)
+        computed = dict(zip(names, F.normalize(embeddings, dim=1)))
+        rows = [computed[other] if row is None else row for (_, other), row in zip(pairs, rows)]
+    return Vocabulary(tuple(name for name, _ in pairs), torch.stack(rows)), origin
