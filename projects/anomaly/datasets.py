@@ -6,6 +6,7 @@ All give masks of 0 (inlier), 1 (outlier) and 255 (left out).
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ class Layout(NamedTuple):
     pairs: Callable[[Path], list[tuple[Path, Path]]]  #: images and masks below a root
     labels: dict[int, int]  #: mask value -> 0 or 1; others are left out
     source: str  #: where to get it
+    images: int | None = None  #: how many the published set has
 
 
 def _by_mask(root: Path, masks: str, image_of: Callable[[Path], list[Path]]) -> list[tuple[Path, Path]]:
@@ -116,17 +118,19 @@ _FISHY = 'https://fishyscapes.com/dataset'
 OBSTACLE_LEFT_OUT = {f'validation_{i}' for i in (19, *range(21, 30))}
 LAYOUTS: dict[str, Layout] = {
     'road_anomaly': Layout(
-        _road_anomaly, {0: 0, 1: 1, 2: 1}, 'https://www.epfl.ch/labs/cvlab/data/road-anomaly/'
+        _road_anomaly, {0: 0, 1: 1, 2: 1}, 'https://www.epfl.ch/labs/cvlab/data/road-anomaly/', 60
     ),
     'road_anomaly_synboost': Layout(
-        _folders('original', 'labels'), _PLAIN, 'https://github.com/giandbt/SynBoost'
+        _folders('original', 'labels'), _PLAIN, 'https://github.com/giandbt/SynBoost', 60
     ),
-    'fishyscapes_laf': Layout(_fishyscapes_laf, _PLAIN, _FISHY),
-    'fishyscapes_static_v1': Layout(_fishyscapes_static(1), _PLAIN, _FISHY),
-    'fishyscapes_static_v2': Layout(_fishyscapes_static(2), _PLAIN, _FISHY),
-    'smiyc_anomaly': Layout(_smiyc('dataset_AnomalyTrack', set()), _PLAIN, _SMIYC),
-    'smiyc_obstacle': Layout(_smiyc('dataset_ObstacleTrack', OBSTACLE_LEFT_OUT), _PLAIN, _SMIYC),
-    'lost_and_found': Layout(_lost_and_found, {1: 0, 2: 1}, 'http://www.6d-vision.com/lostandfounddataset'),
+    'fishyscapes_laf': Layout(_fishyscapes_laf, _PLAIN, _FISHY, 100),
+    'fishyscapes_static_v1': Layout(_fishyscapes_static(1), _PLAIN, _FISHY, 30),
+    'fishyscapes_static_v2': Layout(_fishyscapes_static(2), _PLAIN, _FISHY, 30),
+    'smiyc_anomaly': Layout(_smiyc('dataset_AnomalyTrack', set()), _PLAIN, _SMIYC, 10),
+    'smiyc_obstacle': Layout(_smiyc('dataset_ObstacleTrack', OBSTACLE_LEFT_OUT), _PLAIN, _SMIYC, 30),
+    'lost_and_found': Layout(
+        _lost_and_found, {1: 0, 2: 1}, 'http://www.6d-vision.com/lostandfounddataset', 1203
+    ),
     'masks': Layout(
         _folders('images', 'masks'), _PLAIN, 'tools/dataset_converters/make_road_scenes.py (its ood/val)'
     ),
@@ -134,7 +138,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def find_pairs(layout: str, root: str | Path) -> list[tuple[Path, Path]]:
-    """Images and masks of a data set.
+    """Images and masks of a data set; warns where there are not as many as published.
 
     Raises:
         KeyError: No such layout.
@@ -151,6 +155,13 @@ def find_pairs(layout: str, root: str | Path) -> list[tuple[Path, Path]]:
     if not pairs:
         raise FileNotFoundError(
             f'{root}: no images of {layout} there; get them from {LAYOUTS[layout].source}'
+        )
+    published = LAYOUTS[layout].images
+    if published not in (None, len(pairs)):
+        warnings.warn(
+            f'{root} has {len(pairs)} images of {layout}, the published set {published}: '
+            'scores cannot be compared with published ones',
+            stacklevel=2,
         )
     return pairs
 

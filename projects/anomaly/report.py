@@ -52,7 +52,7 @@ class FolderScores:
     ) -> None:
         self._layout, self._maps, self._track = layout, maps, track
         self.smiyc: dict[str, float] = {}
-        self.legacy: dict[str, float] = {}
+        self.legacy: dict[str, float | str] = {}
         whole, official, bins = PixelMetrics(), SmiycPixels(), LegacyHistogram()
         per_image, low, high = [], math.inf, -math.inf
         for image, mask in progress(pairs, 'pixels'):
@@ -72,7 +72,10 @@ class FolderScores:
         self.histogram = np.zeros((2, BINS), np.int64)
         both = self.scores.fpr95 is not None
         if legacy and both:
-            self.legacy = bins.compute()._asdict()
+            try:
+                self.legacy = bins.compute()._asdict()
+            except ValueError as error:  # all scores of a class fell out: the others' numbers stand
+                self.legacy = dict(note=str(error))
         if track and both:
             self.smiyc = official.compute()._asdict()
         found, rates = [], []
@@ -189,13 +192,15 @@ def draw(path: str | Path, data: dict) -> None:
     plt.close(figure)
 
 
-def further_numbers(smiyc: dict[str, float], legacy: dict[str, float]) -> str:
+def further_numbers(smiyc: dict[str, float], legacy: dict[str, float | str]) -> str:
     """Further numbers as text, in per cent where they are shares; empty if there are none."""
     lines = []
     if smiyc:
         shown = dict(ap='AP', auroc='AUROC', fpr95='FPR95', siou_gt='sIoU', ppv='PPV', f1_mean='mean F1')
         lines.append('SMIYC: ' + ', '.join(f'{name} {100 * smiyc[key]:.2f}' for key, name in shown.items()))
-    if legacy:
+    if 'note' in legacy:
+        lines.append(legacy['note'])
+    elif legacy:
         lines.append(
             'legacy_hist: AUROC {auroc:.2%}, AUPRC {auprc:.2%}, FPR95 {meta_ood_fpr95:.2%} at TPR '
             '{meta_ood_tpr95:.2%} (AbeT: {abet_fpr95:.2%} at {abet_tpr95:.2%}); {dropped_fraction:.2%} of '

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import cv2
@@ -50,7 +51,11 @@ def make(layout, root):
 @pytest.mark.parametrize('layout', LAYOUTS)
 def test_layouts_pair_images_with_masks(layout, tmp_path):
     number = make(layout, tmp_path)
-    pairs = find_pairs(layout, tmp_path)
+    published = LAYOUTS[layout].images
+    with (
+        contextlib.nullcontext() if published is None else pytest.warns(UserWarning, match=f'set {published}')
+    ):
+        pairs = find_pairs(layout, tmp_path)
     assert len(pairs) == number and all(a.is_file() and b.is_file() for a, b in pairs)
     values = set(np.unique(read_mask(pairs[0][1], layout)))
     assert values == ({255} if 'static' in layout else {1})

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mmroad.anomaly.datasets import find_pairs
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.anomaly.pixel import PixelMetrics
+from mmroad.anomaly.report import FolderScores, further_numbers
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
 
@@ -69,6 +71,19 @@ def test_everything_is_written(saved):
     with open(folder / 'out/images.csv') as file:
         assert [row['image'] for row in csv.DictReader(file)] == ['1.png', '0.png', '2.png']
     assert cv2.imread(str(folder / 'out/curves.png')).shape[1] > 1000
+
+
+def test_scores_outside_the_legacy_histogram_leave_the_other_numbers(saved):
+    folder, images = saved
+    for i, (scores, _) in enumerate(images):
+        (folder / f'maps/{i}.npz').unlink(missing_ok=True)
+        np.save(folder / f'maps/{i}.npy', scores - 10)
+    pairs = find_pairs('masks', folder / 'set')
+    plain = FolderScores(pairs, 'masks', folder / 'maps')
+    found = FolderScores(pairs, 'masks', folder / 'maps', legacy=True)
+    assert found.scores == plain.scores and plain.legacy == {}
+    assert 'scores in [0, 1]' in found.legacy['note']
+    assert further_numbers({}, found.legacy) == found.legacy['note']
 
 
 def test_maps_of_other_makers(tmp_path):
