@@ -13,15 +13,31 @@ from .pixel_decoder import xavier_uniform
 from .semantic import semantic_map
 
 
-@MODELS.register_module()
-class Mask2FormerSemSegHead(Mask2FormerHead):
-    """mmseg's Mask2Former head with labels outside the classes kept out of the mask targets (255 ignored,
-    254 outliers), a semantic map in bounded memory and the published initialisation.
-    """
+class PublishedTraining:
+    """Mixin: the published initialisation, and losses in float32."""
 
     def init_weights(self) -> None:
         super().init_weights()
         xavier_uniform(self.transformer_decoder)
+
+    def loss_by_feat(
+        self,
+        all_cls_scores: list[Tensor],
+        all_mask_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+    ) -> dict[str, Tensor]:
+        """The losses of all layers, matched and computed in float32 under autocast too."""
+        logits, masks = ([x.float() for x in layers] for layers in (all_cls_scores, all_mask_preds))
+        with torch.autocast(logits[0].device.type, enabled=False):
+            return super().loss_by_feat(logits, masks, batch_gt_instances, batch_img_metas)
+
+
+@MODELS.register_module()
+class Mask2FormerSemSegHead(PublishedTraining, Mask2FormerHead):
+    """mmseg's Mask2Former head with labels outside the classes kept out of the mask targets (255 ignored,
+    254 outliers), a semantic map in bounded memory and the published initialisation.
+    """
 
     def _seg_data_to_instance_data(
         self, batch_data_samples: list[SegDataSample]
@@ -34,18 +50,6 @@ class Mask2FormerSemSegHead(Mask2FormerHead):
             masks = (labels == classes[:, None, None]).long()
             instances.append(InstanceData(labels=classes, masks=masks))
         return instances, [sample.metainfo for sample in batch_data_samples]
-
-    def loss_by_feat(
-        self,
-        all_cls_scores: list[Tensor],
-        all_mask_preds: list[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
-    ) -> dict[str, Tensor]:
-        """mmdet's losses, matched and computed in float32 under autocast too."""
-        logits, masks = ([x.float() for x in layers] for layers in (all_cls_scores, all_mask_preds))
-        with torch.autocast(logits[0].device.type, enabled=False):
-            return super().loss_by_feat(logits, masks, batch_gt_instances, batch_img_metas)
 
     def predict_queries(self, x: list[Tensor], batch_img_metas: list[dict]) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, C + 1) and mask logits (B, Q, H/4, W/4) of the last layer, float32."""

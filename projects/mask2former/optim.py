@@ -15,14 +15,17 @@ class Mask2FormerOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """The published groups: a smaller learning rate for the backbone, no weight decay for norms,
     embeddings and relative position tables. Frozen parameters are left out.
 
-    ``paramwise_cfg=dict(backbone_lr_mult=0.1)``. mmengine's default constructor cannot say this without
+    ``paramwise_cfg=dict(backbone_lr_mult=0.1)``; ``ml_head_lr_mult`` is the factor of RankSeg's multi-label
+    head. mmengine's default constructor cannot say this without
     a key for each of a backbone's norms: a key for the backbone switches its rule for norms off.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = getattr(model, 'module', model)
         lr, decay = self.optimizer_cfg['lr'], self.optimizer_cfg.get('weight_decay', 0.0)
-        factor = (self.paramwise_cfg or {}).get('backbone_lr_mult', 1.0)
+        factors = {
+            part: (self.paramwise_cfg or {}).get(f'{part}_lr_mult', 1.0) for part in ('backbone', 'ml_head')
+        }
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         seen: set[int] = set()
         for prefix, module in model.named_modules():
@@ -31,9 +34,11 @@ class Mask2FormerOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 if not parameter.requires_grad or id(parameter) in seen:
                     continue
                 seen.add(id(parameter))
-                is_table = 'relative_position_bias_table' in name or 'absolute_pos_embed' in name
+                is_table = name in ('relative_position_bias_table', 'absolute_pos_embed', 'cls_emb')
+                parts = prefix.split('.')
+                part = 'backbone' if parts[0] == 'backbone' else 'ml_head' if 'ml_head' in parts else None
                 key = (
-                    lr * factor if prefix.split('.')[0] == 'backbone' else lr,
+                    lr * factors.get(part, 1.0),
                     0.0 if plain or is_table else decay,
                 )
                 groups.setdefault(key, []).append(parameter)

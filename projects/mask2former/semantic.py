@@ -45,6 +45,7 @@ def mask_bands(
     padded: tuple[int, int],
     size: tuple[int, int] | None = None,
     final: tuple[int, int] | None = None,
+    resize_masks: bool = False,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Mask probabilities at image size, a band of rows at a time.
 
@@ -54,6 +55,7 @@ def mask_bands(
         size: Height and width without the padding below and on the right (default: ``padded``).
         final: Height and width to which probabilities are resized (default: ``size``). As resizing is
             linear, sums over queries of these are resized sums.
+        resize_masks: Resize mask logits to ``final`` instead, and take their probabilities there.
 
     Yields:
         The rows and their probabilities (Q, rows, W).
@@ -61,33 +63,35 @@ def mask_bands(
     size = size or padded
     final = final or size
 
-    def probs(start: int, stop: int) -> Tensor:
-        return upsample_rows(masks, padded, start, stop)[..., : size[1]].sigmoid_()
+    def upsampled(start: int, stop: int) -> Tensor:
+        return upsample_rows(masks, padded, start, stop)[..., : size[1]]
 
     step = max(1, BAND // (len(masks) * max(padded[1], final[1])))
     for start in range(0, final[0], step):
         rows = slice(start, min(start + step, final[0]))
         if final == size:
-            yield rows, probs(rows.start, rows.stop)
+            yield rows, upsampled(rows.start, rows.stop).sigmoid_()
             continue
         above, below, weight = _source_rows(size[0], final[0], rows.start, rows.stop, masks.device)
         first = int(above[0])
-        band = probs(first, int(below[-1]) + 1)
+        band = upsampled(first, int(below[-1]) + 1)
+        band = band if resize_masks else band.sigmoid_()
         band = torch.lerp(band[:, above - first], band[:, below - first], weight.to(band.dtype))
         shape = (rows.stop - rows.start, final[1])
-        yield rows, F.interpolate(band[None], shape, mode='bilinear', align_corners=False)[0]
+        band = F.interpolate(band[None], shape, mode='bilinear', align_corners=False)[0]
+        yield rows, band.sigmoid_() if resize_masks else band
 
 
-def semantic_map(class_scores: Tensor, masks: Tensor, padded: tuple[int, int], **sizes) -> Tensor:
+def semantic_map(class_scores: Tensor, masks: Tensor, padded: tuple[int, int], **options) -> Tensor:
     """Sum over queries of class scores times mask probabilities, (C, H, W) float32.
 
     Args:
         class_scores: (Q, C), such as ``softmax(logits)[:, :-1]``.
-        masks, padded, sizes: As for `mask_bands`.
+        masks, padded, options: As for `mask_bands`.
     """
-    height, width = sizes.get('final') or sizes.get('size') or padded
+    height, width = options.get('final') or options.get('size') or padded
     out = class_scores.new_empty(class_scores.shape[1], height, width, dtype=torch.float32)
-    for rows, probs in mask_bands(masks.float(), padded, **sizes):
+    for rows, probs in mask_bands(masks.float(), padded, **options):
         out[:, rows] = sum_queries(class_scores, probs)
     return out
 

@@ -3,14 +3,26 @@
 Importing this registers everything that the configs below configs/rankseg name.
 """
 
+import mmroad.bdd100k.sem_seg
+import mmroad.mask2former.ade20k  # noqa: F401
+
+from .heads import RankSegPanopticHead, RankSegPixelMixin, RankSegSegmenterHead, RankSegSemSegHead
 from .mixin import CosineClassifier, RankSegMixin
 from .rank import MultiLabelHead, RankSeg, asymmetric_loss, present_classes
+from .ranking_metrics import RankingMetric
+from .transforms import RecordClasses
 
 __all__ = [
     'CosineClassifier',
     'MultiLabelHead',
     'RankSeg',
     'RankSegMixin',
+    'RankSegPanopticHead',
+    'RankSegPixelMixin',
+    'RankSegSegmenterHead',
+    'RankSegSemSegHead',
+    'RankingMetric',
+    'RecordClasses',
     'asymmetric_loss',
     'present_classes',
 ]

@@ -54,8 +54,8 @@ class RankSegMixin:
             raise ValueError(
                 f'rank_layer is {rank_layer}, but the decoder has {layers} layers: 0 (initial queries) to {layers}'
             )
-        build = dict(type='RankSeg', num_classes=self.num_classes, in_channels=dims)
-        self.rank_seg = MODELS.build({**build, **rank_seg})
+        fixed = dict(num_classes=self.num_classes, in_channels=dims)
+        self.rank_seg = MODELS.build(dict(type='RankSeg', **fixed, **rank_seg))
         self.rank_layer = rank_layer
         if not self.rank_seg.oracle:
             self.cls_embed = CosineClassifier(dims, self.num_classes + 1)
@@ -81,6 +81,13 @@ class RankSegMixin:
 
     def _rule_out(self, class_logits: list[Tensor], present: Tensor) -> list[Tensor]:
         return [*class_logits[:-1], self.rank_seg.rule_out(class_logits[-1], present)]
+
+    @property
+    def ranking(self) -> Tensor | None:
+        """All classes by multi-label logit, best first, (B, C), of the last pass; None in oracle mode."""
+        if self.ml_logits is None:
+            return None
+        return self.ml_logits.argsort(dim=1, descending=True, stable=True)
 
     def sample_metas(self, batch_data_samples: Any) -> list[dict]:
         """The metainfo of each element of the batch."""

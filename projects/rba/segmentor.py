@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmroad.mask2former import mask_bands, sum_queries
+from mmroad.mask2former.segmentor import unflip, unpadded_size
 
 from .scores import Score, get_score
 
@@ -85,13 +86,13 @@ class MaskAnomalySegmentor(EncoderDecoder):
                 self.anomaly_score,
                 self.decode_head.out_channels,
                 padded,
-                _size(padded, metas[i]),
+                unpadded_size(padded, metas[i]),
                 tuple(metas[i]['ori_shape'][:2]),
                 ood,
                 self.test_cfg.get('keep_logits', False),
             )
             for name, value in maps.items():
-                sample.set_data({name: PixelData(data=_unflip(value, metas[i]))})
+                sample.set_data({name: PixelData(data=unflip(value, metas[i]))})
         return data_samples
 
 
@@ -140,17 +141,3 @@ def anomaly_maps(
         if keep_logits:
             maps['seg_logits'][:, rows] = seg
     return maps
-
-
-def _size(padded: tuple[int, int], meta: dict) -> tuple[int, int]:
-    """Height and width of the image in the padded one."""
-    left, right, top, bottom = meta.get('img_padding_size') or meta.get('padding_size') or (0, 0, 0, 0)
-    if left or top:
-        raise ValueError(f'the image is padded by {left} on the left and {top} above; pad right and below')
-    return padded[0] - bottom, padded[1] - right
-
-
-def _unflip(value: Tensor, meta: dict) -> Tensor:
-    if not meta.get('flip'):
-        return value
-    return value.flip(dict(horizontal=-1, vertical=-2)[meta['flip_direction']])
