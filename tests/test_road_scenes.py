@@ -93,11 +93,12 @@ def test_unknown_objects(root):
 
 
 def test_videos_move(root):
-    assert len(list((root / 'videos/train').iterdir())) == 4
-    (video,) = (root / 'videos/val').iterdir()
+    assert (root / 'videos/train.txt').read_text().split() == [f'video-{i:04d}' for i in range(4)]
+    assert (root / 'videos/val.txt').read_text() == 'video-0004\n'
+    video = root / 'videos/data/video-0004'
     assert sorted(p.name for p in (video / 'origin').iterdir()) == [f'{t:08d}.jpg' for t in range(3)]
     moved = False
-    for video in (root / 'videos').glob('*/*'):
+    for video in (root / 'videos/data').iterdir():
         first, last = (grey(video / f'mask/{t:08d}.png') for t in (0, 2))
         moved |= bool((first != last).any())
         assert (first == last).mean() > 0.8  # the camera stands still

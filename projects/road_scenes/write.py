@@ -40,7 +40,8 @@ def write_dataset(
     - ``ood/val/{images,masks}``: held-out scenes with objects of no class (mask 1, else 0), and their boxes
       in ``ood/val/det.json`` (Scalabel, category ``ood``; the boxes of the known objects are left out);
     - ``ood/train/{images,masks}``: objects of no class, of other kinds, to paste (mask 254, else 0);
-    - ``videos/{train,val}/NAME/{origin,mask}``: scenes in motion, where ``videos`` is not 0.
+    - ``videos/{train,val}.txt`` and ``videos/data/NAME/{origin,mask}``: scenes in motion in VSPW's layout (masks
+      as above), where ``videos`` is not 0.
 
     Args:
         root: The data set's folder.
@@ -68,10 +69,7 @@ def write_dataset(
         counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
     counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
-    for i in range(videos):
-        split = 'val' if i % 5 == 4 else 'train'
-        _video(part / f'videos/{split}/video-{i:04d}', seed * 10_000_000 + 3_000_000 + i, frames, size)
-        progress()
+    _videos(part / 'videos', videos, seed * 10_000_000 + 3_000_000, frames, size, progress)
     if root.exists():
         shutil.rmtree(root)
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -150,9 +148,16 @@ def _outlier_pool(folder: Path, number: int, seed: int, size: tuple[int, int]) -
         _image(folder / f'masks/object-{i:04d}.png', np.where(mask > 0, OUTLIER, 0).astype(np.uint8))
 
 
-def _video(folder: Path, seed: int, frames: int, size: tuple[int, int]) -> None:
-    scene = Scene(seed, size)
-    for t in range(frames):
-        rendered = scene.render(t)
-        _image(folder / f'origin/{t:08d}.jpg', rendered.image)
-        _image(folder / f'mask/{t:08d}.png', rendered.sem_seg)
+def _videos(folder: Path, number: int, seed: int, frames: int, size: tuple[int, int], progress) -> None:
+    names: dict[str, list[str]] = dict(train=[], val=[])
+    for i in range(number):
+        name = f'video-{i:04d}'
+        names['val' if i % 5 == 4 else 'train'].append(name)
+        scene = Scene(seed + i, size)
+        for t in range(frames):
+            rendered = scene.render(t)
+            _image(folder / f'data/{name}/origin/{t:08d}.jpg', rendered.image)
+            _image(folder / f'data/{name}/mask/{t:08d}.png', rendered.sem_seg)
+        progress()
+    for split, listed in names.items() if number else ():
+        (folder / f'{split}.txt').write_text('\n'.join(listed) + '\n')

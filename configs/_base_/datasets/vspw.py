@@ -6,7 +6,7 @@ train_pipeline = [
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[
-            dict(type='LoadImageFromFile'),
+            dict(type='LoadFrame'),
             dict(type='LoadVideoLabels'),
             dict(type='Resize', scale=(1333, 480), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
@@ -18,7 +18,7 @@ test_pipeline = [
     dict(
         type='TransformBroadcaster',
         transforms=[
-            dict(type='LoadImageFromFile'),
+            dict(type='LoadFrame'),
             dict(type='Resize', scale=(1333, 480), keep_ratio=True),
             dict(type='LoadVideoLabels')
         ]),

@@ -11,7 +11,7 @@ train_pipeline = [
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[
-            dict(type='LoadImageFromFile'),
+            dict(type='LoadFrame'),
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(
                 type='RandomChoiceResize', scales=[(1333, 360), (1333, 480)], resize_type='Resize', keep_ratio=True),
@@ -23,7 +23,7 @@ train_pipeline = [
 def _test_pipeline(height):
     resize = dict(type='Resize', scale=(1333, height), keep_ratio=True)
     return [
-        dict(type='TransformBroadcaster', transforms=[dict(type='LoadImageFromFile'), resize]),
+        dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), resize]),
         dict(type='PackTrackInputs')
     ]
 

@@ -9,11 +9,13 @@ from .head import RankSegVideoHead, VideoMask2FormerHead
 from .metrics import VideoSemSegMetric, YTVISMetric
 from .segmentor import VideoMask2Former
 from .tracks import TrackStitcher
-from .vspw import LabelsToInstances, LoadVideoLabels, PackVideoInputs, RoadScenesVideoDataset, VSPWDataset
+from .transforms import LabelsToInstances, LoadFrame, LoadVideoLabels, PackVideoInputs
+from .vspw import RoadScenesVideoDataset, VSPWDataset
 from .ytvis import YTVISDataset
 
 __all__ = [
     'LabelsToInstances',
+    'LoadFrame',
     'LoadVideoLabels',
     'PackVideoInputs',
     'RankSegVideoHead',

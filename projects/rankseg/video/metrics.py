@@ -15,6 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmroad.bdd100k.sem_seg import confusion
+from mmroad.mask2former.metric import sem_seg_scores
 from mmroad.media import write_image
 
 from ..ranking_metrics import average_precision, precision_at, recall_at
@@ -26,33 +27,19 @@ from .ytvis import read_annotations
 YTVIS_NUMBERS = ('AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l', 'AR1', 'AR10', 'AR100')
 
 
-def sem_seg_scores(counts: np.ndarray) -> dict[str, float]:
-    """Scores in percent of a confusion matrix (C, C + 1), see ``mmroad.bdd100k.sem_seg.confusion``.
-
-    ``mIoU`` and ``mACC`` (right by true pixels) are means over the classes with ground truth, as published
-    (detectron2's evaluator); ``mIoU_mmseg`` is over those that are predicted too (IoU 0). ``fwIoU`` is weighted by
-    true pixels, ``pACC`` is the share of right pixels.
-    """
-    right = np.diag(counts).astype(np.float64)
-    true, union = counts.sum(1), counts.sum(1) + counts[:, :-1].sum(0) - np.diag(counts)
-    if not true.any():
-        raise ValueError('no pixel of the ground truth has a class: nothing to score')
-    iou, present = right / np.maximum(union, 1), true > 0
-    values = dict(
-        mIoU=iou[present].mean(),
-        mIoU_mmseg=iou[union > 0].mean(),
-        fwIoU=(iou * true).sum() / true.sum(),
-        mACC=(right[present] / true[present]).mean(),
-        pACC=right.sum() / true.sum(),
-    )
-    return {name: 100 * float(value) for name, value in values.items()}
+def mean_iou_of_mmseg(counts: np.ndarray) -> float:
+    """mmseg's mIoU in percent of a confusion matrix (C, C + 1): the mean over the classes that are in the ground
+    truth or predicted, where `sem_seg_scores` has those in the ground truth."""
+    right = np.diag(counts)
+    union = counts.sum(1) + counts[:, :-1].sum(0) - right
+    return 100 * float((right[union > 0] / union[union > 0]).mean())
 
 
 @METRICS.register_module()
 class VideoSemSegMetric(BaseMetric):
-    """VSPW's scores: `sem_seg_scores`, ``VC8`` and ``VC16`` (`video_consistency`, the mean over all windows of
-    all videos), and of models that rank classes ``recall@K``, ``precision@K`` and ``ranking_AP`` (the mean over
-    clips); all in percent.
+    """VSPW's scores in percent: `sem_seg_scores` with ``mIoU_mmseg``, ``VC8`` and ``VC16`` (`video_consistency`,
+    the mean over all windows of all videos), and of models that rank classes ``recall@K``, ``precision@K`` and
+    ``ranking_AP`` (the mean over clips).
 
     Args:
         windows: The n of VC_n.
@@ -122,7 +109,8 @@ class VideoSemSegMetric(BaseMetric):
             MMLogger.get_current_instance().info(f'{len(results)} videos written to {self.format_dir}')
         if self.format_only:
             return {}
-        scores = sem_seg_scores(sum(result['counts'] for result in results))
+        counts = sum(result['counts'] for result in results)
+        scores = {**sem_seg_scores(counts), 'mIoU_mmseg': mean_iou_of_mmseg(counts)}
         for n in self.windows:
             values = np.concatenate([result['windows'][n] for result in results])
             known = values[~np.isnan(values)]

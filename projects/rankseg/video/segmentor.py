@@ -76,8 +76,8 @@ class VideoMask2Former(Mask2FormerVideo):
             for clip in windows:
                 for frame, labels in zip(frames[clip], self.semantic_maps(images[clip], frames[clip])):
                     frame.pred_sem_seg = PixelData(data=labels[None])
-                index = getattr(self.track_head, 'rank_index', None)
-                rankings += [] if index is None else [(clip, index[0].tolist())]
+                ranking = getattr(self.track_head, 'ranking', None)
+                rankings += [] if ranking is None else [(clip, ranking[0].tolist())]
             sample.set_metainfo(dict(rankings=rankings))
             return data_samples
         metas = [frame.metainfo for frame in frames]

@@ -12,6 +12,8 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from mmroad.mask2former import mask_bands, sum_queries
+
 
 def clip_windows(length: int, clip_length: int | None, overlap: int = 0) -> Iterator[slice]:
     """Clips of ``clip_length`` frames that cover a video, each sharing ``overlap`` frames with the one
@@ -35,22 +37,21 @@ def _resize(masks: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(masks[None], tuple(size[:2]), mode='bilinear', align_corners=False)[0]
 
 
-def semantic_map(scores: Tensor, masks: Tensor, meta: dict, queries: int = 32) -> Tensor:
+def semantic_map(scores: Tensor, masks: Tensor, meta: dict) -> Tensor:
     """The class of every pixel of one frame, (H, W) uint8 at the original size.
 
-    The argmax over classes of sum_q scores_qc sigmoid(m_q), masks being resized before the sigmoid.
+    The argmax over classes of sum_q scores_qc sigmoid(m_q); masks are resized before the sigmoid, as published.
 
     Args:
         scores: Class probabilities (Q, C) without "no object".
         masks: Mask logits (Q, h, w).
         meta: See `resize_masks`.
-        queries: How many masks are resized at a time.
     """
-    total: Tensor | float = 0.0
-    for part, logits in zip(scores.split(queries), masks.split(queries), strict=True):
-        probs = resize_masks(logits, meta).sigmoid_()
-        total = total + (part.T @ probs.flatten(1)).view(-1, *probs.shape[1:])
-    return total.argmax(0).to(torch.uint8)
+    sizes = [tuple(meta[key][:2]) for key in ('batch_input_shape', 'img_shape', 'ori_shape')]
+    labels = torch.empty(sizes[-1], dtype=torch.uint8, device=masks.device)
+    for rows, probs in mask_bands(masks, *sizes, resize_masks=True):
+        labels[rows] = sum_queries(scores, probs).max(0).indices.to(torch.uint8)
+    return labels
 
 
 def encode(mask: np.ndarray) -> dict:
