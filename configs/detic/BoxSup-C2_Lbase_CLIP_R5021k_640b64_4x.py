@@ -7,3 +7,5 @@ _base_ = [
     '../_base_/detic_runtime.py',
 ]
 train_dataloader = dict(dataset=dict(_base_.lvis_norare, pipeline=_base_.box_640))
+val_evaluator = _base_.lvis_novel
+test_evaluator = val_evaluator

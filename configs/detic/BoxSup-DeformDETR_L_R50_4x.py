@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/detic_runtime.py',
 ]
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_.detr_box))
-val_evaluator = dict(metric='bbox')
+val_evaluator = dict(iou_types=['bbox'])
 test_evaluator = val_evaluator
 optim_wrapper = _base_.adamw_detr
 train_cfg = _base_.loop_180k

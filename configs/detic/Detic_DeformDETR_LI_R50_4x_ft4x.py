@@ -18,7 +18,7 @@ train_dataloader = dict(
         ],
     ),
 )
-val_evaluator = dict(metric='bbox')
+val_evaluator = dict(iou_types=['bbox'])
 test_evaluator = val_evaluator
 optim_wrapper = _base_.adamw_detr
 train_cfg = _base_.loop_180k

@@ -2,6 +2,7 @@
 
 _base_ = [
     '../_base_/models/detic_c2.py',
+    '../_base_/backbones/detic.py',
     '../_base_/datasets/detic.py',
     '../_base_/schedules/detic.py',
     '../_base_/detic_runtime.py',

@@ -20,3 +20,5 @@ train_dataloader = dict(
     ),
 )
 param_scheduler = _base_.r_90k_ft
+val_evaluator = _base_.lvis_novel
+test_evaluator = val_evaluator

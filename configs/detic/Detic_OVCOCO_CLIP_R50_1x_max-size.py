@@ -2,7 +2,7 @@
 
 _base_ = [
     '../_base_/models/detic_c4.py',
-    '../_base_/datasets/detic.py',
+    '../_base_/datasets/detic_ovcoco.py',
     '../_base_/schedules/detic.py',
     '../_base_/detic_runtime.py',
 ]
@@ -16,20 +16,6 @@ train_dataloader = dict(
         datasets=[dict(_base_.coco_base, pipeline=_base_.c4_box), dict(_base_.coco_tags, pipeline=_base_.c4_weak)],
     ),
 )
-val_dataloader = dict(
-    dataset=dict(
-        ann_file='coco/zero-shot/instances_val2017_all_2_oriorder.json', data_prefix=dict(img='coco/val2017/')
-    )
-)
-test_dataloader = val_dataloader
-val_evaluator = dict(
-    _delete_=True,
-    type='CocoMetric',
-    ann_file='data/coco/zero-shot/instances_val2017_all_2_oriorder.json',
-    metric='bbox',
-    classwise=True,
-)
-test_evaluator = val_evaluator
 optim_wrapper = _base_.sgd
 param_scheduler = _base_.sgd_90k
 auto_scale_lr = dict(base_batch_size=16)

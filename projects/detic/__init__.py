@@ -5,6 +5,7 @@ from .centernet_rpn import CenterNetRPNHead
 from .dataset import DeticDataset
 from .detector import Detic, DeticDETR
 from .detr_head import DeticDETRHead, FederatedFocalLoss
+from .metric import OpenVocabularyMetric
 from .roi_head import DeticRoIHead
 from .sampler import DeticBatchSampler, DeticSampler
 from .transforms import EfficientDetResizeCrop, PackDeticInputs
@@ -24,6 +25,7 @@ __all__ = [
     'DeticSampler',
     'EfficientDetResizeCrop',
     'FederatedFocalLoss',
+    'OpenVocabularyMetric',
     'PackDeticInputs',
     'Vocabulary',
     'ZeroShotClassifier',

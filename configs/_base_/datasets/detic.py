@@ -102,5 +102,11 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='LVISMetric', ann_file=data_root + 'lvis/lvis_v1_val.json', metric=['bbox', 'segm'])
+val_evaluator = dict(
+    type='OpenVocabularyMetric',
+    protocol='lvis',
+    ann_file=data_root + 'lvis/lvis_v1_val.json',
+    iou_types=['bbox', 'segm'],
+)
 test_evaluator = val_evaluator
+lvis_novel = dict(groups=dict(novel='r'))  # classes without boxes in the training data
