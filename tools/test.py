@@ -32,10 +32,21 @@ def parse_args() -> argparse.Namespace:
 
 
 def set_format(cfg, args: argparse.Namespace) -> None:
+    """Metrics that can write files write them; the others are left out where scores are not asked for."""
+    import inspect
+
+    from mmengine.registry import METRICS, init_default_scope
+
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    for evaluator in evaluators:
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    with METRICS.switch_scope_and_registry(None) as metrics:
+        writers = [
+            e for e in evaluators if 'format_dir' in inspect.signature(metrics.get(e['type'])).parameters
+        ]
+    for evaluator in writers:
         evaluator['format_dir'] = args.format_dir
         evaluator['format_only'] = args.format_only
+    cfg.test_evaluator = writers if args.format_only else evaluators
 
 
 def set_pictures(cfg, args: argparse.Namespace) -> None:

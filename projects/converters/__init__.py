@@ -12,6 +12,8 @@ A source is a module of this package with
               lacks them (default: counters and index tables that a model derives itself).
 ``prepare``   optional: a function from the whole source state dict to another, for what a rule per key
               cannot say.
+``fit``       optional: a function from the converted state dict and the built model to another, for what
+              depends on the model: the head's name, the order of classes.
 """
 
 from __future__ import annotations
@@ -117,6 +119,8 @@ def convert(state: Mapping[str, Tensor], source: str | ModuleType, model: nn.Mod
     rules = importlib.import_module(f'{__name__}.{source}') if isinstance(source, str) else source
     prepare: Callable[[Mapping], Mapping] = getattr(rules, 'prepare', lambda state: state)
     converted, dropped = rename(prepare(dict(state)), rules.RULES)
+    if model is not None and hasattr(rules, 'fit'):
+        converted = rules.fit(converted, model)
     report = Report(converted, dropped)
     if model is not None:
         prefix = getattr(rules, 'PREFIX', '')

@@ -1,10 +1,13 @@
-"""Mask2Former checkpoints (detectron2, facebookresearch/Mask2Former and its descendants)."""
+"""Mask2Former checkpoints (detectron2, facebookresearch/Mask2Former and its descendants): semantic, panoptic
+and video models. The head's name and, of ADE20K's panoptic models, the order of classes are the model's.
+"""
 
 from __future__ import annotations
 
 import re
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ._detectron2 import RESNET, SWIN, deep_stem
 
@@ -61,3 +64,25 @@ def prepare(state: dict[str, Tensor]) -> dict[str, Tensor]:
         head.sub('sem_seg_head.pixel_decoder.', k).replace('.static_query.', '.query_feat.'): v
         for k, v in deep_stem(state).items()
     }
+
+
+#: Parameters of a head with a row for each class, by the axis of the rows.
+CLASS_ROWS = {'cls_embed.weight': 0, 'cls_embed.bias': 0}
+
+
+def fit(
+    state: dict[str, Tensor], model: nn.Module, class_rows: dict[str, int] = CLASS_ROWS
+) -> dict[str, Tensor]:
+    """Name the head as the model does, and bring ADE20K's classes to the order of panoptic models."""
+    for head in ('panoptic_head', 'track_head'):
+        if hasattr(model, head):
+            state = {re.sub(r'^decode_head\.', f'{head}.', k): v for k, v in state.items()}
+    if hasattr(model, 'panoptic_head') and model.panoptic_head.num_classes == 150:
+        from mmroad.mask2former.ade20k import CATEGORIES
+
+        for name, axis in class_rows.items():
+            key = f'panoptic_head.{name}'
+            if key in state:
+                rows = torch.tensor([*CATEGORIES, *range(150, state[key].shape[axis])])  # "no object" is last
+                state[key] = state[key].index_select(axis, rows)
+    return state
