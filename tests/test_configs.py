@@ -2,7 +2,7 @@
 
 ``data/det_recipes.csv`` holds the recipes' values, read from the 64 published config files
 (data/make_det_recipes.py; what is mended on purpose is named there). ``data/det_state_dicts.json.gz`` holds keys and
-shapes from mmdet's stock models (see data/make_det_goldens.py for how, and for what it cannot show).
+shapes of the published configs built by mmdet 2.28.2's own modules (data/make_det_goldens.py).
 """
 
 import csv

@@ -1,114 +1,54 @@
 """Makes det_state_dicts.json.gz: the state-dict keys and shapes of the 64 detectors.
 
-They come from mmdet's own stock configs (mmdet/.mim/configs), changed by the published recipes' facts:
-ten classes, depth, backbone. None of mmroad's configs is read, so that the golden file can disagree with
-them. mmdet 2.x, whose checkpoints are published, has the same parameter names in these modules (static
-comparison of 2.28.2 with 3.x); its code itself cannot run beside this torch. ConvNeXt's keys come from
-mmpretrain's class, with the stock detectors around it; Swin-S and Swin-B, Cascade Swin, dconv R-101,
-PVT-S and the rest of the sizes from the stock config of the family's smallest with its own widths.
+They come from the published configs, built by mmdet 2.28.2's own modules (with mmcv 1.7.2 and, for
+ConvNeXt, mmcls 0.25.0). None of mmroad's modules or configs is read, so that the golden file can disagree
+with them. Those versions do not run beside this torch as they are: mmcv's compiled operators and
+torchvision, which have no part in the keys, are replaced by empty modules. Four published configs are
+mended as configs/det/README.md says: three name a base that does not exist, one (ConvNeXt-S) builds the
+tiny model.
 
-    python tests/data/make_det_goldens.py
+    python tests/data/make_det_goldens.py PUBLISHED PACKAGES
+
+PUBLISHED is det/configs/det of the published model zoo, PACKAGES a folder of the three packages, unpacked.
 """
 
+import argparse
 import gzip
+import importlib.machinery
 import json
+import pkgutil
+import re
+import sys
+import tempfile
+import types
 from pathlib import Path
 
-import mmdet
-from mmdet.utils import register_all_modules
-from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
-
-from mmroad.zoo import uninitialised
-
-STOCK = Path(mmdet.__file__).parent / '.mim/configs'
-R101 = {'backbone.depth': 101}
-SWIN = dict(
-    t=dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
-    s=dict(embed_dims=96, depths=[2, 2, 18, 2], num_heads=[3, 6, 12, 24]),
-    b=dict(embed_dims=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]),
-)
-NEXT = dict(t=('tiny', 96), s=('small', 96), b=('base', 128))
-FASTER, CASCADE = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco', 'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco'
-RETINA = 'retinanet/retinanet_r50_fpn_1x_coco'
-THREE = (('r50', '1x', {}), ('r50', '3x', {}), ('r101', '3x', R101))
+ABSENT = ('mmcv._ext', 'torchvision', 'torchvision.models', 'torchvision.ops', 'torchvision.transforms',
+          'torchvision.transforms.functional')  # fmt: skip
 
 
-def rows():
-    """(stem, stock config, changes to the model)."""
-    for depth, schedule, change in (*THREE, ('r50', '5x', {}), ('r101', '5x', R101)):
-        yield f'faster_rcnn_{depth}_fpn_{schedule}', FASTER, change
-    for family, stock, suffix in (
-        ('retinanet', RETINA, ''),
-        ('cascade_rcnn', CASCADE, ''),
-        ('fcos', 'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco', ''),
-        ('faster_rcnn', 'dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco', '_dconv'),
-        ('libra_faster_rcnn', 'libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco', ''),
-        ('atss', 'atss/atss_r50_fpn_1x_coco', ''),
-        ('atss', 'dyhead/atss_r50_fpn_dyhead_1x_coco', '_dyhead'),
-        ('sparse_rcnn', 'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco', ''),
-    ):
-        for depth, schedule, change in THREE:
-            yield f'{family}_{depth}_fpn{suffix}_{schedule}', stock, change
-    yield (
-        'fcos_tricks_r50_fpn_1x',
-        'fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco',
-        {},
-    )
-    for width in ('w18', 'w32'):
-        for schedule in ('1x', '3x'):
-            stock = f'hrnet/faster-rcnn_hrnetv2p-{width}-1x_coco'
-            yield f'faster_rcnn_hrnetv2p_{width}_{schedule}', stock, {}
-    for stem in (
-        't_fpn_1x',
-        't_fpn_3x',
-        't_fpn_3x_strong',
-        's_fpn_3x',
-        's_fpn_fp16_3x',
-        's_fpn_fp16_3x_strong',
-        'b_fpn_fp16_3x',
-        'b_fpn_fp16_3x_strong',
-    ):
-        yield f'faster_rcnn_swin-{stem}', FASTER, swin(stem[0])
-    for stem in ('t_fpn_3x', 's_fpn_fp16_3x', 'b_fpn_fp16_3x'):
-        yield f'cascade_rcnn_swin-{stem}', CASCADE, swin(stem[0])
-    for size, schedules in (('t', ('1x', '3x')), ('s', ('3x',))):
-        for schedule in schedules:
-            yield f'retinanet_pvt-{size}_fpn_{schedule}', f'pvt/retinanet_pvt-{size}_fpn_1x_coco', {}
-    for size, schedules in (('b0', ('1x', '3x')), ('b1', ('3x',)), ('b2', ('3x',))):
-        for schedule in schedules:
-            yield f'retinanet_pvtv2-{size}_fpn_{schedule}', f'pvt/retinanet_pvtv2-{size}_fpn_1x_coco', {}
-    for schedule in ('1x', '3x'):
-        yield (
-            f'faster_rcnn_r50_fpn_rsb_{schedule}',
-            'resnet_strikes_back/faster-rcnn_r50-rsb-pre_fpn_1x_coco',
-            {},
-        )
-        yield f'retinanet_r50_fpn_rsb_{schedule}', 'resnet_strikes_back/retinanet_r50-rsb-pre_fpn_1x_coco', {}
-    for family, stock in (('faster_rcnn', FASTER), ('cascade_rcnn', CASCADE)):
-        for size, schedules in (('t', ('1x', '3x')), ('s', ('3x',)), ('b', ('3x',))):
-            arch, width = NEXT[size]
-            backbone = dict(
-                _delete_=True, type='mmpretrain.ConvNeXt', arch=arch, out_indices=[0, 1, 2, 3],
-                layer_scale_init_value=1.0, gap_before_final_norm=False,
-            )  # fmt: skip
-            change = {'backbone': backbone, 'neck.in_channels': [width * 2**i for i in range(4)]}
-            for schedule in schedules:
-                yield f'{family}_convnext-{size}_fpn_fp16_{schedule}', stock, change
+class Empty(types.ModuleType):
+    """Has every attribute."""
+
+    __path__ = ()
+    __version__ = '0.1.0'
+
+    def __getattr__(self, name: str):
+        if name.startswith('__'):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: None
 
 
-def swin(size: str) -> dict:
-    width = SWIN[size]['embed_dims']
-    backbone = dict(_delete_=True, type='SwinTransformer', window_size=7, **SWIN[size])
-    return {'backbone': backbone, 'neck.in_channels': [width * 2**i for i in range(4)]}
-
-
-def ten_classes(node) -> None:
-    for value in node.values() if isinstance(node, dict) else node:
-        if isinstance(value, (dict, list)):
-            ten_classes(value)
-    if isinstance(node, dict) and node.get('num_classes') == 80:
-        node['num_classes'] = 10
+def mended(published: Path, folder: Path) -> list[Path]:
+    """Copies of the published configs in a folder like theirs."""
+    for path in published.parent.rglob('*.py'):
+        copy = folder / path.relative_to(published.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = re.sub(r'(retinanet_pvt[\w-]+_fpn_3x)_bdd100k', r'\1_det_bdd100k', path.read_text())
+        if path.stem.startswith('cascade_rcnn_convnext-s_'):
+            text = text.replace('tiny', 'small')
+        copy.write_text(text)
+    return sorted((folder / published.name).glob('*.py'))
 
 
 def without_pretrained(node) -> None:
@@ -120,19 +60,28 @@ def without_pretrained(node) -> None:
 
 
 def main() -> None:
-    import mmroad.convnext  # noqa: F401 (registers mmpretrain's ConvNeXt)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('published', type=Path)
+    parser.add_argument('packages', type=Path)
+    args = parser.parse_args()
+    sys.path.insert(0, str(args.packages))
+    for name in ABSENT:
+        sys.modules[name] = Empty(name)
+        sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
+    pkgutil.find_loader = lambda name: name not in ABSENT  # newer Pythons lack it
 
-    register_all_modules()
-    init_default_scope('mmdet')
+    import mmcls.models  # noqa: F401 (registers ConvNeXt)
+    from mmcv import Config
+    from mmdet.models import build_detector
+
     golden = {}
-    for stem, stock, change in rows():
-        cfg = Config.fromfile(STOCK / f'{stock}.py')
-        cfg.merge_from_dict({f'model.{key}': value for key, value in change.items()})
-        ten_classes(cfg.model)
-        without_pretrained(cfg.model)
-        with uninitialised():
-            model = MODELS.build(cfg.model)
-        golden[f'{stem}_det_bdd100k'] = {k: list(v.shape) for k, v in model.state_dict().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in mended(args.published, Path(folder)):
+            model = Config.fromfile(path).model
+            without_pretrained(model)
+            golden[path.stem] = {k: list(v.shape) for k, v in build_detector(model).state_dict().items()}
     out = Path(__file__).with_name('det_state_dicts.json.gz')
     out.write_bytes(gzip.compress(json.dumps(golden).encode(), mtime=0))
     print(f'{len(golden)} models: {out}')

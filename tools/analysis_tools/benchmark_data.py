@@ -1,8 +1,10 @@
 """Time reading labels and feeding images, beside the official reader and mmdet's stock pipeline.
 
-    python tools/analysis_tools/benchmark_data.py LABELS.json [--images DIR] [--to-coco]
+    python tools/analysis_tools/benchmark_data.py LABELS.json [--images DIR] [--to-coco] [--workers N]
 
-Every reader runs in a process of its own; CPU seconds and peak memory are the process's.
+Every reader runs in a process of its own; CPU seconds and peak memory are the process's. The memory of
+dataloader workers is the proportional set size (shared pages divided among their users) of all
+processes together, after every worker has read its share of the samples, minus that before they start.
 """
 
 import argparse
@@ -52,6 +54,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('labels', help='Scalabel label file')
     parser.add_argument('--images', help='folder of images for the pipelines')
     parser.add_argument('--to-coco', action='store_true', help='time to_coco and CocoDataset too (slow)')
+    parser.add_argument('--workers', type=int, default=4, help='dataloader workers whose memory to measure')
     return parser.parse_args()
 
 
@@ -70,6 +73,41 @@ def readers(labels: str, to_coco: bool) -> None:
         ratio = row['cpu'] / rows['mmroad, first time']['cpu']
         numbers = f'{row["cpu"]:9.2f}{row["wall"]:9.2f}{row["peak"]:10.0f}{row["after"]:11.0f}{ratio:8.2f}'
         print(f'{name:32}{numbers}', flush=True)
+
+
+def pss(pids: list[int]) -> float:
+    """Proportional set size of processes in MiB."""
+    lines = (line for pid in pids for line in open(f'/proc/{pid}/smaps_rollup'))
+    return sum(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
+
+
+def workers(labels: str, number: int) -> None:
+    """Memory that dataloader workers add, over all samples and over a few."""
+    import tempfile
+    from pathlib import Path
+
+    from torch.utils.data import DataLoader
+
+    from mmroad.bdd100k.dataset import BDD100KDetDataset
+    from mmroad.bdd100k.index import indexed_columns
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, indexed_columns(labels).names[0]).touch()  # the dataset looks for its first image
+        data = BDD100KDetDataset(
+            ann_file=labels, data_prefix=dict(img=folder), image_size=(1280, 720), pipeline=[]
+        )
+        data.full_init()
+    for samples in (data.get_subset(100), data):
+        before = pss([os.getpid()])
+        loader = DataLoader(
+            samples, batch_size=4, num_workers=number, collate_fn=len, persistent_workers=True
+        )
+        running = iter(loader)
+        for _ in running:
+            pass
+        added = pss([os.getpid(), *(w.pid for w in running._workers)]) - before
+        print(f'{number} workers over {len(samples)} samples add {added:.0f} MiB')
+        del running, loader
 
 
 def pipelines(folder: str, repeats: int = 60) -> None:
@@ -110,6 +148,7 @@ def pipelines(folder: str, repeats: int = 60) -> None:
 def main() -> None:
     args = parse_args()
     readers(args.labels, args.to_coco)
+    workers(args.labels, args.workers)
     if args.images:
         pipelines(args.images)
 
