@@ -29,7 +29,7 @@ def test_published_outputs(tmp_path):
     case = fill.load('rankseg_video_r101_ytvis')
     state = {k: torch.from_numpy(v) for k, v in fill.state_dict(case).items()}
     torch.save(dict(model=state), tmp_path / 'in.pth')
-    assert convert_file('rankseg_video', tmp_path / 'in.pth', tmp_path / 'out.pth', CONFIG).ok
+    assert convert_file('rankseg', tmp_path / 'in.pth', tmp_path / 'out.pth', CONFIG).ok
     model = build(CONFIG).eval()
     model.load_state_dict(torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict'], strict=True)
 

@@ -1,0 +1,167 @@
+"""Inference on videos and folders of frames, the tools, and the split for a local score."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from mmroad.media import open_source
+from mmroad.rankseg.video.inference import VideoInferencer
+from mmroad.rankseg.video.pictures import TRACK_COLOURS, VideoFile, overlay_classes, overlay_tracks
+from mmroad.rankseg.video.tracks import clip_windows, encode
+from mmroad.road_scenes.scene import Scene
+from mmroad.zoo import configs_folder, init_model
+
+ROOT = configs_folder().parent
+SIZE = (96, 64)
+FRAMES = 7
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp('frames')
+    scene = Scene(3, SIZE)
+    for t in range(FRAMES):
+        cv2.imwrite(str(root / f'{t:08d}.png'), scene.render(t).image)
+    return root
+
+
+def model(**options):
+    torch.manual_seed(0)
+    config = str(configs_folder() / 'rankseg/rankseg_small_road_scenes_video.py')
+    return init_model(config, cfg_options={f'model.{k}': v for k, v in options.items()})
+
+
+def test_semantic(folder, tmp_path):
+    segment = VideoInferencer(model(clip_length=3))
+    results = list(segment.run(folder, tmp_path, progress=False))
+    assert [r.name for r in results] == [f'{t:08d}.png' for t in range(FRAMES)]
+    frames = list(open_source(folder)[0])
+    images, samples = segment._prepare(frames[3:6])
+    with torch.no_grad():
+        want = segment.model.semantic_maps(images, samples)
+    for t, result in enumerate(results):
+        assert result.classes.shape == (64, 96) and result.classes.dtype == np.uint8
+        assert result.tracks is None
+        png = cv2.imread(str(tmp_path / f'classes/{t:08d}.png'), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(png, result.classes)
+        assert np.array_equal(result.picture, overlay_classes(frames[t][1], png, segment.meta['palette']))
+    assert np.array_equal(results[4].classes, want[1].numpy())
+    written = cv2.VideoCapture(str(tmp_path / f'{folder.name}.mp4'))
+    assert written.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES and written.get(cv2.CAP_PROP_FPS) == 10
+    ok, frame = written.read()
+    assert ok and np.abs(frame.astype(int) - results[0].picture).mean() < 12
+
+
+def test_tracks_of_a_video_file(folder, tmp_path):
+    with VideoFile(tmp_path / 'in.mp4', 25) as video:
+        for _, image in open_source(folder)[0]:
+            video.write(image)
+    network = model(task='instance', clip_length=None)
+    results = list(VideoInferencer(network).run(tmp_path / 'in.mp4', tmp_path / 'out', progress=False))
+    assert len(results) == FRAMES and results[0].name == 'in_000000.jpg'
+    tracks = results[0].tracks
+    assert len(tracks) == 10 and results[-1].tracks is tracks and results[0].classes is None
+    entries = json.loads((tmp_path / 'out/results.json').read_text())
+    assert [e['category_id'] - 1 for e in entries] == [track['label'] for track in tracks]
+    for entry in entries:
+        assert coco_mask.decode(entry['segmentations']).shape == (64, 96, FRAMES)
+    assert cv2.VideoCapture(str(tmp_path / 'out/in.mp4')).get(cv2.CAP_PROP_FPS) == 25
+    # clips as long as the video change nothing; shorter ones read it once more in parts
+    same = next(VideoInferencer(network, 7, 2).run(tmp_path / 'in.mp4', progress=False))
+    assert same.tracks == tracks
+    parts = next(VideoInferencer(network, 4, 1).run(tmp_path / 'in.mp4', progress=False))
+    assert all(len(track['segmentations']) == FRAMES for track in parts.tracks)
+
+
+@pytest.mark.parametrize('clip_length, overlap', [(3, 0), (3, 1), (4, 2), (7, 2), (9, 3), (None, 0)])
+def test_clips_are_the_datasets(folder, clip_length, overlap):
+    segment = VideoInferencer(model(task='instance', clip_length=clip_length), overlap=overlap)
+    clips = list(segment._clips(folder))
+    assert [clip for clip, _ in clips] == list(clip_windows(FRAMES, clip_length, overlap))
+    for clip, frames in clips:
+        assert [name for name, _ in frames] == [f'{t:08d}.png' for t in range(clip.start, clip.stop)]
+
+
+def test_errors(folder, tmp_path):
+    network = model()
+    with pytest.raises(ValueError, match='do not overlap'):
+        VideoInferencer(network, 3, 1)
+    with pytest.raises(ValueError, match='cannot overlap'):
+        VideoInferencer(model(task='instance'), 3, 3)
+    for t, size in enumerate(((64, 96), (64, 64))):
+        cv2.imwrite(str(tmp_path / f'{t}.png'), np.zeros((*size, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'1.png is \(64, 64\)'):
+        list(VideoInferencer(network).run(tmp_path, tmp_path / 'out', progress=False))
+    assert not list((tmp_path / 'out').glob('*.mp4')) and not list((tmp_path / 'out').glob('.part*'))
+    with pytest.raises(FileNotFoundError, match='nothing'):
+        list(VideoInferencer(network).run(tmp_path / 'nothing', progress=False))
+
+
+def test_overlays():
+    image = np.full((40, 60, 3), 100, np.uint8)
+    classes = np.zeros((40, 60), np.uint8)
+    classes[:, 30:] = 255
+    over = overlay_classes(image, classes, [(200, 0, 0)], opacity=0.5)
+    assert over[0, 0].tolist() == [50, 50, 150] and over[0, 40].tolist() == [100, 100, 100]
+    mask = np.zeros((40, 60), bool)
+    mask[20:35, 10:50] = True
+    track = dict(score=0.9, label=0, segmentations=[encode(mask), encode(~mask & False)])
+    over = overlay_tracks(image, [track], 0, ['car'], opacity=0.5)
+    colour = np.array(TRACK_COLOURS[0][::-1])
+    assert over[30, 30].tolist() == ((image[30, 30] + colour) // 2).tolist()
+    assert over[38, 55].tolist() == [100, 100, 100]
+    for hidden in (
+        overlay_tracks(image, [track], 1, ['car']),
+        overlay_tracks(image, [track], 0, ['car'], 1.0),
+    ):
+        assert np.array_equal(hidden, image)
+
+
+def test_tool(folder, tmp_path):
+    network = model()
+    torch.save(dict(state_dict=network.state_dict(), meta={}), tmp_path / 'model.pth')
+    config = configs_folder() / 'rankseg/rankseg_small_road_scenes_video.py'
+    command = [sys.executable, str(ROOT / 'tools/infer_video.py'), str(config)]
+    command += [str(tmp_path / 'model.pth'), str(folder), '--out-dir', str(tmp_path / 'out')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert f'{FRAMES} frames written' in done.stdout, done.stderr
+    assert len(list((tmp_path / 'out/classes').iterdir())) == FRAMES
+
+
+def test_split(tmp_path):
+    videos = [dict(id=i, length=1, file_names=[f'{i}/0.jpg'], width=4, height=4) for i in range(23)]
+    tracks = [dict(id=i, video_id=i, category_id=[1] * 15 + [2] * 5 + [3] * 2 + [4]) for i in range(23)]
+    for track in tracks:
+        track['category_id'] = track['category_id'][track['id']]
+    tracks.append(dict(id=99, video_id=0, category_id=2))
+    content = dict(
+        videos=videos, annotations=tracks, categories=[dict(id=i, name=str(i)) for i in range(1, 5)]
+    )
+    path = tmp_path / 'train.json'
+    path.write_text(json.dumps(content))
+    tool = ROOT / 'tools/dataset_converters/split_ytvis.py'
+    parts = []
+    for _ in range(2):
+        subprocess.run([sys.executable, str(tool), str(path)], check=True, capture_output=True)
+        parts.append([json.loads((tmp_path / f).read_text()) for f in ('train_split.json', 'holdout.json')])
+    assert parts[0] == parts[1]
+    train, held = parts[0]
+    ids = [{video['id'] for video in part['videos']} for part in (train, held)]
+    assert ids[0] | ids[1] == set(range(23)) and not ids[0] & ids[1]
+    assert (
+        len(ids[1]) == 3 + 1 + 1
+    )  # of 14 of class 1, of 6 of class 2 (one holds both), of 2; the only one stays
+    for part, chosen in zip((train, held), ids):
+        assert {ann['video_id'] for ann in part['annotations']} == chosen
+        assert part['categories'] == content['categories']
+    (tmp_path / 'test.json').write_text(json.dumps(dict(content, annotations=[])))
+    bad = subprocess.run(
+        [sys.executable, str(tool), str(tmp_path / 'test.json')], capture_output=True, text=True
+    )
+    assert bad.returncode and 'no annotations' in bad.stderr
