@@ -91,8 +91,9 @@ class Detic(VocabularySwap, TwoStageDetector):
             if kind == 'box'
             else self._weak_loss(kind, x, batch_data_samples)
         )
-        # Ranks may hold different kinds of batch: every parameter takes part in each.
-        losses['loss_zero'] = sum(p.sum() for p in self.parameters() if p.requires_grad) * 0
+        # Ranks may hold different kinds of batch: every parameter takes part in each. The factor stands inside
+        # the sum, or scalar parameters would share one gradient tensor that DDP writes to.
+        losses['loss_zero'] = sum(p.sum() * 0 for p in self.parameters() if p.requires_grad)
         return losses
 
     def _box_loss(self, x: tuple[Tensor, ...], samples: list) -> dict[str, Tensor]:
