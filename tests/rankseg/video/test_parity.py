@@ -9,7 +9,7 @@ import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from pycocotools import mask as coco_mask
 
-from mmroad.converters import build, convert_file
+from mmroad.converters import ConversionError, build, convert_file
 
 ROOT = Path(__file__).parents[3]
 PARITY = ROOT.parent / 'shared/parity'
@@ -73,3 +73,27 @@ def test_published_outputs(tmp_path):
     rows = compare.compare(case, outputs)
     assert {row.output for row in rows} == set(case['golden'])
     assert all(row.ok for row in rows), compare.table(rows)
+
+
+def convert(state, source, config, tmp_path):
+    torch.save(dict(model=state), tmp_path / 'in.pth')
+    config = CONFIG.with_name(f'{config}.py')
+    return convert_file(source, tmp_path / 'in.pth', tmp_path / 'out.pth', config)
+
+
+def test_checkpoints_without_ranking(tmp_path):
+    """Nothing is left over: a plain video model, and the start of training from COCO's 80 classes."""
+    fill = parity('fill')
+    case = fill.load('rankseg_video_r101_ytvis')
+    state = {k: torch.from_numpy(v) for k, v in fill.state_dict(case).items() if not k.startswith('ml_')}
+    classes = 'sem_seg_head.predictor.class_embed.'
+    state[f'{classes}bias'] = torch.zeros(41)
+    report = convert(state, 'mask2former', 'video_maskformer2_R101_bs16_8ep_ytvis2019', tmp_path)
+    assert report.dropped == ['criterion.empty_weight']
+    assert not [k for k in report.supplied if not k.endswith('num_batches_tracked')]
+    state |= {f'{classes}weight': torch.zeros(81, 256), f'{classes}bias': torch.zeros(81)}
+    report = convert(state, 'mask2former_coco_instance', f'{CONFIG.stem}', tmp_path)
+    supplied = {k.split('.')[1] for k in report.supplied if k.startswith('track_head')}
+    assert supplied == {'cls_embed', 'rank_seg'}
+    with pytest.raises(ConversionError, match='bias'):
+        convert(state, 'mask2former', CONFIG.stem, tmp_path)
