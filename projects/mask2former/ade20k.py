@@ -163,10 +163,9 @@ class ADE20KPanopticMetric(BaseMetric):
             return {}
         from hotcoco.panoptic import PanopticEval
 
-        truth = _restricted(self.ann_file, {r['image_id'] for r in results})
-        evaluation = PanopticEval(
-            truth, str(path), gt_folder=str(self.seg_prefix), pred_folder=str(path.with_suffix(''))
-        )
+        truth, predicted = _numbered(json.loads(Path(self.ann_file).read_text()), results)
+        folders = dict(gt_folder=str(self.seg_prefix), pred_folder=str(path.with_suffix('')))
+        evaluation = PanopticEval(truth, predicted, **folders)
         evaluation.evaluate()
         MMLogger.get_current_instance().info('\n' + '\n'.join(evaluation.summary_lines()))
         found = evaluation.results()
@@ -190,12 +189,17 @@ def _number(segments: np.ndarray) -> tuple[np.ndarray, list[dict]]:
     return ids[index].reshape(segments.shape), infos
 
 
-def _restricted(ann_file: str, image_ids: set) -> dict:
-    """The ground truth of the images that were predicted."""
-    content = json.loads(Path(ann_file).read_text())
-    images = [i for i in content['images'] if i['id'] in image_ids]
-    annotations = [a for a in content['annotations'] if a['image_id'] in image_ids]
-    return dict(content, images=images, annotations=annotations)
+def _numbered(truth: dict, predicted: list[dict]) -> tuple[dict, dict]:
+    """Ground truth and predictions of the images that were predicted; hotcoco wants these numbered, where
+    ADE20K's files have names."""
+    number = {p['image_id']: i for i, p in enumerate(predicted)}
+
+    def renumber(annotations: list[dict]) -> list[dict]:
+        return [dict(a, image_id=number[a['image_id']]) for a in annotations if a['image_id'] in number]
+
+    images = [dict(image, id=number[image['id']]) for image in truth['images'] if image['id'] in number]
+    annotations = renumber(truth['annotations'])
+    return dict(truth, images=images, annotations=annotations), dict(annotations=renumber(predicted))
 
 
 @METRICS.register_module()

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmseg.structures import SegDataSample
 
 from mmroad.converters import build, convert_file
+from mmroad.mask2former.ade20k import CATEGORIES
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT.parent / 'shared/parity'
@@ -21,7 +23,9 @@ def parity(name):
     return module
 
 
-@pytest.mark.skipif(not PARITY.exists(), reason='needs ../shared/parity')
+pytestmark = pytest.mark.skipif(not PARITY.exists(), reason='needs ../shared/parity')
+
+
 def test_published_outputs(tmp_path):
     fill, compare = parity('fill'), parity('compare')
     case = fill.load('rankseg_swin_b_ade_sem')
@@ -61,3 +65,39 @@ def test_published_outputs(tmp_path):
     rows = compare.compare(case, outputs)
     assert {row.output for row in rows} == set(case['golden'])
     assert all(row.ok for row in rows), compare.table(rows)
+
+
+PANOPTIC = 'maskformer2_swin_large_IN21k_384_bs16_160k{}_ade20k_panoptic'
+SEMANTIC = {
+    'rankseg': ('rankseg_swin_b_ade_sem', CONFIG, '-rankseg'),
+    'mask2former': ('mask2former_r50_ade_sem', 'mask2former_r50_ade20k', ''),
+}
+
+
+@pytest.mark.parametrize('source', SEMANTIC)
+def test_a_panoptic_model_has_the_same_logits_in_its_own_order_of_classes(source, tmp_path):
+    fill = parity('fill')
+    name, semantic, kind = SEMANTIC[source]
+    case = fill.load(name)
+    state = {k: torch.from_numpy(v) for k, v in fill.state_dict(case).items()}
+    torch.save(dict(model=state), tmp_path / 'in.pth')
+    folder = 'rankseg' if kind else 'rba'
+    reference = Config.fromfile(ROOT / f'configs/{folder}/{semantic}.py').model
+    cfg = Config.fromfile(ROOT / f'configs/rankseg/{PANOPTIC.format(kind)}.py')
+    cfg.model.backbone = reference.backbone
+    cfg.model.panoptic_head.update(in_channels=reference.decode_head.in_channels, num_queries=100)
+    cfg.dump(tmp_path / 'panoptic.py')
+    assert convert_file(source, tmp_path / 'in.pth', tmp_path / 'out.pth', tmp_path / 'panoptic.py').ok
+    model = build(tmp_path / 'panoptic.py').eval()
+    model.load_state_dict(torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict'], strict=True)
+    bgr = torch.from_numpy(fill.image(case)[..., ::-1].copy()).permute(2, 0, 1)
+    with torch.no_grad():
+        feats = model.extract_feat(model.data_preprocessor(dict(inputs=[bgr]), False)['inputs'])
+        logits, _ = model.panoptic_head(feats, [])
+    order = [*CATEGORIES, 150]
+    key = 'class_logits' if kind else 'pred_logits'
+    want = torch.from_numpy(case['golden'][key])[:, order]
+    torch.testing.assert_close(logits[-1][0], want, atol=case['tolerance'][key], rtol=0)
+    if kind:
+        ranking = torch.tensor(CATEGORIES)[model.panoptic_head.ranking[0]]
+        assert ranking.tolist() == case['golden']['rank_index'].tolist()
