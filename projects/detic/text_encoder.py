@@ -41,7 +41,7 @@ def from_names(
     path = Path(cache or home() / 'embeddings') / f'{key}.npy'
     if path.is_file():
         return Vocabulary(names, load_embeddings(path, len(names)))
-    embeddings = _ENCODERS[encoder]()(texts).float()
+    embeddings = text_encoder(encoder)(texts).float()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f'.{os.getpid()}.tmp')
     with open(part, 'wb') as file:
@@ -88,6 +88,11 @@ def _transformers() -> Callable[[list[str]], Tensor]:
         return model(**tokens).text_embeds
 
     return encode
+
+
+def text_encoder(name: str) -> Callable[[list[str]], Tensor]:
+    """CLIP ViT-B/32's text encoder by ``open_clip`` or ``transformers``: texts -> embeddings (n, 512)."""
+    return _ENCODERS[name]()
 
 
 _ENCODERS = {'open_clip': _open_clip, 'transformers': _transformers}

@@ -1,0 +1,232 @@
+"""Annotation files for Detic's training from the published ones.
+
+Sources of the rules: section 4 of arXiv:2201.02605 and LVIS's, COCO's and ImageNet's file formats.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from .synsets import COCO_SYNSETS
+from .tar import TarImages
+
+Progress = Callable[[Iterable, str], Iterator]
+IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+
+
+def read_json(path: str | Path, *keys: str) -> dict[str, Any]:
+    """A JSON file that has the keys.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not JSON, or a key is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} not found')
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except msgspec.DecodeError as error:
+        raise ValueError(f'{path}: {error}') from error
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise ValueError(f'{path} has no {", ".join(missing)}: it is not the file that is meant')
+    return content
+
+
+def write_json(content: Any, path: str | Path) -> None:
+    """Write JSON, first to a temporary file beside it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    part.write_bytes(msgspec.json.encode(content))
+    os.replace(part, path)
+
+
+def resumable(
+    steps: Sequence[str], folder: Path, make: Callable[[str], Any], progress: Progress, what: str
+) -> Iterator[tuple[str, Any]]:
+    """The result of each step, kept in a folder: what an interrupted run has made is not made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for step in progress(steps, what):
+        path = folder / f'{step}.json'
+        if not path.is_file():
+            write_json(make(step), path)
+        yield step, msgspec.json.decode(path.read_bytes())
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what ``resumable`` has kept."""
+    for path in folder.glob('*.json'):
+        path.unlink()
+    folder.rmdir()
+
+
+def image_size(file: Path | BytesIO) -> tuple[int, int] | None:
+    """(width, height) from the header, or None where it is not an image."""
+    try:
+        with Image.open(file) as image:
+            return image.size
+    except OSError:
+        return None
+
+
+def without_rare(lvis: Mapping[str, Any]) -> dict[str, Any]:
+    """LVIS without the boxes of its rare classes; images and classes stay."""
+    rare = {c['id'] for c in lvis['categories'] if c['frequency'] == 'r'}
+    return {**lvis, 'annotations': [a for a in lvis['annotations'] if a['category_id'] not in rare]}
+
+
+def class_counts(content: Mapping[str, Any]) -> list[dict]:
+    """The categories with their ``image_count`` and ``instance_count`` (LVIS's ``cat_info`` files)."""
+    images, instances = defaultdict(set), defaultdict(int)
+    for a in content['annotations']:
+        images[a['category_id']].add(a['image_id'])
+        instances[a['category_id']] += 1
+    return [
+        {**c, 'image_count': len(images[c['id']]), 'instance_count': instances[c['id']]}
+        for c in content['categories']
+    ]
+
+
+def merge_lvis_coco(
+    lvis: Mapping[str, Any], coco: Mapping[str, Any], iou: float = 0.7, progress: Progress | None = None
+) -> dict[str, Any]:
+    """LVIS with COCO's boxes of the same images under LVIS's classes.
+
+    A COCO box is left out where LVIS says that the image lacks the class, or has a box of the class that
+    overlaps it by ``iou`` or more. Images without any LVIS box get none.
+    """
+    to_lvis = {c['synset']: c['id'] for c in lvis['categories']}
+    classes = {c: to_lvis[s] for c, s in COCO_SYNSETS.items() if s in to_lvis}
+    images = {_key(i): i for i in lvis['images']}
+    from_coco = {i['id']: images.get(_key(i)) for i in coco['images']}
+    own: dict[int, list] = defaultdict(list)
+    for a in lvis['annotations']:
+        own[a['image_id']].append(a)
+    added: dict[int, list] = defaultdict(list)
+    for a in coco['annotations']:
+        image = from_coco.get(a['image_id'])
+        category = classes.get(a['category_id'])
+        if image is None or category is None or category in image['neg_category_ids']:
+            continue
+        added[image['id']].append({**a, 'category_id': category, 'image_id': image['id']})
+    annotations = []
+    for image_id, present in (progress or (lambda x, _: x))(own.items(), 'images'):
+        annotations += present
+        annotations += [a for a in added[image_id] if not _repeated(a, present, iou)]
+    annotations = [{**a, 'id': i} for i, a in enumerate(annotations, 1)]
+    return {**lvis, 'annotations': annotations}
+
+
+def _key(image: Mapping[str, Any]) -> str:
+    """COCO's twelve digits and suffix, which the file names of both sets share."""
+    return (image.get('coco_url') or image['file_name'])[-16:]
+
+
+def _repeated(annotation: Mapping, present: Sequence[Mapping], threshold: float) -> bool:
+    x, y, w, h = annotation['bbox']
+    for other in present:
+        if other['category_id'] != annotation['category_id']:
+            continue
+        u, v, k, m = other['bbox']
+        inter = max(min(x + w, u + k) - max(x, u), 0) * max(min(y + h, v + m) - max(y, v), 0)
+        if inter >= threshold * (w * h + k * m - inter) and inter > 0:
+            return True
+    return False
+
+
+def imagenet_lvis(
+    folder: str | Path,
+    categories: Sequence[Mapping],
+    synsets: Mapping[str, tuple[str, list[str]]],
+    parts: Path,
+    progress: Progress,
+) -> tuple[dict[str, Any], list[str]]:
+    """Image labels of ImageNet's folders (``n02084071/...``) whose synset is an LVIS class.
+
+    Returns:
+        The content of the annotation file, and the images that cannot be read (they are left out).
+    """
+    folder = Path(folder)
+    by_synset = {c['synset']: c['id'] for c in categories}
+    wanted = sorted(
+        f.name for f in folder.iterdir() if f.is_dir() and synsets.get(f.name, ('', []))[0] in by_synset
+    )
+    if not wanted:
+        raise ValueError(f'{folder}: no folder is named by a synset (n02084071) of an LVIS class')
+
+    def sizes(wnid: str) -> list:
+        files = sorted(f for f in (folder / wnid).iterdir() if f.suffix.lower() in IMAGES)
+        return [(f.name, image_size(f)) for f in files]
+
+    images, unread, counts = [], [], defaultdict(int)
+    for wnid, files in resumable(wanted, parts, sizes, progress, 'classes'):
+        category = by_synset[synsets[wnid][0]]
+        for name, size in files:
+            if size is None:
+                unread.append(f'{wnid}/{name}')
+                continue
+            images.append(_image(len(images) + 1, size, [category], file_name=f'{wnid}/{name}'))
+            counts[category] += 1
+    kept = [{**c, 'image_count': counts[c['id']]} for c in categories]
+    return dict(categories=kept, images=images, annotations=[]), unread
+
+
+def imagenet_21k(
+    index: str | Path,
+    categories: Sequence[Mapping],
+    synsets: Mapping[str, tuple[str, list[str]]],
+    parts: Path,
+    progress: Progress,
+) -> tuple[dict[str, Any], list[str]]:
+    """Image labels of indexed tar files, one class a file (``n02084071.tar``).
+
+    A tar's class is LVIS's of the same synset, else of the same name, else a new one after LVIS's.
+
+    Returns:
+        The content of the annotation file, and the members that cannot be read (they are left out).
+    """
+    tars = TarImages(index)
+    first_word = {c['name']: c['id'] for c in categories}
+    by_synset = {c['synset']: c['id'] for c in categories}
+    merged = [dict(c) for c in categories]
+    category: dict[str, int] = {}
+    wnids = [Path(p).stem for p in tars.paths]
+    for wnid in wnids:
+        if wnid not in synsets:
+            raise ValueError(f'{index}: tar {wnid}.tar is not named by a noun synset of WordNet 3.0')
+        synset, words = synsets[wnid]
+        known = by_synset.get(synset, first_word.get(words[0]))
+        if known is None:
+            known = max(c['id'] for c in merged) + 1
+            merged.append(dict(id=known, name=words[0], synset=synset, synonyms=words))
+            first_word[words[0]] = known
+        category[wnid] = known
+    bounds = np.searchsorted(tars.tar, np.arange(len(wnids) + 1))
+    place = {wnid: (int(bounds[i]), int(bounds[i + 1])) for i, wnid in enumerate(wnids)}
+
+    def sizes(wnid: str) -> list:
+        return [image_size(BytesIO(tars.read(i))) for i in range(*place[wnid])]
+
+    images, unread = [], []
+    for wnid, found in resumable(wnids, parts, sizes, progress, 'tar files'):
+        for i, size in zip(range(*place[wnid]), found, strict=True):
+            if size is None:
+                unread.append(f'{wnid}.tar, member {i - place[wnid][0]}')
+            else:
+                images.append(_image(i + 1, size, [category[wnid]], tar_index=i))
+    return dict(categories=merged, images=images, annotations=[]), unread
+
+
+def _image(number: int, size: Sequence[int], labels: list[int], **place: Any) -> dict[str, Any]:
+    return dict(id=number, width=size[0], height=size[1], pos_category_ids=labels, **place)
