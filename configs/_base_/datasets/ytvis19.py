@@ -36,7 +36,6 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='YTVISDataset',
-        dataset_version='2019',
         data_root=data_root,
         ann_file='train.json',
         data_prefix=dict(img_path='train/JPEGImages'),
@@ -48,7 +47,6 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='YTVISDataset',
-        dataset_version='2019',
         data_root=data_root,
         ann_file='valid.json',
         data_prefix=dict(img_path='valid/JPEGImages'),

@@ -65,6 +65,8 @@ class VideoInferencer:
         self.model, self.threshold = model.eval(), threshold
         self.clip_length = model.clip_length if clip_length is None else clip_length
         self.overlap = model.overlap if overlap is None else overlap
+        if getattr(getattr(model.track_head, 'rank_seg', None), 'oracle', False):
+            raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
         if model.task == 'semantic' and self.overlap:
             raise ValueError(f'overlap is {self.overlap}: semantic clips do not overlap')
         if self.clip_length is not None and not 0 <= self.overlap < self.clip_length:

@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 
 from mmdet.datasets import YouTubeVISDataset
+from mmdet.datasets.base_video_dataset import BaseVideoDataset
 from mmdet.registry import DATASETS
+
+
+class _Version2019(YouTubeVISDataset):
+    pass
+
+
+_Version2019.set_dataset_classes('2019')  # of this class alone: mmdet keeps them on the class
 
 
 def read_annotations(path: str | Path) -> dict:
@@ -28,18 +36,19 @@ def read_annotations(path: str | Path) -> dict:
 
 
 @DATASETS.register_module()
-class YTVISDataset(YouTubeVISDataset):
-    """YouTube-VIS from its own annotation files (mmdet's dataset reads converted ones).
+class YTVISDataset(BaseVideoDataset):
+    """YouTube-VIS 2019 from its own annotation files (mmdet's dataset reads converted ones).
 
     ``data_root='data/ytvis_2019/', ann_file='train.json', data_prefix=dict(img_path='train/JPEGImages')``. A
     sample is a video; files without annotations (valid, test) give images only.
 
-    Args:
-        dataset_version: '2019' or '2021'.
+    Other data of this form: give its classes, in the order of their ids, as ``metainfo=dict(classes=...)``.
 
     Raises:
-        ValueError: The categories are not those of the version.
+        ValueError: The file's categories are others.
     """
+
+    METAINFO = dict(classes=_Version2019.METAINFO['classes'])
 
     def load_data_list(self) -> list[dict]:
         content = read_annotations(self.ann_file)
@@ -47,7 +56,7 @@ class YTVISDataset(YouTubeVISDataset):
         if names != list(self.metainfo['classes']):
             raise ValueError(
                 f'{self.ann_file}: its {len(names)} categories are not the {len(self.metainfo["classes"])} of '
-                f'this version: {names[:3]} ... against {list(self.metainfo["classes"][:3])} ...'
+                f'the metainfo: {names[:3]} ... against {list(self.metainfo["classes"][:3])} ...'
             )
         tracks: dict[int, list[dict]] = {}
         for ann in content.get('annotations') or []:

@@ -17,6 +17,7 @@ import mmroad.rankseg.video  # noqa: F401
 from mmroad.bdd100k.sem_seg import confusion
 from mmroad.rankseg.video.metrics import VideoSemSegMetric, YTVISMetric, mean_iou_of_mmseg, sem_seg_scores
 from mmroad.rankseg.video.vspw import VSPWDataset
+from mmroad.rankseg.video.ytvis import YTVISDataset
 from mmroad.zoo import configs_folder
 
 SIZE = (30, 40)
@@ -112,7 +113,7 @@ def rle(mask, counts='list'):
 
 
 def write_ytvis(root, frames, split='train'):
-    """One video; a motorbike (id 7) on the left half that is gone in frame 2, and a crowd."""
+    """One video with an object on the left half and a crowd."""
     folder = root / f'{split}/JPEGImages/v'
     folder.mkdir(parents=True)
     names = []
@@ -121,27 +122,21 @@ def write_ytvis(root, frames, split='train'):
         names.append(f'v/{t:05d}.png')
     mask = np.zeros(SIZE, np.uint8)
     mask[:, :20] = 1
-    visible = [True] * len(frames)
     ann = dict(
         id=7,
         video_id=3,
         category_id=26,
         iscrowd=0,
-        segmentations=[rle(mask) if v else None for v in visible],
-        bboxes=[[0, 0, 20, 30] if v else None for v in visible],
-        areas=[600 if v else None for v in visible],
+        segmentations=[rle(mask)] * len(frames),
+        bboxes=[[0, 0, 20, 30]] * len(frames),
+        areas=[600] * len(frames),
         width=40,
         height=30,
         length=len(frames),
     )
-    init_default_scope('mmdet')
-    from mmdet.datasets import YouTubeVISDataset
-
-    YouTubeVISDataset.set_dataset_classes('2019')
-    classes = YouTubeVISDataset.METAINFO['classes']
     content = dict(
         videos=[dict(id=3, width=40, height=30, length=len(frames), file_names=names)],
-        categories=[dict(id=i, name=name) for i, name in enumerate(classes, 1)],
+        categories=[dict(id=i, name=name) for i, name in enumerate(YTVISDataset.METAINFO['classes'], 1)],
         annotations=[ann, dict(ann, id=8, iscrowd=1)],
     )
     (root / f'{split}.json').write_text(json.dumps(content))
@@ -155,10 +150,17 @@ def test_ytvis_reads_the_published_form(tmp_path):
     instance, crowd = info['images'][0]['instances']
     assert instance['bbox'] == [0, 0, 20, 30] and instance['bbox_label'] == 25
     assert instance['instance_id'] == 7 and (instance['ignore_flag'], crowd['ignore_flag']) == (0, 1)
+    for key in ('bboxes', 'segmentations'):
+        content['annotations'][0][key][1] = None  # not visible
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    info = dataset('ytvis19', data_root=str(tmp_path)).get_data_info(0)
+    assert [len(image['instances']) for image in info['images']] == [2, 1, 2]
     content['categories'].pop()
     (tmp_path / 'train.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match='39 categories'):
         dataset('ytvis19', data_root=str(tmp_path))
+    own = [c['name'] for c in content['categories']]
+    assert len(dataset('ytvis19', data_root=str(tmp_path), metainfo=dict(classes=own))) == 1
     with pytest.raises(FileNotFoundError, match='valid.json'):
         dataset('ytvis19', 'test', data_root=str(tmp_path))
 

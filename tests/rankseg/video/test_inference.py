@@ -94,6 +94,8 @@ def test_errors(folder, tmp_path):
         VideoInferencer(network, 3, 1)
     with pytest.raises(ValueError, match='cannot overlap'):
         VideoInferencer(model(task='instance'), 3, 3)
+    with pytest.raises(ValueError, match='oracle'):
+        VideoInferencer(model(**{'track_head.rank_seg': dict(_delete_=True, oracle=True)}))
     for t, size in enumerate(((64, 96), (64, 64))):
         cv2.imwrite(str(tmp_path / f'{t}.png'), np.zeros((*size, 3), np.uint8))
     with pytest.raises(ValueError, match=r'1.png is \(64, 64\)'):

@@ -126,6 +126,22 @@ def test_clip_without_any_object_trains():
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize('name', SMALL)
+def test_losses_under_autocast_are_finite_and_near(name):
+    model, _ = build(name)
+    totals = []
+    for enabled in (False, True):
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            totals.append(model.parse_losses(losses_of(model, batch(clip())))[0])
+    totals[1].backward()
+    assert totals[1].dtype == torch.float32
+    assert totals[1].item() == pytest.approx(totals[0].item(), rel=0.05)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_few_classes_kept_leave_out_the_others():
     model, _ = build(SMALL[1], **{'model.track_head.rank_seg.top_k': 2})
     head = model.track_head
