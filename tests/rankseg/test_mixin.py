@@ -38,7 +38,7 @@ def head(kind, rank_layer=1, **rank_seg):
     else:
         sizes = dict(num_classes=CLASSES)
     position = dict(num_feats=8, normalize=True)
-    video = dict(type='SinePositionalEncoding3D', **position)
+    video = dict(type='mmdet.SinePositionalEncoding3D', **position)
     if not rank_seg.get('oracle'):
         rank_seg['head'] = dict(embed_dims=16, num_heads=2, feedforward_channels=32)
     model = kind(
@@ -197,3 +197,11 @@ def test_oracle_needs_the_recorded_classes_in_prediction_only(kind):
 def test_rank_layer_must_exist():
     with pytest.raises(ValueError, match='rank_layer is 3, but the decoder has 2 layers'):
         head(Seg, rank_layer=3)
+
+
+def test_mixed_precision_keeps_ranking_and_norms_in_float32():
+    model = head(Seg, top_k=3)
+    with torch.autocast('cpu', dtype=torch.bfloat16), torch.no_grad():
+        logits, _ = model(feats(1), samples(1))
+    assert model.ml_logits.dtype == torch.float32
+    assert all(x.dtype == torch.float32 and torch.isfinite(x).all() for x in logits)
