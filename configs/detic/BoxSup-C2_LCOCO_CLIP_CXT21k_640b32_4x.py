@@ -14,3 +14,4 @@ optim_wrapper = _base_.lr_1e4
 train_cfg = _base_.loop_180k
 auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = _base_.s_180k
+load_from = 'data/pretrained/convnext_tiny_22k_224.pth'

@@ -7,3 +7,4 @@ _base_ = [
     '../_base_/detic_runtime.py',
 ]
 train_dataloader = dict(dataset=dict(_base_.lvis_coco, pipeline=_base_.box_640))
+load_from = 'data/pretrained/resnet50_miil_21k.pth'

@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/schedules/detic.py',
     '../_base_/detic_runtime.py',
 ]
+load_from = 'data/pretrained/resnet50_miil_21k.pth'

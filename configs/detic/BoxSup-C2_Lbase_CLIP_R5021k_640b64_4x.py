@@ -9,3 +9,4 @@ _base_ = [
 train_dataloader = dict(dataset=dict(_base_.lvis_norare, pipeline=_base_.box_640))
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
+load_from = 'data/pretrained/resnet50_miil_21k.pth'

@@ -15,3 +15,4 @@ auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = _base_.s_180k
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
+load_from = 'data/pretrained/swin_base_patch4_window7_224_22k.pth'

@@ -24,3 +24,4 @@ optim_wrapper = _base_.adamw_detr
 train_cfg = _base_.loop_180k
 param_scheduler = _base_.detr_180k
 auto_scale_lr = dict(base_batch_size=32)
+load_from = 'data/detic/BoxSup-DeformDETR_L_R50_4x.pth'

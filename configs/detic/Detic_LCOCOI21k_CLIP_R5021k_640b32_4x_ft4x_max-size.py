@@ -24,3 +24,4 @@ optim_wrapper = _base_.lr_1e4
 train_cfg = _base_.loop_180k
 auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = _base_.s_180k_ft
+load_from = 'data/detic/BoxSup-C2_LCOCO_CLIP_R5021k_640b64_4x.pth'

@@ -20,3 +20,4 @@ train_dataloader = dict(
     ),
 )
 param_scheduler = _base_.r_90k_ft
+load_from = 'data/detic/BoxSup-C2_L_CLIP_R5021k_640b64_4x.pth'

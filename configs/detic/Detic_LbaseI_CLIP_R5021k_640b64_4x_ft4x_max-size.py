@@ -22,3 +22,4 @@ train_dataloader = dict(
 param_scheduler = _base_.r_90k_ft
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
+load_from = 'data/detic/BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x.pth'

@@ -26,3 +26,4 @@ auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = _base_.s_180k_ft
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
+load_from = 'data/detic/BoxSup-C2_Lbase_CLIP_SwinB_896b32_4x.pth'

@@ -19,3 +19,4 @@ train_dataloader = dict(
 optim_wrapper = _base_.sgd
 param_scheduler = _base_.sgd_90k
 auto_scale_lr = dict(base_batch_size=16)
+load_from = 'data/detic/BoxSup_OVCOCO_CLIP_R50_1x.pth'

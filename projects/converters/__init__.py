@@ -12,6 +12,8 @@ A source is a module of this package with
               lacks them (default: counters and index tables that a model derives itself).
 ``prepare``   optional: a function from the whole source state dict to another, for what a rule per key
               cannot say.
+``meta``      optional: a function from the model and the names of its classes (or None) to further meta
+              data of the written file.
 ``fit``       optional: a function from the converted state dict and the built model to another, for what
               depends on the model: the head's name, the order of classes.
 """
@@ -177,11 +179,18 @@ def build(config: str | Path) -> nn.Module:
     return build_model(get_config(str(config)))
 
 
-def convert_file(source: str, path: str | Path, out: str | Path, config: str | Path | None = None) -> Report:
+def convert_file(
+    source: str,
+    path: str | Path,
+    out: str | Path,
+    config: str | Path | None = None,
+    classes: str | Path | None = None,
+) -> Report:
     """Convert a checkpoint file, check it against the config's model and write it.
 
     The output is a weights-only .pth: ``dict(state_dict=..., meta=dict(source, config))``, written
-    to a temporary file first.
+    to a temporary file first. ``classes`` names the classes of the classifier, where the source keeps names
+    (``detic``).
 
     Raises:
         ConversionError: Keys are missing, left over or of another shape; nothing is written.
@@ -190,16 +199,23 @@ def convert_file(source: str, path: str | Path, out: str | Path, config: str | P
 
     from mmroad.checkpoint import load_state_file
 
-    config = config or getattr(importlib.import_module(f'{__name__}.{source}'), 'CONFIG', None)
+    rules = importlib.import_module(f'{__name__}.{source}')
+    config = config or getattr(rules, 'CONFIG', None)
     if config is None:
         raise ConversionError(f'{source} holds weights of several models: name the config with --config')
-    report = convert(flatten(load_state_file(path), path), source, build(config))
+    model = build(config)
+    report = convert(flatten(load_state_file(path), path), rules, model)
     if not report.ok:
         raise ConversionError(f'{path} does not fit {source} and {config}\n{report}')
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f'.{out.name}.part')
     state = {k: v.contiguous() for k, v in report.state_dict.items()}
-    torch.save(dict(state_dict=state, meta=dict(source=source, config=str(config))), part)
+    meta = dict(source=source, config=str(config))
+    if hasattr(rules, 'meta'):
+        meta |= rules.meta(model, classes)
+    elif classes is not None:
+        raise ConversionError(f'{source} keeps no class names')
+    torch.save(dict(state_dict=state, meta=meta), part)
     os.replace(part, out)
     return report

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
 
 from ._detectron2 import RESNET, SWIN
 
@@ -98,3 +101,16 @@ RULES = [
 def prepare(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Mark C4's res5, which the ResNet's rules rename like the backbone's other stages."""
     return {f'{key}@c4' if key.startswith('roi_heads.res5.') else key: value for key, value in state.items()}
+
+
+def meta(model: nn.Module, classes: str | Path | None) -> dict[str, Any]:
+    """The names of the classifier's columns: those given (what ``read_names`` takes), else the config's."""
+    from mmroad.detic.vocabulary import read_names
+
+    names = model.own_names() if classes is None else read_names(classes)
+    if names is None:
+        return {}
+    head = model.bbox_head if hasattr(model, 'bbox_head') else model.roi_head
+    if len(names) != head.num_classes:
+        raise ValueError(f'{len(names)} class names for a classifier of {head.num_classes} classes')
+    return dict(dataset_meta=dict(classes=names))

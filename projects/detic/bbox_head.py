@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import torch
+from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class DeticBBoxHead(BaseModule):
     num_classes: C.
     in_channels: Channels of the pooled feature.
     roi_feat_size: Its side in cells.
+    num_shared_convs, norm_cfg: 3x3 convolutions before the shared layers, with their norm.
     num_shared_fcs, fc_out_channels: The shared layers; 0 for C4, whose feature is averaged.
     bbox_coder: Box coder of this stage.
     classifier: Arguments of ``ZeroShotClassifier``.
@@ -44,6 +46,8 @@ class DeticBBoxHead(BaseModule):
         num_classes: int,
         in_channels: int = 256,
         roi_feat_size: int = 7,
+        num_shared_convs: int = 0,
+        norm_cfg: dict | None = None,
         num_shared_fcs: int = 2,
         fc_out_channels: int = 1024,
         bbox_coder: dict | None = None,
@@ -59,6 +63,12 @@ class DeticBBoxHead(BaseModule):
         self.num_classes = num_classes
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         width = in_channels * roi_feat_size**2 if num_shared_fcs else in_channels
+        self.shared_convs = nn.Sequential(
+            *(
+                ConvModule(in_channels, in_channels, 3, padding=1, norm_cfg=norm_cfg)
+                for _ in range(num_shared_convs)
+            )
+        )
         self.shared_fcs = nn.ModuleList()
         for _ in range(num_shared_fcs):
             self.shared_fcs.append(nn.Linear(width, fc_out_channels))
@@ -92,6 +102,7 @@ class DeticBBoxHead(BaseModule):
 
     def features(self, pooled: Tensor) -> Tensor:
         """Region features (n, width) of pooled features (n, channels, h, w)."""
+        pooled = self.shared_convs(pooled)
         if not self.shared_fcs:
             return pooled.mean((2, 3))
         x = pooled.flatten(1)

@@ -21,6 +21,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('input', help='the published file (.pth, .pkl, ...)')
     parser.add_argument('output', help='the .pth to write')
     parser.add_argument('--config', help='name or path of the config it is for (default: the source says)')
+    parser.add_argument(
+        '--classes',
+        help="detic: names of the classifier's classes (a text or JSON file; default: the config's)",
+    )
     return parser.parse_args()
 
 
@@ -29,7 +33,7 @@ def main() -> None:
     from mmroad.converters import convert_file
 
     try:
-        print(convert_file(args.source, args.input, args.output, args.config))
+        print(convert_file(args.source, args.input, args.output, args.config, args.classes))
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(f'written: {args.output}')

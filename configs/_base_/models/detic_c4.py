@@ -3,6 +3,7 @@
 coco_embeddings = 'data/embeddings/coco_clip_a+cname.npy'
 coco_image_counts = 'data/coco/annotations/instances_train2017_seen_2_oriorder_cat_info.json'
 
+_msra = dict(type='Pretrained', checkpoint='imagenet://resnet50_msra-5891d200.pth')
 norm_cfg = dict(type='BN', requires_grad=False)
 model = dict(
     type='Detic',
@@ -25,6 +26,7 @@ model = dict(
         norm_cfg=norm_cfg,
         norm_eval=True,
         style='caffe',
+        init_cfg=_msra,
     ),
     rpn_head=dict(
         type='RPNHead',
@@ -47,7 +49,7 @@ model = dict(
         bbox_reg_weights=((10, 10, 5, 5),),
         proposal_score=False,
         shared_head=dict(
-            type='ResLayer', depth=50, stage=3, stride=2, style='caffe', norm_cfg=norm_cfg, norm_eval=True
+            type='ResLayer', depth=50, stage=3, stride=2, style='caffe', norm_cfg=norm_cfg, norm_eval=True, init_cfg=_msra
         ),
         bbox_roi_extractor=dict(
             type='SingleRoIExtractor',

@@ -22,6 +22,7 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
+        init_cfg=dict(type='Pretrained', checkpoint='imagenet://resnet50-0676ba61.pth'),
     ),
     neck=dict(
         type='ChannelMapper',
