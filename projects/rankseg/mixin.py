@@ -44,20 +44,18 @@ class RankSegMixin:
 
     Args:
         rank_seg: Arguments of `RankSeg`, without ``num_classes`` and ``in_channels``.
-        rank_layer: The decoder layer, from 1.
+        rank_layer: The decoder layer, from 1; 0 takes the initial queries.
     """
 
     def __init__(self, *args: Any, rank_seg: dict, rank_layer: int = 3, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         layers, dims = self.num_transformer_decoder_layers, self.query_feat.embedding_dim
-        if not 0 <= rank_layer <= layers:
-            raise ValueError(
-                f'rank_layer is {rank_layer}, but the decoder has {layers} layers: 0 (initial queries) to {layers}'
-            )
         fixed = dict(num_classes=self.num_classes, in_channels=dims)
         self.rank_seg = MODELS.build(dict(type='RankSeg', **fixed, **rank_seg))
         self.rank_layer = rank_layer
         if not self.rank_seg.oracle:
+            if not 0 <= rank_layer <= layers:
+                raise ValueError(f'rank_layer is {rank_layer}, but the decoder has {layers} layers')
             self.cls_embed = CosineClassifier(dims, self.num_classes + 1)
         self.ml_logits: Tensor | None = None
         self.rank_index: Tensor | None = None
@@ -70,12 +68,12 @@ class RankSegMixin:
         """As the head's; see the class."""
         self._queries: list[Tensor] = []
         class_logits, mask_logits = super().forward(x, batch_data_samples)
-        queries, self._queries = self._queries[self.rank_layer], []
+        queries, self._queries = self._queries, []
         if self.rank_seg.oracle:
             if not self.training:  # in training, loss_by_feat does it
                 class_logits = self._rule_out(class_logits, self.recorded_classes(batch_data_samples))
             return class_logits, mask_logits
-        self.ml_logits = self.rank_seg(queries)
+        self.ml_logits = self.rank_seg(queries[self.rank_layer])
         self.rank_index = self.rank_seg.rank(self.ml_logits)
         return [self.rank_seg.rerank(logits, self.rank_index) for logits in class_logits], mask_logits
 

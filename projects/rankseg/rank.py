@@ -77,8 +77,8 @@ class MultiLabelHead(nn.Module):
         num_classes: C.
         in_channels: Channels of the tokens.
         embed_dims: Channels within.
-        num_heads: Attention heads.
-        feedforward_channels: Hidden channels of the MLP.
+        num_heads: Attention heads (default: one for each 64 channels).
+        feedforward_channels: Hidden channels of the MLP (default: four times ``embed_dims``).
         dropout: After the attention's softmax and projection, and in the MLP.
     """
 
@@ -87,11 +87,13 @@ class MultiLabelHead(nn.Module):
         num_classes: int,
         in_channels: int,
         embed_dims: int = 512,
-        num_heads: int = 8,
-        feedforward_channels: int = 2048,
+        num_heads: int | None = None,
+        feedforward_channels: int | None = None,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        num_heads = num_heads or max(1, embed_dims // 64)
+        feedforward_channels = feedforward_channels or 4 * embed_dims
         self.num_classes = num_classes
         self.cls_emb = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, num_classes, embed_dims), std=0.02))
         self.proj_dec = nn.Linear(in_channels, embed_dims)
