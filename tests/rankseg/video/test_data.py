@@ -11,13 +11,12 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from pycocotools import mask as coco_mask
 
 import mmroad.rankseg.video  # noqa: F401
 from mmroad.bdd100k.sem_seg import confusion
 from mmroad.rankseg.video.metrics import VideoSemSegMetric, YTVISMetric, mean_iou_of_mmseg, sem_seg_scores
+from mmroad.rankseg.video.tracks import encode
 from mmroad.rankseg.video.vspw import VSPWDataset
-from mmroad.rankseg.video.ytvis import YTVISDataset
 from mmroad.zoo import configs_folder
 
 SIZE = (30, 40)
@@ -81,7 +80,7 @@ def test_clips_are_two_frames_within_20_of_each_other(vspw):
     assert min(distances) >= 1 and 10 < max(distances) <= 20
 
 
-def test_flips_and_sizes_are_shared_by_a_clip(tmp_path):
+def test_flips_and_sizes_are_shared_by_a_clip(tmp_path, write_ytvis):
     """YouTube-VIS's pipeline on a video whose frames are bright on the left."""
     frame = np.zeros((*SIZE, 3), np.uint8)
     frame[:, :20] = 255
@@ -103,47 +102,7 @@ def test_flips_and_sizes_are_shared_by_a_clip(tmp_path):
     assert flips == {True, False} and heights == {360, 480}
 
 
-def rle(mask, counts='list'):
-    code = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    if counts == 'list':  # as published: uncompressed, columns first
-        flat = np.concatenate([[0], mask.T.ravel(), [2]])
-        runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[-1], flat[1:]])) != 0)).tolist()
-        return dict(size=list(mask.shape), counts=([] if flat[1] == 0 else [0]) + runs)
-    return dict(size=code['size'], counts=code['counts'].decode())
-
-
-def write_ytvis(root, frames, split='train'):
-    """One video with an object on the left half and a crowd."""
-    folder = root / f'{split}/JPEGImages/v'
-    folder.mkdir(parents=True)
-    names = []
-    for t, frame in enumerate(frames):
-        cv2.imwrite(str(folder / f'{t:05d}.png'), frame)
-        names.append(f'v/{t:05d}.png')
-    mask = np.zeros(SIZE, np.uint8)
-    mask[:, :20] = 1
-    ann = dict(
-        id=7,
-        video_id=3,
-        category_id=26,
-        iscrowd=0,
-        segmentations=[rle(mask)] * len(frames),
-        bboxes=[[0, 0, 20, 30]] * len(frames),
-        areas=[600] * len(frames),
-        width=40,
-        height=30,
-        length=len(frames),
-    )
-    content = dict(
-        videos=[dict(id=3, width=40, height=30, length=len(frames), file_names=names)],
-        categories=[dict(id=i, name=name) for i, name in enumerate(YTVISDataset.METAINFO['classes'], 1)],
-        annotations=[ann, dict(ann, id=8, iscrowd=1)],
-    )
-    (root / f'{split}.json').write_text(json.dumps(content))
-    return content
-
-
-def test_ytvis_reads_the_published_form(tmp_path):
+def test_ytvis_reads_the_published_form(tmp_path, write_ytvis):
     content = write_ytvis(tmp_path, [np.zeros((*SIZE, 3), np.uint8)] * 3)
     info = dataset('ytvis19', data_root=str(tmp_path)).get_data_info(0)
     assert (info['video_id'], info['video_length'], len(info['images'])) == (3, 3, 3)
@@ -163,6 +122,26 @@ def test_ytvis_reads_the_published_form(tmp_path):
     assert len(dataset('ytvis19', data_root=str(tmp_path), metainfo=dict(classes=own))) == 1
     with pytest.raises(FileNotFoundError, match='valid.json'):
         dataset('ytvis19', 'test', data_root=str(tmp_path))
+
+
+def test_videos_without_masks(vspw, tmp_path):
+    (tmp_path / 'data/b').mkdir(parents=True)
+    (tmp_path / 'data/b/origin').symlink_to(vspw / 'data/b/origin')
+    (tmp_path / 'test.txt').write_text('b')
+    frames = dataset('vspw', 'test', data_root=str(tmp_path), ann_file='test.txt')[0]['data_samples']
+    assert all('gt_sem_seg' not in frame and 'gt_classes' not in frame for frame in frames.video_data_samples)
+    for frame in frames.video_data_samples:
+        frame.pred_sem_seg = PixelData(data=torch.full((1, *SIZE), 7, dtype=torch.uint8))
+    for options in (dict(format_only=True, format_dir=str(tmp_path / 'out')), {}):
+        metric = VideoSemSegMetric(**options)
+        metric.dataset_meta = VSPWDataset.METAINFO
+        if options:
+            metric.process({}, [frames.to_dict()])
+            assert metric.evaluate(1) == {}
+        else:
+            with pytest.raises(ValueError, match='format-only'):
+                metric.process({}, [frames.to_dict()])
+    assert (cv2.imread(str(tmp_path / 'out/b/00000002.png'), cv2.IMREAD_UNCHANGED) == 7).all()
 
 
 def test_vspw_errors(vspw, tmp_path):
@@ -223,7 +202,7 @@ def test_video_metric(tmp_path):
         assert png.dtype == np.uint8 and np.array_equal(png, preds[t])
 
 
-def test_ap_of_a_holdout(tmp_path):
+def test_ap_of_a_holdout(tmp_path, write_ytvis):
     """The whole truth scores 100; half of its pixels 50 at IoU 0.5 only; the wrong class 0."""
     content = write_ytvis(tmp_path, [np.zeros((*SIZE, 3), np.uint8)] * 3)
     content['annotations'].pop()
@@ -231,7 +210,7 @@ def test_ap_of_a_holdout(tmp_path):
     whole, part = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
     whole[:, :20], part[:, :12] = 1, 1  # IoU 0.6
     for mask, label, ap, ap50 in ((whole, 25, 100, 100), (part, 25, 30, 100), (whole, 3, 0, 0)):
-        track = dict(score=0.9, label=label, segmentations=[rle(mask, 'compressed')] * 3)
+        track = dict(score=0.9, label=label, segmentations=[encode(mask)] * 3)
         frames = [DetDataSample(metainfo=dict(video_id=3))]
         metric = YTVISMetric(str(tmp_path / 'train.json'), format_dir=str(tmp_path / 'out'))
         metric.dataset_meta = {}
