@@ -19,6 +19,7 @@ from .media import open_source, read_image, write_image
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.structures import InstanceData
     from torch import nn
 
 
@@ -57,28 +58,34 @@ class DetInferencer:
 
     def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Detections:
         """Detections in one image, a path or a BGR array."""
+        if not isinstance(image, np.ndarray):
+            name, image = Path(image).name, read_image(image)
+        found = self.predict(image, name)
+        boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
+        names = [self.classes[c] for c in labels]
+        return Detections(name, boxes, scores, labels, names, self.draw(image, names, boxes, scores))
+
+    def predict(self, image: np.ndarray, name: str) -> InstanceData:
+        """What the model finds in a BGR array, best first, on the CPU."""
         import torch
 
+        data = self.pipeline(dict(img=image, img_id=0, file_name=name))
+        batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+        with torch.no_grad():
+            found = self.model.test_step(batch)[0].pred_instances.cpu()
+        return found[found.scores.argsort(descending=True)]
+
+    def draw(self, image: np.ndarray, names: list[str], boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """A copy of the image with the boxes from the threshold on, and their names."""
         from .bdd100k.pictures import draw_labels
         from .bdd100k.scalabel import Box2D, Label
 
-        if not isinstance(image, np.ndarray):
-            name, image = Path(image).name, read_image(image)
-        data = self.pipeline(dict(img=image, img_id=0, file_name=name))
-        with torch.no_grad():
-            sample = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[
-                0
-            ]
-        found = sample.pred_instances.cpu()
-        order = found.scores.argsort(descending=True)
-        boxes, scores, labels = (getattr(found, k)[order].numpy() for k in ('bboxes', 'scores', 'labels'))
-        names = [self.classes[c] for c in labels]
         shown = [
             Label(category=category, box2d=Box2D(*box), score=score)
             for category, box, score in zip(names, boxes.tolist(), scores.tolist())
             if score >= self.threshold
         ]
-        return Detections(name, boxes, scores, labels, names, draw_labels(image, shown))
+        return draw_labels(image, shown)
 
     def run(
         self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True

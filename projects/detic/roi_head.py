@@ -64,7 +64,8 @@ class DeticRoIHead(BaseRoIHead):
         train_cfg: ``stages`` (IoU threshold of each), ``num`` and ``pos_fraction`` of the first
             stage's sample, ``mask_size``.
         test_cfg: ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr_binary``,
-            ``one_class_per_proposal``, ``masks`` (False leaves them out).
+            ``one_class_per_proposal``, ``masks`` (False leaves them out),
+            ``features`` (True adds ``features``, the detections' unit embeddings).
     """
 
     def __init__(
@@ -305,10 +306,19 @@ class DeticRoIHead(BaseRoIHead):
         """``bboxes``, ``scores``, ``labels`` of each image, best first."""
         boxes, scores = self.cascade(x, rpn_results_list, batch_img_metas)
         results = [select_detections(b, s[:, :-1], rcnn_test_cfg) for b, s in zip(boxes, scores, strict=True)]
+        if rcnn_test_cfg.get('features', False):
+            for result, feature in zip(results, self.region_features(x, [r.bboxes for r in results])):
+                result.features = feature
         if rescale:
             for result, meta in zip(results, batch_img_metas, strict=True):
                 result.bboxes = scale_boxes(result.bboxes, [1 / s for s in meta['scale_factor']])
         return results
+
+    def region_features(self, x: tuple[Tensor, ...], boxes: list[Tensor]) -> tuple[Tensor, ...]:
+        """The last stage's unit embeddings (n, dim) of boxes, in the space of the class embeddings."""
+        head = self.bbox_head[-1]
+        embedded = head.fc_cls.embed(head.features(self.pool(x, bbox2roi(boxes))))
+        return embedded.split([len(b) for b in boxes])
 
     def _mask_forward(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
         return self.mask_head(self.mask_roi_extractor(x[: self.mask_roi_extractor.num_inputs], rois))

@@ -1,0 +1,135 @@
+"""The inferencer and its tool on made images with untrained weights."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask
+
+from mmroad.detic.inference import DeticInferencer
+from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
+from mmroad.zoo import get_config, init_model
+
+ROOT = Path(__file__).parents[2]
+CONFIG = 'BoxSup-C2_LCOCO_CLIP_R18_640b32_4x'
+CLASSES = ('road cone', 'dog', 'zebra', 'kite')
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """A config of a small model, its checkpoint with named classes, and two images."""
+    root = tmp_path_factory.mktemp('inference')
+    cfg = get_config(CONFIG)
+    cfg.merge_from_dict(
+        {
+            'model.class_names': None,
+            'model.roi_head.bbox_head.num_classes': 4,
+            'model.roi_head.bbox_head.fc_out_channels': 32,
+            'model.test_cfg.rpn.max_per_img': 10,
+            'model.test_cfg.rcnn.score_thr': 0.0,
+            'test_dataloader.dataset.pipeline.1.scale': (128, 96),
+        }
+    )
+    cfg.dump(root / 'config.py')
+    torch.manual_seed(0)
+    model = init_model(get_config(str(root / 'config.py')))
+    model.roi_head.set_classifier(classifier_matrix(torch.randn(4, 512)))
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=CLASSES))), root / 'm.pth'
+    )
+    rng = np.random.default_rng(0)
+    (root / 'in').mkdir()
+    for name in 'ab':
+        cv2.imwrite(str(root / f'in/{name}.png'), rng.integers(0, 255, (48, 64, 3), np.uint8))
+    return root
+
+
+def model(files):
+    return init_model(str(files / 'config.py'), files / 'm.pth')
+
+
+def test_results_have_masks_names_and_region_features(files):
+    detect = DeticInferencer(model(files), threshold=0.0, features=True)
+    result = detect(files / 'in/a.png')
+    n = len(result.scores)
+    assert n and result.masks.shape == (n, 48, 64) and result.picture.shape == (48, 64, 3)
+    assert (np.diff(result.scores) <= 0).all() and set(result.names) <= set(CLASSES)
+    assert np.allclose(np.linalg.norm(result.features, axis=1), 1, atol=1e-5)
+    best = len({tuple(b) for b in result.boxes.round(3).tolist()})
+    assert best == n  # one class a proposal
+    every = DeticInferencer(model(files), all_classes=True, masks=False)(files / 'in/a.png')
+    assert every.masks is None and every.features is None and len(every.scores) > n
+
+
+def test_features_are_in_the_space_of_the_class_embeddings(files):
+    net = model(files)
+    detect = DeticInferencer(net, features=True, masks=False)
+    image = cv2.imread(str(files / 'in/a.png'))
+    result = detect(image)
+    x = net.extract_feat(net.data_preprocessor(_batch(detect, image))['inputs'])
+    scale = np.array([2, 2, 2, 2])  # 64 x 48 is tested at 128 x 96
+    boxes = torch.from_numpy(result.boxes * scale).float()
+    with torch.no_grad():
+        logits, _, _ = net.roi_head.stage_forward(2, x, [boxes])
+    want = 50 * torch.from_numpy(result.features) @ net.roi_head.bbox_head[2].fc_cls.zs_weight
+    assert torch.allclose(logits[0], want, atol=2e-2)
+
+
+def _batch(detect, image):
+    data = detect.pipeline(dict(img=image, img_id=0, file_name='a'))
+    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+
+
+def test_another_vocabulary_and_what_is_refused(files):
+    words = Vocabulary(('a', 'b'), torch.randn(2, 512))
+    result = DeticInferencer(model(files), vocabulary=words)(files / 'in/b.png')
+    assert set(result.names) <= {'a', 'b'}
+    net = model(files)
+    net.dataset_meta = {}
+    with pytest.raises(ValueError, match='nobody has named the classes'):
+        DeticInferencer(net)
+
+
+def test_the_tool_writes_pictures_features_and_three_formats(files, tmp_path, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/infer_detic.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    images = [dict(id=70 + i, file_name=f'{n}.png', width=64, height=48) for i, n in enumerate('ab')]
+    categories = [dict(id=30, name='Dog'), dict(id=40, name='cone')]
+    (tmp_path / 'ann.json').write_text(json.dumps(dict(images=images, categories=categories)))
+    cone = Vocabulary(('traffic cone',), torch.randn(1, 512))
+    save_vocabulary(cone, tmp_path / 'cone.safetensors')
+
+    def run(*options):
+        command = [
+            files / 'config.py',
+            files / 'm.pth',
+            files / 'in',
+            '--out-dir',
+            tmp_path / 'out',
+            *options,
+        ]
+        monkeypatch.setattr('sys.argv', ['infer_detic.py', *map(str, command)])
+        tool.main()
+
+    run('--classes', 'dog, cone=traffic cone', '--features', '--annotations', tmp_path / 'ann.json',
+        '--embeddings', files / 'm.pth', '--embeddings', tmp_path / 'cone.safetensors')  # fmt: skip
+    out = tmp_path / 'out'
+    assert '2 results written' in capsys.readouterr().out
+    records = json.loads((out / 'results.json').read_text())
+    assert {r['image_id'] for r in records} == {70, 71} and {r['category_id'] for r in records} <= {30, 40}
+    assert mask.decode(records[0]['segmentation']).shape == (48, 64)
+    frames = json.loads((out / 'det.json').read_text())['frames']
+    assert [f['name'] for f in frames] == ['a.png', 'b.png']
+    assert sum(len(f['labels']) for f in frames) == len(records)
+    features = np.load(out / 'features/a.png.npz')
+    assert features['features'].shape == (len(features['scores']), 512)
+    assert cv2.imread(str(out / 'pictures/a.png')).shape == (48, 64, 3)
+    with pytest.raises(SystemExit, match='names in no source: lynx'):
+        run('--classes', 'dog,lynx')
+    with pytest.raises(SystemExit, match='no categories named zebra'):
+        run('--classes', 'dog,zebra', '--annotations', tmp_path / 'ann.json')
