@@ -21,7 +21,7 @@ RECALL = 0.95
 #: Cells per axis of which each keeps one point of the curve.
 CELLS = 500
 #: Scores merged at a time.
-RANGE = 1 << 21
+RANGE = 1 << 20
 
 
 class Point(NamedTuple):
@@ -162,10 +162,13 @@ class PixelMetrics:
         bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
         cuts = [[[0, *np.searchsorted(self._map(p), bounds), p[2]] for p in part] for part in parts]
         for k in reversed(range(len(bounds) + 1)):
-            yield tuple(
-                np.sort(np.concatenate([self._read(p, c[k], c[k + 1]) for p, c in zip(part, cut)]))
+            merged = tuple(
+                np.concatenate([self._read(p, c[k], c[k + 1]) for p, c in zip(part, cut)])
                 for part, cut in zip(parts, cuts)
             )
+            for values in merged:
+                values.sort()
+            yield merged
 
     def _map(self, part: tuple[Path, int, int]) -> np.ndarray:
         """Sorted scores of a run, mapped: the memory goes with the array."""
@@ -204,9 +207,11 @@ class _Curve:
         """The next lower range of scores, each class in rising order."""
         first = np.flatnonzero(np.concatenate([[True], outlier[1:] != outlier[:-1]]) if len(outlier) else [])
         values, counts = outlier[first][::-1], np.diff(np.append(first, len(outlier)))[::-1]
-        above = len(inlier) - np.searchsorted(inlier, values[::-1], 'left')[::-1]
-        below = len(inlier) - np.searchsorted(inlier, values[::-1], 'right')[::-1]
-        self._add(values, counts, above, below)
+        begin = np.searchsorted(inlier, values[::-1])[::-1]
+        end, tied = begin.copy(), begin < len(inlier)
+        tied[tied] = inlier[begin[tied]] == values[tied]
+        end[tied] = np.searchsorted(inlier, values[tied][::-1], 'right')[::-1]
+        self._add(values, counts, len(inlier) - begin, len(inlier) - end)
         if self.thinned is None and (self._step or (self.tp + len(outlier)) / self.positives > RECALL):
             self._thin_sorted(inlier, outlier)
         self.tp, self.fp = self.tp + len(outlier), self.fp + len(inlier)
