@@ -69,10 +69,11 @@ class Detic(VocabularySwap, TwoStageDetector):
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
         """As mmdet's, each image on the vocabulary that its meta information names."""
-        self.roi_head.test_classifier = self._classifier(self.vocabulary_of(batch_data_samples))
+        self.roi_head.test_classifier = self.classifier_of(self.vocabulary_of(batch_data_samples))
         return super().predict(batch_inputs, batch_data_samples, rescale)
 
-    def _classifier(self, name: str | None) -> Tensor | None:
+    def classifier_of(self, name: str | None) -> Tensor | None:
+        """The matrix (dim, C + 1) of a vocabulary; None for the model's own."""
         if name is None:
             return None
         own = self.roi_head.bbox_head[0].fc_cls.zs_weight
