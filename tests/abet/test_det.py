@@ -133,7 +133,8 @@ def test_parity_with_the_published_box_predictor():
         found = head.predict_by_feat((rois,), (logits,), (deltas,), [meta], TEST_CFG)[0]
     out = dict(T=temperature, g=g, logits=logits, deltas=deltas, scores=logits.softmax(1))
     out |= dict(abet=-ood_score(logits), det_boxes=found.bboxes, det_scores=found.scores)
-    out |= dict(det_labels=found.labels, det_abet=-found.ood_scores)
+    roi = (found.ood_scores[:, None] == ood_score(logits)).int().argmax(1)  # the scores tell proposals apart
+    out |= dict(det_labels=found.labels, det_abet=-found.ood_scores, det_roi=roi)
 
     head.train()
     x = x.clone().requires_grad_()
