@@ -102,7 +102,14 @@ def small(data, **options):
             'model.roi_head.bbox_head.fc_out_channels': 64,
             'model.roi_head.bbox_head.classifier.embeddings': str(data / 'embeddings.npy'),
             'model.roi_head.bbox_head.image_counts': str(data / 'counts.json'),
+            'model.backbone.base_channels': 16,
+            'model.neck.in_channels': [32, 64, 128],
             'model.backbone.norm_eval': False,
+            # the boxes of an untrained model are far larger than the images
+            'model.roi_head.bbox_roi_extractor.roi_layer.sampling_ratio': 1,
+            'model.roi_head.mask_roi_extractor.roi_layer.sampling_ratio': 1,
+            'model.train_cfg.rpn_proposal.max_per_img': 200,
+            'model.train_cfg.rcnn.num': 64,
             **{f'model.{k}': v for k, v in options.items()},
         }
     )
