@@ -11,9 +11,10 @@ for result in VideoInferencer(model).run('drive.mp4', out_dir='out'):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -105,7 +106,7 @@ class VideoInferencer:
                 yield from frames
                 return
             out_dir = Path(out_dir)
-            with VideoFile(out_dir / f'{Path(source).stem}.mp4', fps or _fps(source)) as video:
+            with VideoFile(out_dir / f'{Path(source).stem}.mp4', fps or _fps(source), source) as video:
                 for result in frames:
                     video.write(result.picture)
                     if result.classes is not None:
@@ -150,7 +151,7 @@ class VideoInferencer:
             frames = frames[self.clip_length - self.overlap :]
 
     @torch.no_grad()
-    def _semantic(self, source: str | Path, advance: Callable[[], Any]) -> Iterator[FrameResult]:
+    def _semantic(self, source: str | Path, advance: Callable[[], None]) -> Iterator[FrameResult]:
         for _, frames in self._clips(source):
             maps = self.model.semantic_maps(*self._prepare(frames))
             for (name, image), labels in zip(frames, maps, strict=True):
@@ -160,8 +161,8 @@ class VideoInferencer:
                 yield FrameResult(name, classes, None, picture)
 
     @torch.no_grad()
-    def _instance(self, source: str | Path, advance: Callable[[], Any]) -> Iterator[FrameResult]:
-        stitcher = TrackStitcher(self.model.num_tracks, max(20, self.model.num_tracks))
+    def _instance(self, source: str | Path, advance: Callable[[], None]) -> Iterator[FrameResult]:
+        stitcher = TrackStitcher(self.model.num_tracks)
         metas: list[dict] = []
         for clip, frames in self._clips(source):
             images, samples = self._prepare(frames)
@@ -183,18 +184,11 @@ def _fps(source: str | Path) -> float:
     return 10.0
 
 
-class _progress:
-    """A progress bar as a context that gives the function to advance it."""
+@contextmanager
+def _progress(title: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar; gives the function that advances it."""
+    from rich.progress import Progress
 
-    def __init__(self, title: str, total: int, shown: bool) -> None:
-        from rich.progress import Progress
-
-        self.bar = Progress(disable=not shown)
-        self.task = self.bar.add_task(title, total=total)
-
-    def __enter__(self) -> Callable[[], None]:
-        self.bar.start()
-        return lambda: self.bar.advance(self.task)
-
-    def __exit__(self, *_: Any) -> None:
-        self.bar.stop()
+    with Progress(disable=not shown) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)

@@ -66,10 +66,15 @@ class VideoFile:
 
     with VideoFile('out.mp4', fps=25) as video:
         video.write(frame)
+
+    Raises:
+        ValueError: It would replace ``source``, the file that the frames come from.
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, path: str | Path, fps: float, source: str | Path | None = None) -> None:
         self.path, self.fps = Path(path), fps
+        if source is not None and self.path.resolve() == Path(source).resolve():
+            raise ValueError(f'{path} would replace its own source: choose another folder')
         self._part = self.path.with_name(f'.part_{self.path.name}')
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)

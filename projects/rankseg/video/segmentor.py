@@ -81,7 +81,7 @@ class VideoMask2Former(Mask2FormerVideo):
             sample.set_metainfo(dict(rankings=rankings))
             return data_samples
         metas = [frame.metainfo for frame in frames]
-        stitcher = TrackStitcher(self.num_tracks, max(20, self.num_tracks))
+        stitcher = TrackStitcher(self.num_tracks)
         for clip in windows:
             stitcher.add(*self.clip_queries(images[clip], frames[clip]), clip, metas[clip])
         sample.set_metainfo(dict(pred_tracks=stitcher.finish(metas)))

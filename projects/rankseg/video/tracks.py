@@ -78,7 +78,7 @@ class TrackStitcher:
     """Joins the tracks of overlapping clips to tracks of a video, in memory that holds one clip's masks and
     the run-length codes of all frames.
 
-    Of each clip the ``candidates`` queries with the best class score are kept. A query goes on with the track
+    Of each clip the ``candidates`` queries (20) with the best class score are kept. A query goes on with the track
     of the clip before whose mask in the shared frames overlaps its own (IoU of at least ``min_iou``; the
     assignment has the largest sum of IoU times common class probability, sum_c min(p_c, q_c)); else it starts
     a track. A track's class scores are the mean over the frames of its clips. At the end the best
@@ -88,7 +88,8 @@ class TrackStitcher:
     An object that is hidden in all shared frames becomes two tracks.
     """
 
-    def __init__(self, num_tracks: int = 10, candidates: int = 20, min_iou: float = 0.5) -> None:
+    def __init__(self, num_tracks: int = 10, candidates: int | None = None, min_iou: float = 0.5) -> None:
+        candidates = max(20, num_tracks) if candidates is None else candidates
         if candidates < num_tracks:
             raise ValueError(f'{candidates} candidates cannot give {num_tracks} tracks')
         self.num_tracks, self.candidates, self.min_iou = num_tracks, candidates, min_iou

@@ -101,6 +101,10 @@ def test_errors(folder, tmp_path):
     with pytest.raises(ValueError, match=r'1.png is \(64, 64\)'):
         list(VideoInferencer(network).run(tmp_path, tmp_path / 'out', progress=False))
     assert not list((tmp_path / 'out').glob('*.mp4')) and not list((tmp_path / 'out').glob('.part*'))
+    with VideoFile(tmp_path / 'v.mp4', 25) as video:
+        video.write(np.zeros((64, 96, 3), np.uint8))
+    with pytest.raises(ValueError, match='own source'):
+        list(VideoInferencer(network).run(tmp_path / 'v.mp4', tmp_path, progress=False))
     with pytest.raises(FileNotFoundError, match='nothing'):
         list(VideoInferencer(network).run(tmp_path / 'nothing', progress=False))
 
