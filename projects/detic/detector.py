@@ -14,7 +14,7 @@ from torch import Tensor
 from .bbox_head import load_image_counts
 from .losses import federated_classes
 from .swap import VocabularySwap
-from .vocabulary import Vocabulary, classifier_matrix, own_columns, read_names, vocabulary_matrix
+from .vocabulary import Vocabulary, classifier_matrix, own_columns, vocabulary_matrix
 
 #: What a batch may be labelled with (``ann_type`` in the meta information; boxes if absent).
 ANN_TYPES = ('box', 'image', 'caption', 'captiontag')
@@ -42,7 +42,7 @@ class Detic(VocabularySwap, TwoStageDetector):
         dynamic_classifier: int = 0,
         image_counts: str | None = None,
         vocabularies: dict | None = None,
-        vocabulary: str | None = None,
+        vocabulary: str | list[str] | None = None,
         class_names: str | list[str] | None = None,
         sync_captions: bool = False,
         **kwargs,
@@ -78,7 +78,7 @@ class Detic(VocabularySwap, TwoStageDetector):
             return None
         own = self.roi_head.bbox_head[0].fc_cls.zs_weight
         if name not in self._resolved:
-            self._resolved[name] = vocabulary_matrix(self.vocabularies[name], own, self.own_names())
+            self._resolved[name] = vocabulary_matrix(self.places_of(name), own, self.own_names())
         return self._resolved[name].to(own)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
@@ -166,7 +166,7 @@ class DeticDETR(VocabularySwap, DeformableDETR):
         self,
         *args,
         vocabularies: dict | None = None,
-        vocabulary: str | None = None,
+        vocabulary: str | list[str] | None = None,
         class_names: str | list[str] | None = None,
         **kwargs,
     ) -> None:
@@ -177,15 +177,10 @@ class DeticDETR(VocabularySwap, DeformableDETR):
         """As mmdet's, each image on the vocabulary that its meta information names."""
         name = self.vocabulary_of(batch_data_samples)
         if name is not None and name not in self._resolved:
-            spec, own = self.vocabularies[name], self.own_names()
-            if isinstance(spec, str):
-                names = (
-                    read_names(spec)
-                    if not spec.endswith(('.safetensors', '.npy'))
-                    else self.class_names_of(name)
-                )
-                spec = {n: f'#{n}' for n in names or ()} or {spec: spec}
-            self._resolved[name] = own_columns(spec, self.bbox_head.num_classes, own)
+            places = self.places_of(name)
+            if isinstance(places, str):  # embeddings are of no use, their names may be
+                places = {n: f'#{n}' for n in self.class_names_of(name) or ()} or {places: places}
+            self._resolved[name] = own_columns(places, self.bbox_head.num_classes, self.own_names())
         self.bbox_head.test_columns = None if name is None else self._resolved[name]
         return super().predict(batch_inputs, batch_data_samples, rescale)
 

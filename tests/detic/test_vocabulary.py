@@ -188,6 +188,12 @@ def test_detr_is_tested_on_a_choice_of_its_classes():
     }
     model = small_model('BoxSup-DeformDETR_L_R50_4x', options)
     found = predict(model)
+    model.init_vocabularies(None, ['person', 'aerosol_can'], 'lvis')  # as --cfg-options gives a comma list
+    assert predict(model).scores.allclose(found.scores)
+    assert model.class_names_of(model.vocabulary) == ('person', 'aerosol_can')
+    model.init_vocabularies(None, 'person, lynx', 'lvis')
+    with pytest.raises(ValueError, match="no class 'lynx'; it is none of 1203 names"):
+        predict(model)
     model.vocabularies, model.vocabulary = {}, None
     every = predict(model)
     assert len(every) == 10 * 1203 and len(found) == 20
