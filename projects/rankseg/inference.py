@@ -101,7 +101,9 @@ class ImageInferencer:
         with ExitStack() as stack:
             if out_dir is not None and is_video:
                 fps = cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS) or 25.0
-                video = stack.enter_context(VideoFile(Path(out_dir) / f'{Path(source).stem}.mp4', fps))
+                video = stack.enter_context(
+                    VideoFile(Path(out_dir) / f'{Path(source).stem}.mp4', fps, source)
+                )
             for name, image in track(frames, total=total, description=str(source), disable=not progress):
                 result = self(image, name)
                 if out_dir is not None:
