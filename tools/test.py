@@ -33,6 +33,12 @@ def parse_args() -> argparse.Namespace:
 
 def set_format(cfg, args: argparse.Namespace) -> None:
     """Metrics that can write files write them; the others are left out where scores are not asked for."""
+    if (
+        isinstance(cfg.test_evaluator, dict) and 'metrics' in cfg.test_evaluator
+    ):  # one each for several test sets
+        for metric in cfg.test_evaluator['metrics']:
+            metric.update(format_dir=args.format_dir, format_only=args.format_only)
+        return
     import inspect
 
     from mmengine.registry import METRICS, init_default_scope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> int:
     """Index the regular files of tar files, in the order given, and write it (.npz).
 
+    An interrupted run goes on after the last finished tar: parts lie beside ``out`` until it is written.
+
     Args:
         tars: Uncompressed tar files.
         out: The index: ``paths`` of the tars, and of each member ``tar``, ``offset``, ``size``, ``name``.
@@ -23,32 +26,44 @@ def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> i
     Returns:
         The number of members.
     """
-    paths, rows, names = [], [], []
-    for number, path in enumerate(map(Path, tars)):
-        try:
-            with tarfile.open(path, 'r:') as tar:
-                for member in tar:
-                    if member.isfile():
-                        rows.append((number, member.offset_data, member.size))
-                        names.append(member.name)
-        except tarfile.TarError as error:
-            raise ValueError(f'{path}: not a readable uncompressed tar file ({error})') from error
-        paths.append(str(path))
+    out = Path(out)
+    parts = out.with_name(f'.{out.name}.parts')
+    parts.mkdir(parents=True, exist_ok=True)
+    paths, found = list(map(Path, tars)), []
+    for number, path in enumerate(paths):
+        part = parts / f'{number}_{path.stem}.npz'
+        if not part.is_file():
+            _save(part, **_members(path))
+        with np.load(part) as arrays:
+            found.append(dict(arrays))
         if progress:
             progress(path)
-    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
-    out = Path(out)
-    part = out.with_name(f'.{out.name}.{os.getpid()}.npz')
-    np.savez(
-        part,
-        paths=np.array(paths),
-        tar=table[:, 0],
-        offset=table[:, 1],
-        size=table[:, 2],
-        name=np.array(names),
-    )
-    os.replace(part, out)
-    return len(names)
+    count = [len(f['offset']) for f in found]
+    joined = {key: np.concatenate([f[key] for f in found]) for key in ('offset', 'size', 'name')}
+    _save(out, paths=np.array(list(map(str, paths))), tar=np.repeat(np.arange(len(paths)), count), **joined)
+    shutil.rmtree(parts)
+    return sum(count)
+
+
+def _members(path: Path) -> dict[str, np.ndarray]:
+    rows, names = [], []
+    try:
+        with tarfile.open(path, 'r:') as tar:
+            for member in tar:
+                tar.members = []  # or every member of a large file stays in memory
+                if member.isfile():
+                    rows.append((member.offset_data, member.size))
+                    names.append(member.name)
+    except tarfile.TarError as error:
+        raise ValueError(f'{path}: not a readable uncompressed tar file ({error})') from error
+    table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return dict(offset=table[:, 0], size=table[:, 1], name=np.array(names, dtype=str))
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    part = path.with_name(f'.{path.name}.{os.getpid()}.npz')
+    np.savez(part, **arrays)
+    os.replace(part, path)
 
 
 class TarImages:

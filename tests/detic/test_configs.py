@@ -1,6 +1,9 @@
 """What the configs test with: types that exist, groups of classes, several test sets in one run."""
 
+import argparse
+import importlib.util
 import json
+from pathlib import Path
 
 import cv2
 import mmdet.registry as registries
@@ -84,3 +87,13 @@ test_evaluator = _base_.cross_evaluator
     one, two = (json.loads(f.read_text()) for f in sorted(tmp_path.glob('*/*.bbox.json')))
     assert {d['image_id'] for d in one} == {d['image_id'] for d in two} == {1, 2}
     assert max(d['category_id'] for d in one) <= 3 < max(d['category_id'] for d in two)
+
+
+def test_format_dir_reaches_the_metric_of_every_test_set():
+    spec = importlib.util.spec_from_file_location('tool', Path(__file__).parents[2] / 'tools/test.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    cfg = get_config('Detic_LI_CLIP_SwinB_896b32_4x_ft4x_max-size_cross_dataset')
+    tool.set_format(cfg, argparse.Namespace(format_dir='out', format_only=True))
+    assert [m.format_dir for m in cfg.test_evaluator.metrics] == ['out', 'out']
+    assert 'format_dir' not in cfg.test_evaluator

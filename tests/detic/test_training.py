@@ -245,11 +245,23 @@ def test_a_model_without_embeddings_says_so(data):
         model.roi_head.bbox_head[0].fc_cls.init_weights()
 
 
-def test_tar_images_are_the_files(data):
+def test_tar_images_are_the_files(data, monkeypatch):
     images = TarImages.open(str(data / 'index.npz'))
     assert len(images) == 6 and images.read(3) == (data / '3.jpg').read_bytes()
     init_default_scope('mmdet')
     sample = DATASETS.build(dataset(data, 'image', 64))[3]['data_samples']
     assert sample.image_labels == [3] and sample.ann_type == 'image'
+    names = [data / 'a.tar', data / 'b.tar']
+    with pytest.raises(FileNotFoundError):
+        build_index(names, data / 'two.npz')
+    with tarfile.open(data / 'b.tar', 'w') as tar:
+        tar.add(data / '5.jpg', 'other.jpg')
+    with monkeypatch.context() as patch:  # the first tar is not read again
+        patch.setattr(
+            tarfile, 'open', lambda path, mode, real=tarfile.open: path.stem == 'a' or real(path, mode)
+        )
+        assert build_index(names, data / 'two.npz') == 7
+    assert TarImages(data / 'two.npz').read(6) == (data / '5.jpg').read_bytes()
+    assert not list(data.glob('.*'))
     with pytest.raises(FileNotFoundError, match='make it with tools/dataset_converters/tar_index.py'):
         TarImages(data / 'none.npz')
