@@ -122,7 +122,13 @@ def inferencer(
     threshold: float = 0.3,
     **kwargs: Any,
 ) -> DetInferencer:
-    """A detector ready to be called on images: ``DetInferencer(init_model(...))``."""
+    """A detector ready to be called on images: ``DetInferencer(init_model(...))``, or for models with a
+    vocabulary ``mmroad.detic.inference.DeticInferencer``."""
     from .zoo import init_model
 
-    return DetInferencer(init_model(name, weights, device, **kwargs), threshold)
+    model = init_model(name, weights, device, **kwargs)
+    if hasattr(model, 'class_names_of'):
+        from .detic.inference import DeticInferencer
+
+        return DeticInferencer(model, threshold)
+    return DetInferencer(model, threshold)

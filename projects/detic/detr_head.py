@@ -132,11 +132,14 @@ class DeticDETRHead(DeformableDETRHead):
     def predict_by_feat(
         self, scores: Tensor, boxes: Tensor, batch_img_metas: list[dict], rescale: bool = False
     ) -> InstanceList:
-        """The best ``max_per_img`` of queries x classes; boxes are not clipped to the image."""
+        """The best ``max_per_img`` of queries x classes (of the queries, with ``one_class_per_proposal`` in
+        ``test_cfg``); boxes are not clipped to the image."""
         results = []
         for score, box, meta in zip(scores[-1].sigmoid(), boxes[-1], batch_img_metas, strict=True):
             score = score if self.test_columns is None else score[:, self.test_columns]
             num_classes = score.shape[1]
+            if self.test_cfg.get('one_class_per_proposal', False):
+                score = score * (score == score.max(1, keepdim=True).values)
             best, index = score.flatten().topk(min(self.test_cfg.get('max_per_img', 300), score.numel()))
             h, w = meta['img_shape']
             bboxes = bbox_cxcywh_to_xyxy(box)[index // num_classes] * box.new_tensor([w, h, w, h])

@@ -2,6 +2,7 @@
 
 import mmroad
 from mmroad.detic.inference import DeticInferencer
+from mmroad.detic.vocabulary import load_vocabulary
 
 model = mmroad.init_model('Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size', 'detic.pth')
 detect = DeticInferencer(model, vocabulary=load_vocabulary('words.safetensors'))
@@ -68,9 +69,8 @@ class DeticInferencer(DetInferencer):
                 'Deformable DETR has a learned classifier: no other vocabulary and no region features; pick '
                 'among its classes with model.vocabularies (configs/detic/README.md)'
             )
-        if zero_shot:
-            options = dict(one_class_per_proposal=not all_classes, masks=masks, features=features)
-            model.roi_head.test_cfg.update(options)
+        head = model.roi_head if zero_shot else model.bbox_head
+        head.test_cfg.update(one_class_per_proposal=not all_classes, masks=masks, features=features)
         if vocabulary is not None:
             model.set_vocabulary(vocabulary)
         own = (model.dataset_meta or {}).get('classes') or model.own_names()

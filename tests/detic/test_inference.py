@@ -12,6 +12,7 @@ from pycocotools import mask
 
 from mmroad.detic.inference import DeticInferencer
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
+from mmroad.inference import inferencer
 from mmroad.zoo import get_config, init_model
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,36 @@ def test_features_are_in_the_space_of_the_class_embeddings(files):
 def _batch(detect, image):
     data = detect.pipeline(dict(img=image, img_id=0, file_name='a'))
     return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+
+
+def test_models_by_name_get_the_inferencer_that_knows_vocabularies(files):
+    detect = inferencer(
+        str(files / 'config.py'), files / 'm.pth', cfg_options={'model.vocabulary': 'dog,kite'}
+    )
+    with pytest.raises(ValueError, match='the names are not known'):  # the config names no classes
+        detect(files / 'in/a.png')
+    options = {'model.vocabulary': 'dog,kite', 'model.class_names': list(CLASSES)}
+    detect = inferencer(str(files / 'config.py'), files / 'm.pth', cfg_options=options)
+    assert isinstance(detect, DeticInferencer) and set(detect(files / 'in/a.png').names) <= {'dog', 'kite'}
+
+
+def test_deformable_detr_gives_one_class_a_query(files):
+    options = {
+        'model.encoder.num_layers': 1,
+        'model.decoder.num_layers': 1,
+        'model.num_queries': 10,
+        'model.test_cfg.max_per_img': 10,
+        'test_dataloader.dataset.pipeline.1.scale': (128, 96),
+    }
+    net = init_model('BoxSup-DeformDETR_L_R50_4x', cfg_options=options)
+    one = DeticInferencer(net)(files / 'in/a.png')
+    assert one.masks is None and len({tuple(b) for b in one.boxes.tolist()}) == len(one.boxes) == 10
+    assert (
+        len({tuple(b) for b in DeticInferencer(net, all_classes=True)(files / 'in/a.png').boxes.tolist()})
+        < 10
+    )
+    with pytest.raises(ValueError, match='Deformable DETR has a learned classifier'):
+        DeticInferencer(net, features=True)
 
 
 def test_another_vocabulary_and_what_is_refused(files):
