@@ -71,27 +71,27 @@ def make_vocabulary(
     text = Path(names[1:]).read_text().splitlines() if names.startswith('@') else names.split(',')
     pairs = [(name.strip(), (other or name).strip()) for name, _, other in (t.partition('=') for t in text)]
     parse_names([name for name, _ in pairs])
-    rows: list[Tensor | None] = []
-    origin = []
-    for _, other in pairs:
-        for source, vocabulary in opened:
-            known = [plain_name(n) for n in vocabulary.names]
-            if plain_name(other) in known:
-                row = known.index(plain_name(other))
-                rows.append(F.normalize(vocabulary.embeddings[row].float(), dim=0))
-                origin.append(f'{source} #{row} {vocabulary.names[row]}')
-                break
-        else:
-            rows.append(None)
-            origin.append(f'{encoder}: {prompt.format(other)}')
-    missing = [other for (_, other), row in zip(pairs, rows) if row is None]
+    found = [_find(other, opened) for _, other in pairs]
+    missing = [other for (_, other), place in zip(pairs, found) if place is None]
+    computed = {}
+    if missing and encoder is None:
+        known = [name for _, v in opened for name in v.names]
+        raise ValueError(
+            f'names in no source: {near_names(missing, known)}. Add a source, or compute them with --encoder'
+        )
     if missing:
-        if encoder is None:
-            known = [name for _, v in opened for name in v.names]
-            raise ValueError(
-                f'names in no source: {near_names(missing, known)}. Add a source, or compute them with --encoder'
-            )
-        names, embeddings = from_names(list(dict.fromkeys(missing)), encoder, prompt)
-        computed = dict(zip(names, F.normalize(embeddings, dim=1)))
-        rows = [computed[other] if row is None else row for (_, other), row in zip(pairs, rows)]
-    return Vocabulary(tuple(name for name, _ in pairs), torch.stack(rows)), origin
+        texts, embeddings = from_names(list(dict.fromkeys(missing)), encoder, prompt)
+        places = [f'{encoder}: {prompt.format(text)}' for text in texts]
+        computed = dict(zip(texts, zip(embeddings, places)))
+    rows, origin = zip(*(place or computed[other] for (_, other), place in zip(pairs, found)))
+    return Vocabulary(tuple(name for name, _ in pairs), F.normalize(torch.stack(rows), dim=1)), list(origin)
+
+
+def _find(name: str, sources: Sequence[tuple[str, Vocabulary]]) -> tuple[Tensor, str] | None:
+    """A class's embedding and where it is, from the first source that has it."""
+    for source, vocabulary in sources:
+        known = [plain_name(n) for n in vocabulary.names]
+        if plain_name(name) in known:
+            row = known.index(plain_name(name))
+            return vocabulary.embeddings[row].float(), f'{source} #{row} {vocabulary.names[row]}'
+    return None
