@@ -75,7 +75,10 @@ def test_tracks_of_a_video_file(folder, tmp_path):
     # clips as long as the video change nothing; shorter ones read it once more in parts
     same = next(VideoInferencer(network, 7, 2).run(tmp_path / 'in.mp4', progress=False))
     assert same.tracks == tracks
+    lengths = []
+    network.track_head.register_forward_pre_hook(lambda _, args: lengths.append(len(args[0][0])))
     parts = next(VideoInferencer(network, 4, 1).run(tmp_path / 'in.mp4', progress=False))
+    assert lengths == [4, 4]
     assert all(len(track['segmentations']) == FRAMES for track in parts.tracks)
 
 
