@@ -17,13 +17,13 @@ from mmengine.logging import print_log
 from .openimages import expanded_ap50
 
 PROTOCOLS = ('coco', 'lvis', 'openimages')
-#: Detections an image may have, over all classes (LVIS, OpenImages) or of a class (COCO).
-MAX_DETECTIONS = dict(coco=100, lvis=300, openimages=300)
 
 
 @METRICS.register_module()
 class OpenVocabularyMetric(BaseMetric):
     """Scores in percent, under ``PROTOCOL/IOU_TYPE_NAME``.
+
+    The best 300 detections of an image count with LVIS and OpenImages, the best 100 of a class with COCO.
 
     Args:
         ann_file: Ground truth; predicted labels are the rows of its categories in the order of their ids.
@@ -74,62 +74,56 @@ class OpenVocabularyMetric(BaseMetric):
         """Scores of the detections of all images."""
         truth = json.loads(Path(self.ann_file).read_text())
         categories = sorted(truth['categories'], key=lambda c: c['id'])
-        found = self._records(results, [c['id'] for c in categories])
+        rows = self._rows(results, [c['id'] for c in categories])
+        masks = [rle for r in results for rle in r.get('masks', ())]
         if self.format_dir:
-            self._write(found)
+            self._write(rows, masks)
         if self.format_only:
             return {}
         scores = {}
         if self.protocol == 'openimages':
-            aps = expanded_ap50(truth, found)
+            aps = expanded_ap50(truth, rows)
             scores['bbox_AP50'] = percent(np.array([a for a in aps.values() if np.isfinite(a)]))
         else:
             for iou_type in self.iou_types:
-                precision = self._precision(found, iou_type) if found else None
+                precision = self._precision(rows, masks, iou_type) if len(rows) else None
                 scores |= self._summary(precision, categories, iou_type)
         print_log(' '.join(f'{k} {v:.2f}' for k, v in scores.items()), logger='current')
         return scores
 
-    def _records(self, results: list[dict], ids: list[int]) -> list[dict]:
-        records = []
+    def _rows(self, results: list[dict], ids: list[int]) -> np.ndarray:
+        """(n, 7) image id, x, y, w, h, score, category id."""
+        parts = [np.zeros((0, 7))]
         for r in results:
             if len(r['labels']) and r['labels'].max() >= len(ids):
                 raise ValueError(
                     f'{self.ann_file} has {len(ids)} classes, but image {r["image_id"]} a detection of class '
                     f"{r['labels'].max()}: is the model's vocabulary that of the data set?"
                 )
-            for i, (box, score, label) in enumerate(zip(r['boxes'].tolist(), r['scores'], r['labels'])):
-                record = dict(image_id=r['image_id'], category_id=ids[label], bbox=box, score=float(score))
-                if 'masks' in r:
-                    rle = r['masks'][i]
-                    record['segmentation'] = dict(size=list(rle['size']), counts=rle['counts'].decode())
-                records.append(record)
-        return records
+            images = np.full(len(r['labels']), r['image_id'])
+            categories = np.array(ids)[r['labels']]
+            parts.append(np.column_stack([images, r['boxes'], r['scores'], categories]))
+        return np.concatenate(parts)
 
-    def _write(self, found: list[dict]) -> None:
+    def _write(self, rows: np.ndarray, masks: list[dict]) -> None:
         Path(self.format_dir).mkdir(parents=True, exist_ok=True)
         for iou_type in self.iou_types:
             path = Path(self.format_dir) / f'{self.protocol}.{iou_type}.json'
             part = path.with_name(f'.{path.name}.part')
-            left_out = {'bbox'} if iou_type == 'segm' else {'segmentation'}
-            part.write_text(json.dumps([{k: v for k, v in f.items() if k not in left_out} for f in found]))
+            part.write_text(json.dumps(records(rows, masks if iou_type == 'segm' else None)))
             os.replace(part, path)
             print_log(f'written: {path}', logger='current')
 
-    def _precision(self, found: list[dict], iou_type: str) -> np.ndarray:
+    def _precision(self, rows: np.ndarray, masks: list[dict], iou_type: str) -> np.ndarray:
         """(IoUs, recalls, classes, areas), -1 where a class has no ground truth."""
         import hotcoco
 
-        records = found
-        if iou_type == 'segm':  # the area of a detection is its mask's
-            records = [{k: v for k, v in f.items() if k != 'bbox'} for f in found]
         with contextlib.redirect_stdout(io.StringIO()):
             truth = hotcoco.COCO(str(self.ann_file))
-            if self.protocol == 'lvis':
-                limited = hotcoco.LVISResults(truth, records, max_dets=MAX_DETECTIONS['lvis'])
-                run = hotcoco.LVISeval(truth, limited, iou_type)
-            else:
-                run = hotcoco.COCOeval(truth, truth.load_res(records), iou_type)
+            # records of masks have no boxes, so that their areas are the masks'
+            found = truth.load_res(records(rows, masks) if iou_type == 'segm' else rows)
+            evaluator = hotcoco.LVISeval if self.protocol == 'lvis' else hotcoco.COCOeval
+            run = evaluator(truth, found, iou_type)
             run.evaluate()
             run.accumulate()
         precision = np.asarray(run.eval['precision'])
@@ -159,6 +153,20 @@ class OpenVocabularyMetric(BaseMetric):
         if unknown:
             raise ValueError(f'{self.ann_file} has no classes named {", ".join(unknown)}')
         return [names.index(m) for m in members]
+
+
+def records(rows: np.ndarray, masks: list[dict] | None = None) -> list[dict]:
+    """COCO's result format: boxes, or masks (RLE) where they are given."""
+    found = []
+    for i, (image, *box, score, category) in enumerate(rows.tolist()):
+        record = dict(image_id=int(image), category_id=int(category), score=score)
+        if masks is None:
+            record['bbox'] = box
+        else:
+            rle = masks[i]
+            record['segmentation'] = dict(size=list(rle['size']), counts=rle['counts'].decode())
+        found.append(record)
+    return found
 
 
 def percent(precision: np.ndarray) -> float:

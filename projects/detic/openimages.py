@@ -7,72 +7,79 @@ ground truth whose labels are expanded along the class hierarchy beforehand.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 
-def expanded_ap50(truth: Mapping, found: Sequence[Mapping], max_detections: int = 300) -> dict[int, float]:
+def expanded_ap50(truth: Mapping, found: np.ndarray, max_detections: int = 300) -> dict[int, float]:
     """AP at IoU 0.5 of each class.
 
     Args:
         truth: ``images`` with ``pos_category_ids`` and ``neg_category_ids`` (a class is judged on the images
             that list it), ``categories`` and ``annotations`` (``iscrowd`` 1 marks a group of objects).
-        found: Detections ``image_id``, ``category_id``, ``bbox`` (x, y, w, h), ``score``.
+        found: (n, 7) detections: image id, box x, y, w, h, score, category id.
         max_detections: The best of each image that count.
 
     Returns:
         Category id -> AP in [0, 1]; NaN for a class without ground truth.
     """
-    verified = {
-        i['id']: set(i.get('pos_category_ids', ())) | set(i.get('neg_category_ids', ()))
-        for i in truth['images']
-    }
     boxes: dict[tuple[int, int], list] = defaultdict(list)
+    verified = {
+        (i['id'], c)
+        for i in truth['images']
+        for c in (*i.get('pos_category_ids', ()), *i.get('neg_category_ids', ()))
+    }
     for a in truth['annotations']:
-        verified[a['image_id']].add(a['category_id'])
-        boxes[a['image_id'], a['category_id']].append((a['bbox'], bool(a.get('iscrowd', 0))))
-    per_image: dict[int, list] = defaultdict(list)
-    for f in found:
-        per_image[f['image_id']].append(f)
-    detections: dict[tuple[int, int], list] = defaultdict(list)
-    for image, records in per_image.items():
-        for f in sorted(records, key=lambda f: -f['score'])[:max_detections]:
-            if f['category_id'] in verified[image]:
-                detections[image, f['category_id']].append(f)
+        boxes[a['image_id'], a['category_id']].append((*a['bbox'], bool(a.get('iscrowd', 0))))
+    verified |= boxes.keys()
+    detections = dict(_by_image_and_class(best_of_each_image(found, max_detections)))
     scores, hits, count = defaultdict(list), defaultdict(list), defaultdict(int)
-    for image, category in sorted(boxes.keys() | detections.keys()):
-        gt = boxes[image, category]
+    for place in sorted(verified & (boxes.keys() | detections.keys())):
+        category = place[1]
+        gt = np.array(boxes.get(place, ()), float).reshape(-1, 5)
         count[category] += len(gt)
-        score, hit = match(detections[image, category], gt)
-        scores[category].append(score)
-        hits[category].append(hit)
+        if place in detections:
+            score, hit = match(detections[place], gt)
+            scores[category].append(score)
+            hits[category].append(hit)
+    none = [np.zeros(0)]
     return {
-        c['id']: average_precision(
-            np.concatenate(scores[c['id']]), np.concatenate(hits[c['id']]), count[c['id']]
-        )
-        if count[c['id']]
+        c: average_precision(np.concatenate(scores.get(c, none)), np.concatenate(hits.get(c, none)), count[c])
+        if count[c]
         else np.nan
-        for c in truth['categories']
+        for c in (c['id'] for c in truth['categories'])
     }
 
 
-def match(found: Sequence[Mapping], gt: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and hits of an image's detections of one class, best first.
+def best_of_each_image(found: np.ndarray, number: int) -> np.ndarray:
+    """The ``number`` best rows of each image, best first within it."""
+    found = found[np.lexsort((-found[:, 5], found[:, 0]))]
+    _, first, count = np.unique(found[:, 0], return_index=True, return_counts=True)
+    return found[np.arange(len(found)) - np.repeat(first, count) < number]
+
+
+def _by_image_and_class(found: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    found = found[np.lexsort((-found[:, 5], found[:, 6], found[:, 0]))]
+    keys, first = np.unique(found[:, [0, 6]], axis=0, return_index=True)
+    for key, part in zip(keys.astype(int).tolist(), np.split(found, first[1:])):
+        yield tuple(key), part
+
+
+def match(found: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and hits of an image's detections of one class.
 
     A detection takes the single object it overlaps most, where the IoU is 0.5 or more and nobody took it. Those
     left over that lie in a group (half of their area or more) become one hit a group, with the best score.
+
+    Args:
+        found: (n, 7) as in ``expanded_ap50``, best first.
+        gt: (m, 5) box x, y, w, h and 1 for a group.
     """
-    found = sorted(found, key=lambda f: -f['score'])
-    score = np.array([f['score'] for f in found], float)
-    hit = np.zeros(len(found), bool)
-    if not len(found):
-        return score, hit
-    own = np.array([f['bbox'] for f in found], float)
-    single = np.array([b for b, group in gt if not group], float).reshape(-1, 4)
-    groups = np.array([b for b, group in gt if group], float).reshape(-1, 4)
-    inter, union = overlaps(own, single)
+    score, hit, own = found[:, 5], np.zeros(len(found), bool), found[:, 1:5]
+    single, groups = gt[gt[:, 4] == 0, :4], gt[gt[:, 4] == 1, :4]
     if len(single):
+        inter, union = overlaps(own, single)
         iou = inter / np.maximum(union, 1e-12)
         taken = set()
         for i, j in enumerate(iou.argmax(1)):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmroad.detic.metric import OpenVocabularyMetric
-from mmroad.detic.openimages import average_precision, expanded_ap50, match
+from mmroad.detic.openimages import average_precision, best_of_each_image, expanded_ap50, match
 
 
 def made(seed=0, images=12, classes=6):
@@ -110,16 +110,16 @@ def test_labels_beyond_the_data_sets_classes_are_an_error(tmp_path):
 
 
 def test_openimages_matches_singles_then_groups():
-    gt = [([0, 0, 10, 10], False), ([50, 50, 40, 40], True)]
-    boxes = [[0, 0, 10, 9], [0, 0, 9, 10], [55, 55, 10, 10], [60, 60, 10, 10], [200, 0, 5, 5]]
-    found = [dict(bbox=b, score=s) for b, s in zip(boxes, [0.9, 0.8, 0.3, 0.7, 0.6])]
+    gt = np.array([[0, 0, 10, 10, 0], [50, 50, 40, 40, 1.0]])
+    boxes = [[0, 0, 10, 9], [0, 0, 9, 10], [60, 60, 10, 10], [200, 0, 5, 5], [55, 55, 10, 10]]
+    found = np.array([[1, *b, s, 1] for b, s in zip(boxes, [0.9, 0.8, 0.7, 0.6, 0.3])])
     score, hit = match(found, gt)
-    # the second is a repeat, the third and fourth are one hit of the group with the better score
+    # the second is a repeat, the third and fifth are one hit of the group with the better score
     assert sorted(zip(score.tolist(), hit.tolist())) == [(0.6, False), (0.7, True), (0.8, False), (0.9, True)]
     assert average_precision(score, hit, 2) == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
-def test_openimages_judges_verified_classes_only():
+def test_openimages_judges_verified_classes_and_the_best_detections():
     categories = [dict(id=1), dict(id=2), dict(id=3)]
     images = [dict(id=1, pos_category_ids=[1], neg_category_ids=[2]), dict(id=2, pos_category_ids=[2])]
     annotations = [
@@ -127,15 +127,18 @@ def test_openimages_judges_verified_classes_only():
         dict(image_id=2, category_id=2, bbox=[0, 0, 10, 10]),
     ]
     truth = dict(images=images, annotations=annotations, categories=categories)
-    box = [0, 0, 10, 10]
-    found = [
-        dict(image_id=1, category_id=1, bbox=box, score=0.5),
-        dict(image_id=2, category_id=1, bbox=box, score=0.9),  # not verified there: not judged
-        dict(image_id=1, category_id=2, bbox=box, score=0.9),  # known to be absent: a false alarm
-        dict(image_id=2, category_id=2, bbox=box, score=0.5),
-    ]
+    found = np.array(
+        [
+            [1, 0, 0, 10, 10, 0.5, 1],
+            [2, 0, 0, 10, 10, 0.9, 1],  # not verified there: not judged
+            [1, 0, 0, 10, 10, 0.9, 2],  # known to be absent: a false alarm
+            [2, 0, 0, 10, 10, 0.5, 2],
+        ]
+    )
     ap = expanded_ap50(truth, found)
     assert ap[1] == 1 and ap[2] == pytest.approx(0.5) and np.isnan(ap[3])
+    ap = expanded_ap50(truth, found, max_detections=1)
+    assert ap[1] == ap[2] == 0 and len(best_of_each_image(found, 1)) == 2
 
 
 def test_openimages_agrees_with_another_implementation(tmp_path):
