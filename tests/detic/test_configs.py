@@ -75,7 +75,7 @@ test_evaluator = _base_.cross_evaluator
 """
     (tmp_path / 'config.py').write_text(text)
     cfg = Config.fromfile(tmp_path / 'config.py')
-    cfg.work_dir = str(tmp_path / 'work')
+    cfg.work_dir, cfg.load_from = str(tmp_path / 'work'), None
     loader = cfg.test_dataloader
     loader.num_workers, loader.persistent_workers = 0, False
     for name, dataset, metric in zip(('one', 'two'), loader.dataset.datasets, cfg.test_evaluator.metrics):
