@@ -41,6 +41,22 @@ def _hits(ranking: Tensor, present: Tensor) -> Tensor:
     return present.gather(1, ranking).double()
 
 
+def ranking_scores(ranking: Tensor, present: Tensor, top_k: Sequence[int]) -> dict[str, float]:
+    """``AP``, ``recall@K`` and ``precision@K`` of one image or clip, from 0 to 1.
+
+    Args:
+        ranking: All classes by rank, (C,).
+        present: (C,) bool.
+        top_k: The K's; those beyond the classes are taken as all classes.
+    """
+    ranking, present = ranking[None], present[None]
+    values = {'AP': average_precision(ranking, present)}
+    for k in top_k:
+        values[f'recall@{k}'] = recall_at(ranking, present, k)
+        values[f'precision@{k}'] = precision_at(ranking, present, min(k, ranking.shape[1]))
+    return {name: value.item() for name, value in values.items()}
+
+
 @METRICS.register_module()
 class RankingMetric(BaseMetric):
     """``recall@K``, ``precision@K`` and ``AP`` of the ranking that models with `RankSeg` leave in their
@@ -67,14 +83,9 @@ class RankingMetric(BaseMetric):
                     f'RankSeg; its oracle mode ranks nothing'
                 )
             present = _ground_truth(sample, num_classes)
-            if not present.any():
-                continue
-            ranking = torch.as_tensor(sample['ranking']).cpu()[None]
-            values = {'AP': average_precision(ranking, present)}
-            for k in self.top_k:
-                values[f'recall@{k}'] = recall_at(ranking, present, k)
-                values[f'precision@{k}'] = precision_at(ranking, present, min(k, num_classes))
-            self.results.append({name: value.item() for name, value in values.items()})
+            if present.any():
+                ranking = torch.as_tensor(sample['ranking']).cpu()
+                self.results.append(ranking_scores(ranking, present, self.top_k))
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         if not results:
@@ -83,11 +94,11 @@ class RankingMetric(BaseMetric):
 
 
 def _ground_truth(sample: dict, num_classes: int) -> Tensor:
-    """The classes of a sample's semantic ground truth, or the recorded ones, (1, C) bool."""
+    """The classes of a sample's semantic ground truth, or the recorded ones, (C,) bool."""
     if 'gt_classes' in sample:
         labels = torch.as_tensor(sample['gt_classes'], dtype=torch.long)
     else:
         labels = sample['gt_sem_seg']['data'].unique().long().cpu()
-    present = torch.zeros(1, num_classes, dtype=torch.bool)
-    present[0, labels[labels < num_classes]] = True
+    present = torch.zeros(num_classes, dtype=torch.bool)
+    present[labels[labels < num_classes]] = True
     return present

@@ -18,7 +18,7 @@ from mmroad.bdd100k.sem_seg import confusion
 from mmroad.mask2former.metric import sem_seg_scores
 from mmroad.media import write_image
 
-from ..ranking_metrics import average_precision, precision_at, recall_at
+from ..ranking_metrics import ranking_scores
 from .consistency import video_consistency
 from .results import to_results, write_results
 from .ytvis import read_annotations
@@ -38,8 +38,8 @@ def mean_iou_of_mmseg(counts: np.ndarray) -> float:
 @METRICS.register_module()
 class VideoSemSegMetric(BaseMetric):
     """VSPW's scores in percent: `sem_seg_scores` with ``mIoU_mmseg``, ``VC8`` and ``VC16`` (`video_consistency`,
-    the mean over all windows of all videos), and of models that rank classes ``recall@K``, ``precision@K`` and
-    ``ranking_AP`` (the mean over clips).
+    the mean over all windows of all videos), and of models that rank classes ``ranking/recall@K``,
+    ``ranking/precision@K`` and ``ranking/AP`` (the mean over clips).
 
     Args:
         windows: The n of VC_n.
@@ -82,27 +82,17 @@ class VideoSemSegMetric(BaseMetric):
                 raise ValueError(f'{frame.img_path}: no ground truth to score against; use --format-only')
         gts = np.stack([frame.gt_sem_seg.data[0].cpu().numpy() for frame in frames])
         num_classes = len(self.dataset_meta['classes'])
-        rankings = [
-            self._score_ranking(torch.as_tensor(ranking), gts[clip], num_classes)
-            for clip, ranking in sample.get('rankings', ())
-        ]
+        rankings = []
+        for clip, ranking in sample.get('rankings', ()):
+            present = torch.zeros(num_classes, dtype=torch.bool)
+            present[[int(label) for label in np.unique(gts[clip]) if label < num_classes]] = True
+            if present.any():
+                rankings.append(ranking_scores(torch.as_tensor(ranking), present, self.top_k))
         return dict(
             counts=sum(confusion(gt, pred, num_classes) for gt, pred in zip(gts, preds, strict=True)),
             windows={n: video_consistency(gts, preds, n) for n in self.windows},
-            rankings=[values for values in rankings if values],
+            rankings=rankings,
         )
-
-    def _score_ranking(self, ranking: torch.Tensor, gts: np.ndarray, num_classes: int) -> dict[str, float]:
-        labels = np.unique(gts)
-        present = torch.zeros(1, num_classes, dtype=torch.bool)
-        present[0, labels[labels < num_classes].astype(np.int64)] = True
-        if not present.any():
-            return {}
-        values = dict(ranking_AP=average_precision(ranking[None], present))
-        for k in self.top_k:
-            values[f'recall@{k}'] = recall_at(ranking[None], present, k)
-            values[f'precision@{k}'] = precision_at(ranking[None], present, min(k, num_classes))
-        return {name: value.item() for name, value in values.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         if self.format_dir is not None:
@@ -117,7 +107,7 @@ class VideoSemSegMetric(BaseMetric):
             scores[f'VC{n}'] = 100 * float(known.mean()) if len(known) else float('nan')
         rankings = [values for result in results for values in result['rankings']]
         for name in rankings[0] if rankings else ():
-            scores[name] = 100 * float(np.mean([values[name] for values in rankings]))
+            scores[f'ranking/{name}'] = 100 * float(np.mean([values[name] for values in rankings]))
         return scores
 
 

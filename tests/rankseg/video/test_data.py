@@ -195,8 +195,10 @@ def test_video_metric(tmp_path):
     moved = [preds[t] == preds[t + 1] for t in (0, 1)]
     want = np.mean([(s & m).sum() / s.sum() for s, m in zip(steady, moved)])
     assert scores['VC2'] == pytest.approx(100 * want)
-    assert scores['recall@1'] == pytest.approx(100 * (1 / 3 + 0) / 2)
-    assert scores['recall@2'] == pytest.approx(100 / 3) and scores['precision@2'] == pytest.approx(50)
+    assert scores['ranking/recall@1'] == pytest.approx(100 * (1 / 3 + 0) / 2)
+    assert scores['ranking/recall@2'] == pytest.approx(100 / 3) and scores[
+        'ranking/precision@2'
+    ] == pytest.approx(50)
     for t in range(4):
         png = cv2.imread(str(tmp_path / f'clip/{t:08d}.png'), cv2.IMREAD_UNCHANGED)
         assert png.dtype == np.uint8 and np.array_equal(png, preds[t])

@@ -45,7 +45,7 @@ def test_training_and_scores(name, videos, tmp_path):
     assert {'train/loss_mask', 'train/d2.loss_dice'} <= logged
     assert ('train/loss_ml' in logged) == name.startswith('rankseg')
     scores = runner.test()
-    assert ('recall@10' in scores) == name.startswith('rankseg')
+    assert ('ranking/recall@10' in scores) == name.startswith('rankseg')
     # the files, read by another reader, score the same
     gts, preds = [], []
     for t in range(10):
