@@ -43,7 +43,8 @@ class _NMS(torch.autograd.Function):
     @staticmethod
     def forward(ctx, boxes: Tensor, scores: Tensor, most: int, iou: float, threshold: float) -> Tensor:
         kept = []
-        for c in range(len(scores)):
+        # While the graph is traced the values do not matter, and every step of this loop would be recorded.
+        for c in range(1 if torch.jit.is_tracing() else len(scores)):
             index = (scores[c] > threshold).nonzero()[:, 0]
             if len(index):
                 keep = nms(boxes[index], scores[c][index], iou)[1][:most]
