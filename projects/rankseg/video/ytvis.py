@@ -52,11 +52,13 @@ class YTVISDataset(BaseVideoDataset):
 
     def load_data_list(self) -> list[dict]:
         content = read_annotations(self.ann_file)
-        names = [c['name'] for c in sorted(content['categories'], key=lambda c: c['id'])]
-        if names != list(self.metainfo['classes']):
+        categories = {c['id']: c['name'] for c in content['categories']}
+        wanted = dict(enumerate(self.metainfo['classes'], 1))
+        if categories != wanted:
+            different = sorted(set(categories.items()) ^ set(wanted.items()), key=str)
             raise ValueError(
-                f'{self.ann_file}: its {len(names)} categories are not the {len(self.metainfo["classes"])} of '
-                f'the metainfo: {names[:3]} ... against {list(self.metainfo["classes"][:3])} ...'
+                f'{self.ann_file}: its {len(categories)} categories are not the {len(wanted)} classes of the '
+                f'metainfo with the ids from 1 on; {len(different)} differ, such as {different[:3]}'
             )
         tracks: dict[int, list[dict]] = {}
         for ann in content.get('annotations') or []:
