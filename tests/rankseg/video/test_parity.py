@@ -82,7 +82,7 @@ def convert(state, source, config, tmp_path):
 
 
 def test_checkpoints_without_ranking(tmp_path):
-    """Nothing is left over: a plain video model, and the start of training from COCO's 80 classes."""
+    """Nothing is left over: a plain video model, the start of training from COCO's 80 classes, an oracle."""
     fill = parity('fill')
     case = fill.load('rankseg_video_r101_ytvis')
     state = {k: torch.from_numpy(v) for k, v in fill.state_dict(case).items() if not k.startswith('ml_')}
@@ -95,5 +95,7 @@ def test_checkpoints_without_ranking(tmp_path):
     report = convert(state, 'mask2former_coco_instance', f'{CONFIG.stem}', tmp_path)
     supplied = {k.split('.')[1] for k in report.supplied if k.startswith('track_head')}
     assert supplied == {'cls_embed', 'rank_seg'}
+    state |= {f'{classes}weight': torch.zeros(125, 256), f'{classes}bias': torch.zeros(125)}
+    assert convert(state, 'rankseg', 'video_maskformer2_R101_bs16_8ep-gt_vspw', tmp_path).ok
     with pytest.raises(ConversionError, match='bias'):
         convert(state, 'mask2former', CONFIG.stem, tmp_path)
