@@ -87,6 +87,7 @@ def test_centernet2(name, config):
     check(out)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_c4():
     model, inputs, samples, golden, check = load('detic_ovcoco_c4', 'BoxSup_OVCOCO_CLIP_R50_1x')

@@ -179,7 +179,7 @@ def test_the_loss_falls(data):
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     batch = batches(data)['box']
     losses = []
-    for _ in range(12):
+    for _ in range(8):
         loss, _ = step(model, batch)
         optimizer.zero_grad()
         loss.backward()
