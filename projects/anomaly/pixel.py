@@ -151,7 +151,7 @@ class PixelMetrics:
 
     def _falling(self):
         """Inlier and outlier scores, each in rising order, of one range of scores after another, the
-        highest first. Equal scores are in one range."""
+        highest first. Equal scores are in one range. The next range overwrites the arrays."""
         parts = [[(path, 0, n) for path, n, _ in self.runs], [(path, n, m) for path, n, m in self.runs]]
         total = self.inliers + self.outliers
         step = max(1, total // 65536)
@@ -161,12 +161,14 @@ class PixelMetrics:
         number = max(1, -(-total // RANGE))
         bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
         cuts = [[[0, *np.searchsorted(self._map(p), bounds), p[2]] for p in part] for part in parts]
+        sizes = [np.diff(cut).sum(0) for cut in cuts]
+        buffers = [np.empty(size.max(), self.dtype) for size in sizes]
         for k in reversed(range(len(bounds) + 1)):
-            merged = tuple(
-                np.concatenate([self._read(p, c[k], c[k + 1]) for p, c in zip(part, cut)])
-                for part, cut in zip(parts, cuts)
-            )
-            for values in merged:
+            merged = tuple(buffer[: size[k]] for buffer, size in zip(buffers, sizes))
+            for values, part, cut in zip(merged, parts, cuts):
+                filled = 0
+                for p, c in zip(part, cut):
+                    filled += self._read(p, c[k], values[filled : filled + c[k + 1] - c[k]])
                 values.sort()
             yield merged
 
@@ -177,9 +179,14 @@ class PixelMetrics:
             return np.empty(0, self.dtype)
         return np.memmap(path, self.dtype, 'r', offset=start * self.dtype.itemsize, shape=(count,))
 
-    def _read(self, part: tuple[Path, int, int], begin: int, end: int) -> np.ndarray:
+    def _read(self, part: tuple[Path, int, int], begin: int, out: np.ndarray) -> int:
+        """Fill ``out`` with a run's values from ``begin`` on; returns how many."""
         path, start, _ = part
-        return np.fromfile(path, self.dtype, end - begin, offset=(start + begin) * self.dtype.itemsize)
+        with open(path, 'rb') as file:
+            file.seek((start + begin) * self.dtype.itemsize)
+            if file.readinto(memoryview(out).cast('B')) != out.nbytes:
+                raise OSError(f'{path}: scores that were written there are gone')
+        return len(out)
 
 
 class _Curve:
