@@ -1,28 +1,6 @@
 """LVIS, COCO and ImageNet-21k image labels, ConvNeXt-T."""
 
-_base_ = [
-    '../_base_/models/detic_c2.py',
-    '../_base_/backbones/detic.py',
-    '../_base_/datasets/detic.py',
-    '../_base_/schedules/detic.py',
-    '../_base_/detic_runtime.py',
-]
-model = dict(backbone=_base_.convnext_t, neck=dict(in_channels=_base_.convnext_t_channels), **_base_.lvis_21k)
+_base_ = ['./Detic_LCOCOI21k_CLIP_R5021k_640b32_4x_ft4x_max-size.py']
+model = dict(backbone=_base_.convnext_t, neck=dict(in_channels=_base_.convnext_t_channels))
 custom_imports = dict(imports=['mmroad.detic', 'mmroad.detic.convnext', 'mmroad.bdd100k.det'])
-train_dataloader = dict(
-    sampler=dict(ratios=[1, 4], repeat=[True, False]),
-    batch_sampler=dict(batch_sizes=[4, 16]),
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        datasets=[
-            dict(_base_.lvis_coco, pipeline=_base_.box_640),
-            dict(_base_.imagenet_21k, pipeline=_base_.weak_320),
-        ],
-    ),
-)
-optim_wrapper = _base_.lr_1e4
-train_cfg = _base_.loop_180k
-auto_scale_lr = dict(base_batch_size=32)
-param_scheduler = _base_.s_180k_ft
 load_from = 'data/detic/BoxSup-C2_LCOCO_CLIP_CXT21k_640b32_4x.pth'
