@@ -11,8 +11,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
+from .curve import PixelScores
 from .io import save_map
-from .pixel import PixelMetrics, PixelScores
+from .pixel import PixelMetrics
 
 
 @METRICS.register_module()
@@ -78,7 +79,7 @@ class AnomalyMetric(BaseMetric):
             self._start()
             return {}
         joined = PixelMetrics(self.collect_dir)
-        for part in all_gather_object(_Part.of(self._metrics)):
+        for part in all_gather_object(self._metrics.part()):
             joined.merge(part)
         scores = joined.compute()
         barrier()  # runs are on every rank's disk until all have read them
@@ -89,20 +90,6 @@ class AnomalyMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict:
         """Not used: ``evaluate`` joins counts, not results."""
         return {}
-
-
-class _Part(PixelMetrics):
-    """What a rank has counted, as it is sent to the others."""
-
-    def __init__(self) -> None:
-        pass
-
-    @classmethod
-    def of(cls, metrics: PixelMetrics) -> _Part:
-        part = cls()
-        for key in ('dtype', 'counts', 'runs', 'inliers', 'outliers', 'ignored'):
-            setattr(part, key, getattr(metrics, key))
-        return part
 
 
 def summary(scores: PixelScores) -> dict[str, float]:

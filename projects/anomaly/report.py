@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from .curve import Point
 from .datasets import read_mask
 from .io import find_map, load_map
 from .legacy import LegacyHistogram
-from .pixel import PixelMetrics, Point
+from .pixel import PixelMetrics
 from .smiyc import SmiycPixels, component_scores, components, join
 
 BINS = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmroad.anomaly import pixel
+from mmroad.anomaly import curve, runs
 from mmroad.anomaly.pixel import PixelMetrics
 
 SHARED = Path(__file__).parents[2] / '../shared/parity/metrics'
@@ -52,10 +52,12 @@ def sklearn_scores(images):
 
 @pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64, np.uint16, np.int32])
 @pytest.mark.parametrize('ties', [False, True])
-@pytest.mark.parametrize('small_ranges', [False, True])
-def test_equals_scikit_learn(dtype, ties, small_ranges, monkeypatch):
-    if small_ranges:
-        monkeypatch.setattr(pixel, 'RANGE', 200)
+@pytest.mark.parametrize('lookup', [None, 0, 1000], ids=['at once', 'looked up', 'sorted again'])
+def test_equals_scikit_learn(dtype, ties, lookup, monkeypatch):
+    if lookup is not None:  # several runs and ranges
+        for name, value in (('RANGE', 200), ('BUFFER', 4000), ('STRIDE', 16)):
+            monkeypatch.setattr(runs, name, value)
+        monkeypatch.setattr(curve, 'LOOKUP', lookup)
     for seed in range(3):
         images = made(dtype, seed, ties=ties)
         got, want = run(images), sklearn_scores(images)
@@ -77,8 +79,8 @@ def test_joined_parts_score_as_one():
     parts = [PixelMetrics() for _ in range(3)]
     for i, image in enumerate(images):
         parts[i % 2].add(*image)
-    parts[0].merge(parts[1])
-    parts[0].merge(parts[2])  # one that saw no image
+    parts[0].merge(parts[1].part())
+    parts[0].merge(parts[2].part())  # one that saw no image
     assert parts[0].compute() == run(images)
 
 

@@ -7,7 +7,9 @@ import argparse
 import json
 import subprocess
 import sys
+from statistics import median
 
+KEYS = 'wall', 'cpu', 'mib'
 COMMON = """
 import json, resource, sys, time
 import numpy as np
@@ -68,29 +70,31 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--images', type=int, default=20, help='images (default: %(default)s)')
     parser.add_argument('--shape', type=int, nargs=2, default=(1024, 2048), metavar=('H', 'W'))
+    parser.add_argument('--repeat', type=int, default=1, help='runs of each, in turn (default: %(default)s)')
     parser.add_argument('--only-ours', action='store_true', help='leave scikit-learn out')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    rows = {}
-    for name, code in (('mmroad', OURS), ('scikit-learn', THEIRS)):
-        if name == 'scikit-learn' and args.only_ours:
-            continue
+    codes = {'mmroad': OURS, 'scikit-learn': THEIRS}
+    if args.only_ours:
+        del codes['scikit-learn']
+    rows = {name: [] for name in codes}
+    for name, code in list(codes.items()) * args.repeat:
         command = [sys.executable, '-c', COMMON + code + PRINT, *map(str, (args.images, *args.shape))]
-        rows[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        row = rows[name]
+        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        rows[name].append(row)
         print(
             f'{name:14}{row["wall"]:9.2f} s {row["cpu"]:9.2f} CPU s {row["mib"]:8.0f} MiB of its own',
             flush=True,
         )
     if len(rows) == 2:
-        ours, theirs = rows.values()
-        difference = max(abs(a - b) for a, b in zip(ours['result'], theirs['result']))
-        ratios = [theirs[key] / ours[key] for key in ('wall', 'cpu', 'mib')]
-        print('ratio {:.1f} in time, {:.1f} in CPU seconds, {:.1f} in memory'.format(*ratios))
-        print(f'largest difference {difference:.1e}')
+        ours, theirs = ({key: median(row[key] for row in own) for key in KEYS} for own in rows.values())
+        ratios = [theirs[key] / ours[key] for key in KEYS]
+        print('ratio of medians {:.1f} in time, {:.1f} in CPU seconds, {:.1f} in memory'.format(*ratios))
+        results = [own[0]['result'] for own in rows.values()]
+        print(f'largest difference {max(abs(a - b) for a, b in zip(*results)):.1e}')
 
 
 if __name__ == '__main__':
