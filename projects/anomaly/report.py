@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .curve import Point
-from .datasets import read_mask
 from .io import find_map, load_map
+from .layouts import read_mask
 from .legacy import LegacyHistogram
 from .pixel import PixelMetrics
 from .smiyc import SmiycPixels, component_scores, components, join
@@ -27,7 +27,7 @@ class FolderScores:
     """Scores the maps of a data set; the maps are read twice, one at a time.
 
     Args:
-        pairs: Images and masks (`mmroad.anomaly.datasets.find_pairs`).
+        pairs: Images and masks (`mmroad.anomaly.layouts.find_pairs`).
         layout: Their layout.
         maps: Folder of the maps, named as the images.
         track: ``anomaly`` or ``obstacle``: also SMIYC's official metrics, from float16 scores.

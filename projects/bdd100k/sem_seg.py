@@ -19,6 +19,8 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
+from .eval.seg import seg_scores
+
 CLASSES = BDD100KDataset.METAINFO['classes']
 IGNORED = 255
 
@@ -69,32 +71,6 @@ def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int = len(CLASSES))
     pred = np.minimum(pred[known].astype(np.int64), num_classes)
     pairs = gt[known].astype(np.int64) * (num_classes + 1) + pred
     return np.bincount(pairs, minlength=num_classes * (num_classes + 1)).reshape(num_classes, -1)
-
-
-def scores(counts: np.ndarray) -> dict[str, float | np.ndarray]:
-    """The official scores, in percent, from the sum of `confusion` over a dataset.
-
-    Returns:
-        ``IoU`` and ``Acc`` per class (C,), ``mIoU`` and ``mAcc`` (means over classes with ground truth),
-        ``fIoU`` (IoU weighted by true pixels) and ``pAcc`` (right pixels). ``Acc`` is right pixels by
-        *predicted* pixels, as the official evaluator computes it.
-    """
-    right = np.diag(counts).astype(np.float64)
-    true, predicted = counts.sum(1), counts[:, :-1].sum(0)
-    with np.errstate(invalid='ignore'):
-        iou = np.nan_to_num(100 * right / (true + predicted - right))
-        acc = np.nan_to_num(100 * right / predicted)
-    present = true > 0
-    if not present.any():
-        raise ValueError('no pixel of the ground truth has a class: nothing to score')
-    return dict(
-        IoU=iou,
-        Acc=acc,
-        mIoU=float(iou[present].mean()),
-        mAcc=float(acc[present].mean()),
-        fIoU=float((iou * true).sum() / true.sum()),
-        pAcc=float(100 * right.sum() / true.sum()),
-    )
 
 
 def to_frame(name: str, mask: np.ndarray, classes: Sequence[str] = CLASSES) -> dict:
@@ -165,7 +141,10 @@ class BDD100KSemSegMetric(BaseMetric):
             logger.info(f'{len(results)} masks written to {self.format_dir / "masks"}, frames to {path}')
         if self.format_only:
             return {}
-        values = scores(sum(counts for counts, _ in results))
-        for name, iou, acc in zip(self.dataset_meta['classes'], values['IoU'], values['Acc'], strict=True):
-            logger.info(f'{name:>15}  IoU {iou:6.2f}  Acc {acc:6.2f}')
-        return {key: values[key] for key in ('mIoU', 'mAcc', 'fIoU', 'pAcc')}
+        counts = sum(counts for counts, _ in results)
+        if not counts.any():
+            raise ValueError('no pixel of the ground truth has a class: nothing to score')
+        scores = seg_scores(counts, self.dataset_meta['classes'])
+        logger.info(scores.table())
+        means = {f'm{key}': scores[key][-1]['AVERAGE'] for key in ('IoU', 'Acc')}
+        return means | {key: scores[key] for key in ('fIoU', 'pAcc')}

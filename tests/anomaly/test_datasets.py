@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmroad.anomaly.datasets import LAYOUTS, OBSTACLE_LEFT_OUT, AnomalyDataset, find_pairs, read_mask
+from mmroad.anomaly.datasets import AnomalyDataset
 from mmroad.anomaly.io import find_map, load_map, save_map
+from mmroad.anomaly.layouts import LAYOUTS, OBSTACLE_LEFT_OUT, find_pairs, read_mask
 
 
 def image(path, value=0, shape=(6, 8)):

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmroad.anomaly.datasets import find_pairs
 from mmroad.anomaly.io import load_map, save_map
+from mmroad.anomaly.layouts import find_pairs
 from mmroad.anomaly.pixel import PixelMetrics
 from mmroad.anomaly.report import FolderScores, further_numbers
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion, scores
+from mmroad.bdd100k.eval.seg import seg_scores
+from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion
 
 
 @pytest.fixture
@@ -61,11 +62,13 @@ def test_dataset_says_what_is_missing(folder):
 def test_confusion_by_hand():
     counts = confusion(np.array([0, 0, 1, 255]), np.array([0, 1, 7, 0]), 2)
     assert counts.tolist() == [[1, 1, 0], [0, 0, 1]]
-    values = scores(counts)
-    assert values['IoU'].tolist() == [50, 0] and values['mIoU'] == 25
+    values = seg_scores(counts, ('road', 'sky'))
+    assert values['IoU'] == [dict(road=50, sky=0), dict(AVERAGE=25)]
     assert values['pAcc'] == pytest.approx(100 / 3)
+    metric = BDD100KSemSegMetric()
+    metric.dataset_meta = dict(classes=('road', 'sky'))
     with pytest.raises(ValueError, match='nothing to score'):
-        scores(counts * 0)
+        metric.compute_metrics([(counts * 0, None)])
 
 
 @pytest.mark.parametrize('form', ['masks', 'json'])

@@ -12,7 +12,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('maps', help='folder of NAME.npz, NAME.png or NAME.hdf5')
-    parser.add_argument('layout', help='data set: a key of mmroad.anomaly.datasets.LAYOUTS')
+    parser.add_argument('layout', help='data set: a key of mmroad.anomaly.layouts.LAYOUTS')
     parser.add_argument('root', help="the data set's folder")
     parser.add_argument('--out-dir', help='write data.json, images.csv (the hardest first), curves.png')
     parser.add_argument('--out-file', help='write the scores as JSON')
@@ -33,7 +33,7 @@ def main() -> None:
 
     from rich.progress import track
 
-    from mmroad.anomaly.datasets import find_pairs
+    from mmroad.anomaly.layouts import find_pairs
     from mmroad.anomaly.metric import summary, table
     from mmroad.anomaly.report import COLUMNS, FolderScores, further_numbers, write
 

@@ -1,6 +1,6 @@
 """Named parts that turn a config's test into one of anomaly maps.
 
-Any layout of ``mmroad.anomaly.datasets``: ``--cfg-options test_dataloader.dataset.layout=fishyscapes_laf
+Any layout of ``mmroad.anomaly.layouts``: ``--cfg-options test_dataloader.dataset.layout=fishyscapes_laf
 test_dataloader.dataset.data_root=data/fishyscapes``.
 """
 anomaly_test_set = dict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def confusion(values: np.ndarray, num_classes: int) -> np.ndarray:
     return np.column_stack([known[:, :num_classes], known[:, num_classes:].sum(1)])
 
 
-def seg_scores(counts: np.ndarray, classes: tuple[str, ...]) -> Scores:
+def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
     """Scores from the sum of `confusion` over all images; AVERAGE is over classes with ground truth."""
     right, true, predicted = np.diag(counts), counts.sum(1), counts.sum(0)[:-1]
     present, nan = true > 0, float('nan')
