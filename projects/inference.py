@@ -1,4 +1,4 @@
-"""Detection in images, folders, globs and videos by a model's name.
+"""Any model of images by its name, and detection in images, folders, globs and videos.
 
 import mmroad
 
@@ -119,16 +119,42 @@ def inferencer(
     name: str | Config,
     weights: str | Path | None = None,
     device: str = 'cpu',
-    threshold: float = 0.3,
+    threshold: float | None = None,
     **kwargs: Any,
-) -> DetInferencer:
-    """A detector ready to be called on images: ``DetInferencer(init_model(...))``, or for models with a
-    vocabulary ``mmroad.detic.inference.DeticInferencer``."""
+):
+    """What runs a model on images: called with one, or its ``run`` with a folder, glob or video.
+
+    Args:
+        name, weights, device, kwargs: See ``mmroad.init_model``.
+        threshold: Scores from which a box is drawn, or above which anomalies are outlined (default: the
+            inferencer's).
+
+    Returns:
+        `DetInferencer`; for models with a vocabulary ``mmroad.detic.inference.DeticInferencer``, for anomaly
+        segmentation ``mmroad.anomaly.inference.AnomalyInferencer``, for other segmentation
+        ``mmroad.rankseg.inference.ImageInferencer``.
+
+    Raises:
+        ValueError: A threshold for a model that has none, or a model of videos.
+    """
     from .zoo import init_model
 
     model = init_model(name, weights, device, **kwargs)
+    options = {} if threshold is None else dict(threshold=threshold)
     if hasattr(model, 'class_names_of'):
         from .detic.inference import DeticInferencer
 
-        return DeticInferencer(model, threshold)
-    return DetInferencer(model, threshold)
+        return DeticInferencer(model, **options)
+    if hasattr(model, 'set_score'):
+        from .anomaly.inference import AnomalyInferencer
+
+        return AnomalyInferencer(model, **options)
+    if hasattr(model, 'track_head'):
+        raise ValueError('this is a model of videos: mmroad.rankseg.video.inference, tools/infer_video.py')
+    if hasattr(model, 'decode_head') or hasattr(model, 'panoptic_head'):
+        from .rankseg.inference import ImageInferencer
+
+        if options:
+            raise ValueError('a segmentation model gives every pixel a class: there is no threshold')
+        return ImageInferencer(model)
+    return DetInferencer(model, **options)

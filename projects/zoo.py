@@ -164,10 +164,13 @@ def _dataset_meta(cfg: Config) -> dict[str, Any]:
     from mmdet.registry import DATASETS as DET_DATASETS
     from mmseg.registry import DATASETS as SEG_DATASETS
 
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    kind = dataset.get('type', '')
+    for loader in ('test_dataloader', 'val_dataloader'):
+        dataset = cfg.get(loader, {}).get('dataset', {})
+        while 'dataset' in dataset:
+            dataset = dataset['dataset']
+        kind = dataset.get('type', '')
+        if kind != 'AnomalyDataset':  # its inliers and outliers are not what a model predicts
+            break
     cls = DET_DATASETS.get(kind) or SEG_DATASETS.get(kind)
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 

@@ -65,3 +65,13 @@ def test_a_folder_gives_pictures_and_predictions_in_order(detect, folder, tmp_pa
 def test_a_source_that_is_not_there_is_named(detect, tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
         list(detect.run(tmp_path / 'nowhere', progress=False))
+
+
+def test_every_kind_of_model_has_its_inferencer(folder):
+    segment = mmroad.inferencer('rankseg_small_road_scenes')
+    assert segment(folder / 'a.png').classes.shape == SIZE[:2]
+    with pytest.raises(ValueError, match='there is no threshold'):
+        mmroad.inferencer('rankseg_small_road_scenes', threshold=0.5)
+    with pytest.raises(ValueError, match='tools/infer_video.py'):
+        mmroad.inferencer('rankseg_small_road_scenes_video')
+    assert mmroad.inferencer('rba_small_1dl_road_scenes', threshold=-0.5)(folder / 'a.png').anomaly.max() <= 0

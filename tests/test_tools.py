@@ -171,6 +171,10 @@ def test_pictures_and_viewers(scenes, checkpoint, tmp_path):
         *options(scenes),
     )  # fmt: skip
     assert len(list((tmp_path / 's').glob('*.jpg'))) == 2
+    images = scenes / 'images/100k/val'
+    run(sys.executable, 'tools/infer_image.py', CONFIG, checkpoint, images, '--out-dir', tmp_path / 'i')
+    assert len(list((tmp_path / 'i/pictures').iterdir())) == len(list(images.iterdir())) == 7
+    assert len(json.loads((tmp_path / 'i/det.json').read_text())['frames']) == 7
     printed = run(
         sys.executable, 'tools/analysis_tools/print_config.py', CONFIG, '--cfg-options', 'log_level=ERROR'
     )

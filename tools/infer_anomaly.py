@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.rba.inference import AnomalyInferencer
+    from mmroad.anomaly.inference import AnomalyInferencer
     from mmroad.zoo import init_model
 
     try:

@@ -1,8 +1,9 @@
-"""Segment images, a folder or glob of them, or a video frame by frame with a semantic or panoptic model.
+"""Run any model of images on an image, a folder, a glob or a video frame by frame.
 
-    python tools/infer_image.py rankseg_swin_b_bdd100k rankseg.pth 'drives/*.jpg' --out-dir out
+    python tools/infer_image.py faster_rcnn_r50_fpn_3x_det_bdd100k published 'drives/*.jpg' --out-dir out
 
-writes out/classes/NAME.png and out/pictures/NAME.jpg (of a video, out/NAME.mp4).
+writes out/pictures/NAME and, of detectors, out/det.json (BDD100K's format) and out/det.coco.json; of segmentation,
+out/classes/NAME.png. infer_anomaly.py and infer_detic.py have their models' further options.
 """
 
 import argparse
@@ -14,21 +15,23 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='name or path of the config')
-    parser.add_argument('checkpoint')
+    parser.add_argument('checkpoint', help='file, or "published"')
     parser.add_argument('source', help='image, folder, glob or video file')
     parser.add_argument('--out-dir', required=True)
+    parser.add_argument(
+        '--threshold', type=float, help='scores from which detections are drawn (default: 0.3)'
+    )
     parser.add_argument('--device', default='cpu')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from mmroad.rankseg.inference import ImageInferencer
-    from mmroad.zoo import init_model
+    from mmroad.inference import inferencer
 
     try:
-        model = init_model(args.config, args.checkpoint, args.device)
-        count = sum(1 for _ in ImageInferencer(model).run(args.source, args.out_dir))
+        run = inferencer(args.config, args.checkpoint, args.device, args.threshold).run
+        count = sum(1 for _ in run(args.source, args.out_dir))
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))
     print(f'{count} images written to {args.out_dir}')

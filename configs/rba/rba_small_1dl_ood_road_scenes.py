@@ -15,3 +15,4 @@ load_from = 'work_dirs/rba_small_1dl_road_scenes/iter_1200.pth'
 test_dataloader = dict(
     dataset=dict(_base_.anomaly_test_set, layout='masks', data_root='data/road_scenes/ood/val'))
 test_evaluator = _base_.anomaly_metric
+visualizer = _base_.anomaly_visualizer

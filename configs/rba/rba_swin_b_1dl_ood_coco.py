@@ -16,3 +16,4 @@ param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_it
 load_from = 'checkpoints/rba_swin_b_1dl_cityscapes.pth'
 test_dataloader = dict(dataset=_base_.anomaly_test_set)
 test_evaluator = _base_.anomaly_metric
+visualizer = _base_.anomaly_visualizer

@@ -1,5 +1,7 @@
 """AbeT: segmentation with a learned temperature (import ``mmroad.abet.det`` for detection)."""
 
+import mmroad.anomaly.register  # noqa: F401
+
 from .class_uniform import ClassUniformDataset, ClassUniformSampler
 from .datasets import CityscapesCitySplit, Mapillary65Dataset
 from .deepv3plus_head import DeepWV3PlusHead

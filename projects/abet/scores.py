@@ -43,6 +43,15 @@ def _sml(z: Tensor, t: Tensor | None, mean: Tensor, var: Tensor) -> Tensor:
     return 0.3 - 0.1 * (top - mean.to(z)[c]) / var.to(z)[c].sqrt()
 
 
+#: Scores of the coldest and hottest colour of a picture.
+SCALES = dict(
+    abet=(0.0, 0.85),
+    entropy=(0.0, 1.0),
+    msp=(0.0, 1.0),
+    max_logit=(0.0, 1.0),
+    godin=(0.0, 1.0),
+    sml=(0.0, 1.0),
+)
 SCORES = dict(abet=_abet, entropy=_entropy, msp=_msp, max_logit=_max_logit, godin=_godin)
 
 

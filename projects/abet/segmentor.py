@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from .scores import build_scores
+from .scores import SCALES, build_scores
 from .temperature import BilinearRows
 from .temperature_head import build_head
 
@@ -59,6 +59,10 @@ class AbeTSegmentor(EncoderDecoder):
         config = self.test_cfg or {}
         self.scores = build_scores(config.get('scores') or ())
         self.rows = config.get('rows', 128)
+
+    def set_score(self, anomaly_score: str | dict) -> None:
+        """Compute another score, and it alone."""
+        self.scores = build_scores([anomaly_score])
 
     def _init_decode_head(self, decode_head: dict) -> None:
         self.decode_head = build_head(decode_head)
@@ -136,7 +140,8 @@ class AbeTSegmentor(EncoderDecoder):
             Samples with ``pred_sem_seg`` (1, H, W) int64; ``anomaly_map``, whose
             ``data`` is the first score (1, H, W) float32 and which holds every score
             under its own name; ``seg_logits`` (C, H, W) if ``test_cfg.keep_logits``.
-            All at the original size of the image.
+            All at the original size of the image. ``anomaly_scale`` of the metainfo is what
+            pictures scale the first score's colours by.
         """
         samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
         keep = self.test_cfg.get('keep_logits', False)
@@ -156,6 +161,7 @@ class AbeTSegmentor(EncoderDecoder):
             if self.scores:
                 named = {name: scores[j : j + 1] for j, name in enumerate(self.scores)}
                 sample.anomaly_map = PixelData(data=scores[:1], **named)
+                sample.set_metainfo(dict(anomaly_scale=SCALES[next(iter(self.scores))]))
         return samples
 
     def _original(self, x: Tensor | None, meta: dict) -> Tensor | None:

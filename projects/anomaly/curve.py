@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+
+from .result import PixelScores, Point
 
 #: The share of outliers that FPR95 lets be found.
 RECALL = 0.95
@@ -12,35 +12,6 @@ RECALL = 0.95
 CELLS = 500
 #: Scores that are sorted in the time in which one is looked up.
 LOOKUP = 5
-
-
-class Point(NamedTuple):
-    """A point of the ROC curve."""
-
-    fpr: float
-    tpr: float
-    threshold: float
-
-
-class PixelScores(NamedTuple):
-    """What a data set scores; NaN and None where a class is missing (``note`` says which)."""
-
-    ap: float  #: average precision, scikit-learn's step sum, outliers positive
-    auroc: float  #: area under the ROC curve, by trapezoids
-    fpr95: Point | None  #: first point with TPR >= 0.95
-    fpr95_gt: Point | None  #: first point with TPR > 0.95
-    fpr95_nearest: Point | None  #: point with TPR nearest 0.95, the first of equals
-    fpr95_rba: float  #: first point with TPR > 0.95 of scikit-learn's thinned curve, as RbA reports
-    inliers: int
-    outliers: int
-    ignored: int
-    note: str = ''
-    curve: tuple[Point, ...] = ()  #: about a thousand points of the ROC curve, thresholds falling
-
-    def precision(self, point: Point) -> float:
-        """The share of outliers among the pixels from a point's threshold up."""
-        found = point.tpr * self.outliers
-        return found / (found + point.fpr * self.inliers)
 
 
 class RocCurve:

@@ -11,7 +11,6 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-from .curve import PixelScores
 from .io import save_map
 from .pixel import PixelMetrics
 
@@ -84,31 +83,9 @@ class AnomalyMetric(BaseMetric):
         scores = joined.compute()
         barrier()  # runs are on every rank's disk until all have read them
         self._start()
-        print_log(table(scores), logger='current')
-        return {f'{self.prefix}/{key}': value for key, value in summary(scores).items()}
+        print_log(scores.table(), logger='current')
+        return {f'{self.prefix}/{key}': value for key, value in scores.summary().items()}
 
     def compute_metrics(self, results: list) -> dict:
         """Not used: ``evaluate`` joins counts, not results."""
         return {}
-
-
-def summary(scores: PixelScores) -> dict[str, float]:
-    """The numbers by name, in per cent."""
-    nan = float('nan')
-    return dict(
-        AP=100 * scores.ap,
-        AUROC=100 * scores.auroc,
-        FPR95=100 * scores.fpr95.fpr if scores.fpr95 else nan,
-        FPR95_gt=100 * scores.fpr95_gt.fpr if scores.fpr95_gt else nan,
-        FPR95_nearest=100 * scores.fpr95_nearest.fpr if scores.fpr95_nearest else nan,
-        FPR95_rba=100 * scores.fpr95_rba,
-    )
-
-
-def table(scores: PixelScores) -> str:
-    """A line of names, a line of numbers and what they rest on."""
-    numbers = summary(scores)
-    head = ''.join(f'{key:>15}' for key in numbers)
-    row = ''.join(f'{value:15.2f}' for value in numbers.values())
-    pixels = f'{scores.inliers} inlier, {scores.outliers} outlier and {scores.ignored} ignored pixels'
-    return f'\n{head}\n{row}\n{pixels}' + (f'\n{scores.note}' if scores.note else '')

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .curve import PixelScores, RocCurve
+from .curve import RocCurve
+from .result import PixelScores
 from .runs import Run, ScoreRuns
 
 #: Label values of a mask; everything else is left out.

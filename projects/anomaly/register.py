@@ -1,5 +1,5 @@
-"""Importing this registers the data sets and the metric (configs: ``custom_imports``)."""
+"""Importing this registers the data sets, the metric and the visualizer (configs: ``custom_imports``)."""
 
-from . import datasets, metric
+from . import datasets, metric, visualizer
 
-__all__ = ['datasets', 'metric']
+__all__ = ['datasets', 'metric', 'visualizer']

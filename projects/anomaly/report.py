@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .curve import Point
 from .io import find_map, load_map
 from .layouts import read_mask
 from .legacy import LegacyHistogram
 from .pixel import PixelMetrics
+from .result import Point
 from .smiyc import SmiycPixels, component_scores, components, join
 
 BINS = 100

@@ -1,9 +1,16 @@
-"""Sorted runs of scores, in memory while they fit and on disk beyond that, read back range by range."""
+"""Sorted runs of scores, in memory while they fit and on disk beyond that, read back range by range.
+
+Files are written and read past the page cache where the file system allows it: finding memory for the
+cache can take as long as the sorting.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +22,8 @@ BUFFER = 160_000_000
 RANGE = 1 << 20
 #: A run's index has every so many-th score.
 STRIDE = 4096
+#: Bytes to multiples of which direct reading and writing is aligned, in memory and in the file.
+PAGE = 4096
 
 
 class Run(NamedTuple):
@@ -29,11 +38,17 @@ class Run(NamedTuple):
         if isinstance(self.scores, np.ndarray):
             return self.scores[begin:end]
         path, offset = self.scores
-        dtype = self.index.dtype
-        scores = np.fromfile(path, dtype, end - begin, offset=offset + begin * dtype.itemsize)
-        if len(scores) != end - begin:
+        begin, end = (offset + place * self.index.itemsize for place in (begin, end))
+        first = begin // PAGE * PAGE
+        pages = _pages(end - first)
+        file = _open(path, os.O_RDONLY)
+        try:
+            count = os.preadv(file, [pages], first)
+        finally:
+            os.close(file)
+        if count < end - first:
             raise OSError(f'{path}: scores that were written there are gone')
-        return scores
+        return pages[begin - first : end - first].view(self.index.dtype)
 
     def cut(self, bounds: np.ndarray) -> list[int]:
         """How many scores lie below each bound."""
@@ -62,8 +77,8 @@ class ScoreRuns:
         added = inlier.size + outlier.size
         if self._buffer is not None and sum(self._held) + added > len(self._buffer):
             self._write()
-        if self._buffer is None:
-            self._buffer = np.empty(max(added, BUFFER // inlier.itemsize), inlier.dtype)
+        if self._buffer is None or added > len(self._buffer):
+            self._buffer = _pages(max(added * inlier.itemsize, BUFFER)).view(inlier.dtype)
         n, m = self._held
         self._buffer[n : n + inlier.size] = inlier
         self._buffer[len(self._buffer) - m - outlier.size : len(self._buffer) - m] = outlier
@@ -72,6 +87,7 @@ class ScoreRuns:
     def written(self) -> list[tuple[Run, Run]]:
         """All runs of inliers and outliers, for `extend` in this or another process."""
         self._write()
+        self._buffer = None
         return self._written
 
     def extend(self, written: list[tuple[Run, Run]]) -> None:
@@ -87,16 +103,21 @@ class ScoreRuns:
         number = -(-sum(run.count for run in runs) // RANGE)
         bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
         cuts = [[[0, *run.cut(bounds), run.count] for run in part] for part in classes]
-        for k in reversed(range(len(bounds) + 1)):
-            inlier, outlier = (
-                [run.read(cut[k], cut[k + 1]) for run, cut in zip(part, own)]
-                for part, own in zip(classes, cuts)
-            )
-            yield inlier, np.sort(np.concatenate(outlier))
+
+        def read(k: int) -> list[list[np.ndarray]]:
+            pairs = (zip(part, own) for part, own in zip(classes, cuts))
+            return [[run.read(cut[k], cut[k + 1]) for run, cut in pair] for pair in pairs]
+
+        with ThreadPoolExecutor(1) as reader:  # the next range while this one is worked on
+            ahead = reader.submit(read, len(bounds))
+            for k in reversed(range(len(bounds) + 1)):
+                inlier, outlier = ahead.result()
+                ahead = reader.submit(read, k - 1) if k else ahead
+                yield inlier, np.sort(np.concatenate(outlier))
 
     def _sorted(self) -> list[tuple[Run, Run]]:
         """Runs of what is held, if anything is."""
-        if self._buffer is None:
+        if not any(self._held):
             return []
         n, m = self._held
         parts = self._buffer[:n], self._buffer[len(self._buffer) - m :]
@@ -107,9 +128,44 @@ class ScoreRuns:
     def _write(self) -> None:
         for inlier, outlier in self._sorted():
             path = Path(self._folder.name, f'{len(self._written):06d}')
-            with open(path, 'wb') as file:
-                inlier.scores.tofile(file)
-                outlier.scores.tofile(file)
-            places = (path, 0), (path, inlier.scores.nbytes)
+            pages = self._buffer.view(np.uint8)
+            begin = len(pages) - outlier.scores.nbytes  # of the outliers
+            parts = pages[: _round_up(inlier.scores.nbytes)], pages[begin // PAGE * PAGE :]
+            _write_pages(path, parts)
+            places = (path, 0), (path, len(parts[0]) + begin % PAGE)
             self._written.append((inlier._replace(scores=places[0]), outlier._replace(scores=places[1])))
-        self._buffer, self._held = None, (0, 0)
+        self._held = 0, 0
+
+
+def _round_up(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+def _pages(size: int) -> np.ndarray:
+    """At least ``size`` bytes, whole pages."""
+    room = np.empty(_round_up(size) + PAGE, np.uint8)
+    begin = -room.ctypes.data % PAGE
+    return room[begin : begin + _round_up(size)]
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | getattr(os, 'O_DIRECT', 0), 0o600)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # how file systems without direct access answer
+            raise
+        return os.open(path, flags, 0o600)
+
+
+def _write_pages(path: Path, parts: Sequence[np.ndarray]) -> None:
+    try:
+        file = _open(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            for part in parts:
+                while len(part):
+                    part = part[os.write(file, part) :]
+        finally:
+            os.close(file)
+    except OSError as error:
+        hint = f'{error.strerror}; TMPDIR names another folder for anomaly scores'
+        raise OSError(error.errno, hint, str(path)) from error

@@ -81,6 +81,19 @@ SCORES: dict[str, Score] = {
     for f in (rba, energy, neg_logit_sum, max_softmax, max_logit, entropy, eam, uno, dense_hybrid)
 }
 
+#: Scores of the coldest and hottest colour of a picture: about what 19 classes give on a sure inlier and on nothing.
+SCALES = dict(
+    rba=(-1.0, 0.0),
+    energy=(-3.1, -2.9),
+    neg_logit_sum=(-1.0, 0.0),
+    max_softmax=(0.85, 0.95),
+    max_logit=(-1.0, 0.0),
+    entropy=(2.85, 2.95),
+    eam=(0.0, 1.0),
+    uno=(-1.0, 1.0),
+    dense_hybrid=(-10.0, -2.9),
+)
+
 
 def get_score(name: str) -> Score:
     """A score by its name in `SCORES`."""

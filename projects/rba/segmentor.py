@@ -13,7 +13,7 @@ from torch import Tensor
 from mmroad.mask2former import mask_bands, sum_queries
 from mmroad.mask2former.segmentor import unflip, unpadded_size
 
-from .scores import Score, get_score
+from .scores import SCALES, Score, get_score
 
 
 @MODELS.register_module()
@@ -70,7 +70,7 @@ class MaskAnomalySegmentor(EncoderDecoder):
         Returns:
             Data samples with ``pred_sem_seg`` (1, h, w) int64, ``anomaly_map`` (1, h, w) float32 (higher is
             more anomalous) and, with ``test_cfg.keep_logits``, ``seg_logits`` (K, h, w); h, w are the
-            original image's.
+            original image's. ``anomaly_scale`` of the metainfo is what pictures scale the colours by.
         """
         padded = tuple(inputs.shape[-2:])
         if data_samples is None:
@@ -93,6 +93,7 @@ class MaskAnomalySegmentor(EncoderDecoder):
             )
             for name, value in maps.items():
                 sample.set_data({name: PixelData(data=unflip(value, metas[i]))})
+            sample.set_metainfo(dict(anomaly_scale=SCALES[self.anomaly_score.__name__]))
         return data_samples
 
 

@@ -47,6 +47,7 @@ def packed(cfg, pipeline, tmp_path, size, n):
             info['instances'] = [dict(bbox=box, bbox_label=k, ignore_flag=0) for k, box in enumerate(boxes)]
         else:
             info |= dict(seg_map_path=str(mask), seg_fields=[], label_map=None, reduce_zero_label=False)
+            info['layout'] = 'masks'
         items.append(run(info))
     return pseudo_collate(items)
 

@@ -55,6 +55,8 @@ def test_fine_tuning_with_pasted_outliers(scenes, tmp_path):
 def test_anomaly_scores_of_the_test_loop_are_scikit_learns(scenes, tmp_path):
     cfg = config('rba_small_1dl_ood_road_scenes', scenes, tmp_path)
     cfg.test_evaluator.format_dir = str(tmp_path / 'maps')
+    cfg.default_hooks.visualization.draw = True
+    cfg.visualizer.name = 'pictures'  # mmengine would go on with the last runner's
     ours = Runner.from_cfg(cfg).test()
     masks = sorted((scenes / 'ood/val/masks').iterdir())
     labels = np.concatenate([np.array(Image.open(mask)).ravel() for mask in masks])
@@ -63,6 +65,10 @@ def test_anomaly_scores_of_the_test_loop_are_scikit_learns(scenes, tmp_path):
     # the files hold 16-bit scores, whose ties move the figures a little
     assert ours['anomaly/AP'] == pytest.approx(100 * average_precision_score(labels, maps), abs=0.2)
     assert ours['anomaly/AUROC'] == pytest.approx(100 * roc_auc_score(labels, maps), abs=0.2)
+    for i, mask in enumerate(masks):
+        (picture,) = tmp_path.rglob(f'test_{mask.stem}.jpg_{i + 1}.png')
+        truth = np.array(Image.open(picture))[:, -128:]
+        assert (truth == 255 * np.array(Image.open(mask))[..., None]).all()
 
 
 def test_bridge_masks_score_the_same_with_the_official_evaluator(scenes, tmp_path):

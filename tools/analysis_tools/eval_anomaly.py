@@ -34,7 +34,6 @@ def main() -> None:
     from rich.progress import track
 
     from mmroad.anomaly.layouts import find_pairs
-    from mmroad.anomaly.metric import summary, table
     from mmroad.anomaly.report import COLUMNS, FolderScores, further_numbers, write
 
     official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
@@ -49,8 +48,8 @@ def main() -> None:
         )
     except (ImportError, OSError, KeyError, ValueError) as error:
         sys.exit(f'error: {error}')
-    scores = summary(found.scores)
-    print(table(found.scores))
+    scores = found.scores.summary()
+    print(found.scores.table())
     print(further_numbers(found.smiyc, found.legacy), end='\n\n')
     print(f'{"hardest images":40}' + ''.join(f'{name:>10}' for name in COLUMNS[1:]))
     for name, outliers, *shares in found.images[: args.hardest]:

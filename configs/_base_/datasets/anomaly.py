@@ -11,3 +11,4 @@ anomaly_test_set = dict(
     test_mode=True,
     pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnomalyMask'), dict(type='PackSegInputs')])
 anomaly_metric = dict(_delete_=True, type='AnomalyMetric')
+anomaly_visualizer = dict(type='AnomalyVisualizer')

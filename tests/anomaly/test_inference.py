@@ -4,15 +4,26 @@ import pytest
 import torch
 
 import mmroad
-from mmroad.rba.inference import SCALES, AnomalyInferencer
-from mmroad.rba.pictures import BAR, anomaly_picture, heat_map
-from mmroad.rba.scores import SCORES
+from mmroad.abet import scores as abet
+from mmroad.anomaly.inference import AnomalyInferencer
+from mmroad.anomaly.pictures import BAR, anomaly_picture, heat_map
+from mmroad.rba import scores as rba
 
 
-@pytest.fixture(scope='module')
-def inferencer():
+@pytest.fixture(
+    scope='module',
+    params=[
+        'rba_small_1dl_road_scenes',
+        'rba_small_1dl_ood_road_scenes',
+        'abet_deepv3plus_r18_road_scenes',
+        'abet_deepv3plus_r18_road_scenes_ood',
+    ],
+)
+def inferencer(request):
     torch.manual_seed(0)
-    return AnomalyInferencer(mmroad.init_model('rba_small_1dl_road_scenes'))
+    inferencer = mmroad.inferencer(request.param)
+    assert isinstance(inferencer, AnomalyInferencer)
+    return inferencer
 
 
 @pytest.fixture
@@ -53,8 +64,17 @@ def test_folder_glob_and_video(inferencer, folder, source):
     np.testing.assert_allclose(stored, results[2].anomaly, rtol=1e-3, atol=1e-6)
 
 
+def test_another_score(inferencer, folder):
+    first = inferencer(folder / 'im1.png').anomaly
+    inferencer.model.set_score('entropy')
+    assert not np.allclose(inferencer(folder / 'im1.png').anomaly, first)
+    with pytest.raises(KeyError, match='nonsense'):
+        inferencer.model.set_score('nonsense')
+
+
 def test_every_score_has_a_scale():
-    assert set(SCALES) == set(SCORES)
+    assert set(rba.SCALES) == set(rba.SCORES)
+    assert set(abet.SCALES) == {*abet.SCORES, 'sml'}
 
 
 def test_heat_map_is_on_a_fixed_scale():
@@ -70,11 +90,11 @@ def test_picture_outlines_and_shows_the_truth():
     anomaly[10:20, 10:20] = -0.1
     gt = (anomaly > -0.5).astype('uint8')
     gt[0] = 255
-    args = (np.zeros((40, 60, 3), 'uint8'), np.zeros((40, 60), int), anomaly, [[0, 0, 255]], (-1.0, 0.0))
-    picture = anomaly_picture(*args, threshold=-0.5, gt=gt)
+    image, classes = np.zeros((40, 60, 3), 'uint8'), np.zeros((40, 60), int)
+    picture = anomaly_picture(image, anomaly, (-1.0, 0.0), -0.5, classes, [[0, 0, 255]], gt)
     assert picture.shape == (40, 4 * 60 + BAR, 3)
     heat, truth = picture[:, 120:180], picture[:, 180 + BAR :, 0]
     assert (heat[10, 10:20] == 255).all() and not (heat[15, 12:18] == 255).all()
     assert truth[15, 15] == 255 and truth[30, 30] == 0 and (truth[0] == 128).all()
     with pytest.raises(ValueError, match='differ in size'):
-        anomaly_picture(args[0], args[1][:10], *args[2:])
+        anomaly_picture(image, anomaly[:10], (-1.0, 0.0))

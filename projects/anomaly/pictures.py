@@ -43,41 +43,41 @@ def colour_bar(height: int, scale: tuple[float, float], threshold: float | None 
 
 def anomaly_picture(
     image: np.ndarray,
-    classes: np.ndarray,
     anomaly: np.ndarray,
-    palette: Sequence[Sequence[int]],
     scale: tuple[float, float],
     threshold: float | None = None,
+    classes: np.ndarray | None = None,
+    palette: Sequence[Sequence[int]] = (),
     gt: np.ndarray | None = None,
 ) -> np.ndarray:
     """Image, classes over it, the heat map with its colour bar and the ground truth, side by side.
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        classes: (H, W) class indices.
         anomaly: (H, W) scores.
-        palette: RGB colours of the classes.
         scale: See `heat_map`.
         threshold: Scores above it are outlined in white, such as the threshold of 95 % true positives.
+        classes, palette: (H, W) class indices and the classes' RGB colours.
         gt: (H, W), 0 inlier, 1 anomaly, 255 void; drawn in black, white and grey.
 
     Returns:
-        (H, 3 W + BAR, 3) uint8 BGR, or 4 W with ``gt``.
+        (H, 2 W + BAR, 3) uint8 BGR, W wider with ``classes`` and with ``gt``.
     """
-    if not image.shape[:2] == classes.shape == anomaly.shape:
-        raise ValueError(
-            f'image {image.shape}, classes {classes.shape} and anomaly {anomaly.shape} differ in size'
-        )
-    colours = np.array(palette, np.uint8)[classes][..., ::-1]
-    over = cv2.addWeighted(image, 0.4, np.ascontiguousarray(colours), 0.6, 0)
-    heat = heat_map(anomaly, scale)
+    maps = dict(anomaly=anomaly, classes=classes, gt=gt)
+    for name, values in maps.items():
+        if values is not None and values.shape != image.shape[:2]:
+            raise ValueError(f'{name} {values.shape} and image {image.shape} differ in size')
+    panels = [image, heat_map(anomaly, scale)]
+    if classes is not None:
+        colours = np.array(palette, np.uint8)[classes][..., ::-1]
+        panels.insert(1, cv2.addWeighted(image, 0.4, np.ascontiguousarray(colours), 0.6, 0))
     if threshold is not None:
         contours, _ = cv2.findContours(
             (anomaly > threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
         )
-        for panel in (over, heat):
+        for panel in panels[1:]:
             cv2.drawContours(panel, contours, -1, (255, 255, 255), max(1, len(image) // 400))
-    panels = [image, over, heat, colour_bar(len(image), scale, threshold)]
+    panels.append(colour_bar(len(image), scale, threshold))
     if gt is not None:
         grey = np.choose(np.where(gt == 255, 2, gt), [0, 255, 128]).astype(np.uint8)
         panels.append(np.repeat(grey[..., None], 3, -1))

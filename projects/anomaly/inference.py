@@ -1,7 +1,7 @@
 """Anomaly segmentation of images, folders, globs and videos.
 
 import mmroad
-from mmroad.rba.inference import AnomalyInferencer
+from mmroad.anomaly.inference import AnomalyInferencer
 
 inferencer = AnomalyInferencer(mmroad.init_model('rba_swin_b_1dl_ood_coco', 'rba.pth'))
 result = inferencer('street.jpg')
@@ -24,19 +24,6 @@ from mmroad.media import open_source, read_image, write_image
 
 from .pictures import anomaly_picture
 
-#: Scores of the coldest and hottest colour: about what 19 classes give on a sure inlier and on nothing.
-SCALES = dict(
-    rba=(-1.0, 0.0),
-    energy=(-3.1, -2.9),
-    neg_logit_sum=(-1.0, 0.0),
-    max_softmax=(0.85, 0.95),
-    max_logit=(-1.0, 0.0),
-    entropy=(2.85, 2.95),
-    eam=(0.0, 1.0),
-    uno=(-1.0, 1.0),
-    dense_hybrid=(-10.0, -2.9),
-)
-
 
 class AnomalyResult(NamedTuple):
     """One image's result; maps are at the image's size."""
@@ -52,8 +39,8 @@ class AnomalyInferencer:
 
     Args:
         model: A built model with its config as ``model.cfg`` (``mmroad.init_model``).
-        score: Another anomaly score than the config's, see ``mmroad.rba.scores``.
-        scale: The heat map's fixed scale (default: by the score).
+        score: Another anomaly score than the config's (``mmroad.rba.scores``, ``mmroad.abet.scores``).
+        scale: The heat map's fixed scale (default: the score's).
         threshold: Scores above it are outlined.
     """
 
@@ -67,11 +54,11 @@ class AnomalyInferencer:
         self.model = model.eval()
         if score is not None:
             model.set_score(score)
-        self.scale, self.threshold = scale or SCALES[model.anomaly_score.__name__], threshold
+        self.scale, self.threshold = scale, threshold
         cfg = model.cfg
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        steps = [t for t in cfg.test_dataloader.dataset.pipeline if t['type'] != 'LoadAnnotations']
-        self.pipeline = Compose([dict(type='LoadImageFromNDArray'), *steps[1:]])
+        steps = [t for t in cfg.test_dataloader.dataset.pipeline if not t['type'].startswith('Load')]
+        self.pipeline = Compose([dict(type='LoadImageFromNDArray'), *steps])
         self.palette = model.dataset_meta['palette']
 
     @torch.no_grad()
@@ -83,7 +70,8 @@ class AnomalyInferencer:
         sample = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
         classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         anomaly = sample.anomaly_map.data[0].cpu().numpy()
-        picture = anomaly_picture(image, classes, anomaly, self.palette, self.scale, self.threshold)
+        scale = self.scale or sample.anomaly_scale
+        picture = anomaly_picture(image, anomaly, scale, self.threshold, classes, self.palette)
         return AnomalyResult(name, classes, anomaly, picture)
 
     def run(self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True) -> Iterator:

@@ -1,0 +1,48 @@
+"""Pictures of anomaly maps for mmseg's visualization hook (tools/test.py --show-dir)."""
+
+from __future__ import annotations
+
+import mmcv
+import numpy as np
+from mmseg.registry import VISUALIZERS
+from mmseg.structures import SegDataSample
+from mmseg.visualization import SegLocalVisualizer
+
+from .datasets import AnomalyDataset
+from .pictures import anomaly_picture
+
+
+@VISUALIZERS.register_module()
+class AnomalyVisualizer(SegLocalVisualizer):
+    """Draws the image, its anomaly map on the score's fixed scale and the truth (`anomaly_picture`)."""
+
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: SegDataSample,
+        draw_gt: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+        **kwargs,
+    ) -> None:
+        """Draw a prediction with ``anomaly_map`` over an image (H, W, 3) RGB uint8; see mmseg's visualizer."""
+        gt = None
+        if draw_gt and 'gt_sem_seg' in data_sample and self._knows_outliers():
+            gt = data_sample.gt_sem_seg.data[0].cpu().numpy()
+        anomaly = data_sample.anomaly_map.data[0].cpu().numpy()
+        picture = anomaly_picture(
+            np.ascontiguousarray(image[..., ::-1]), anomaly, data_sample.anomaly_scale, gt=gt
+        )
+        if show:
+            self.show(picture[..., ::-1], win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(picture, out_file)
+        else:
+            self.add_image(name, picture[..., ::-1], step)
+
+    def _knows_outliers(self) -> bool:
+        """Whether the data set's labels are inlier and outlier (and not classes)."""
+        return (self.dataset_meta or {}).get('classes') == AnomalyDataset.METAINFO['classes']
