@@ -2,6 +2,7 @@
 
 Files beside the images are made by Mask2Former's datasets/prepare_ade20k_{ins,pan}_seg.py.
 """
+_base_ = './loaders.py'
 data_root = 'data/ade/ADEChallengeData2016/'
 crop_size = (640, 640)
 _meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
@@ -31,10 +32,6 @@ oracle_pipeline = [
     dict(type='PackDetInputs', meta_keys=(*_meta_keys, 'gt_classes'))
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='ADE20KPanopticIdDataset',
         data_root=data_root,
@@ -42,16 +39,11 @@ train_dataloader = dict(
         data_prefix=dict(img='images/training/', seg='ade20k_panoptic_train/'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ADE20KPanopticIdDataset',
         data_root=data_root,
         ann_file='ade20k_panoptic_val.json',
         data_prefix=dict(img='images/validation/', seg='ade20k_panoptic_val/'),
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [

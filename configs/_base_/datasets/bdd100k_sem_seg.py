@@ -1,4 +1,5 @@
 """BDD100K semantic segmentation: 7000 training and 1000 validation images of 720x1280, 19 classes."""
+_base_ = './loaders.py'
 data_root = 'data/bdd100k/'
 crop_size = (512, 1024)
 # shortest edges of 0.5 to 2 times the native 720, as the Cityscapes recipe has of its 1024
@@ -17,25 +18,16 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='BDD100KSemSegDataset',
         data_root=data_root,
         data_prefix=dict(img_path='images/10k/train', seg_map_path='labels/sem_seg/masks/train'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='BDD100KSemSegDataset',
         data_root=data_root,
         data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val'),
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='BDD100KSemSegMetric')

@@ -1,4 +1,5 @@
 """Mapillary Vistas 1.2: 18000 training and 2000 validation images, 65 classes (65 is unlabelled)."""
+_base_ = './loaders.py'
 data_root = 'data/mapillary/'
 crop_size = (1024, 1024)
 train_pipeline = [
@@ -21,25 +22,16 @@ test_pipeline = [
     dict(type='PackSegInputs')
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='MapillaryDataset_v1',
         data_root=data_root,
         data_prefix=dict(img_path='training/images', seg_map_path='training/v1.2/labels'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='MapillaryDataset_v1',
         data_root=data_root,
         data_prefix=dict(img_path='validation/images', seg_map_path='validation/v1.2/labels'),
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], ignore_index=65)

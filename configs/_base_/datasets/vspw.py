@@ -1,4 +1,5 @@
 """VSPW at 480p: 2806 training, 343 validation and 387 test videos, 124 classes for every pixel."""
+_base_ = './loaders.py'
 data_root = 'data/VSPW_480p/'
 train_pipeline = [
     dict(type='UniformRefFrameSample', num_ref_imgs=1, frame_range=20),
@@ -25,10 +26,6 @@ test_pipeline = [
     dict(type='PackVideoInputs')
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='VSPWDataset',
         data_root=data_root,
@@ -36,16 +33,11 @@ train_dataloader = dict(
         data_prefix=dict(img_path='data'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='VSPWDataset',
         data_root=data_root,
         ann_file='val.txt',
         data_prefix=dict(img_path='data'),
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VideoSemSegMetric')
