@@ -1,18 +1,6 @@
 """Boxes of LVIS without rare classes, CenterNet2 Swin-B."""
 
-_base_ = [
-    '../_base_/models/detic_c2.py',
-    '../_base_/backbones/detic.py',
-    '../_base_/datasets/detic.py',
-    '../_base_/schedules/detic.py',
-    '../_base_/detic_runtime.py',
-]
-model = dict(backbone=_base_.swin_b, neck=dict(in_channels=_base_.swin_b_channels))
-train_dataloader = dict(batch_size=4, dataset=dict(_base_.lvis_norare, pipeline=_base_.box_896))
-optim_wrapper = _base_.lr_1e4
-train_cfg = _base_.loop_180k
-auto_scale_lr = dict(base_batch_size=32)
-param_scheduler = _base_.s_180k
+_base_ = ['./BoxSup-C2_L_CLIP_SwinB_896b32_4x.py']
+train_dataloader = dict(dataset=_base_.lvis_norare)
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
-load_from = 'data/pretrained/swin_base_patch4_window7_224_22k.pth'

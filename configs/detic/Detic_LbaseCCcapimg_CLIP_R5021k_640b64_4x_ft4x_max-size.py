@@ -1,25 +1,9 @@
 """LVIS without rare classes, CC3M captions and their tags, ResNet-50."""
 
-_base_ = [
-    '../_base_/models/detic_c2.py',
-    '../_base_/datasets/detic.py',
-    '../_base_/schedules/detic.py',
-    '../_base_/detic_runtime.py',
+_base_ = ['./Detic_LbaseI_CLIP_R5021k_640b64_4x_ft4x_max-size.py']
+model = dict(sync_captions=True, roi_head=dict(image_box=True, neg_caption_weight=0.125))
+_datasets = [
+    dict(_base_.lvis_norare, pipeline=_base_.box_640),
+    dict(_base_.cc3m_caption, pipeline=_base_.weak_320_caption),
 ]
-model = dict(sync_captions=True, roi_head=dict(image_loss='max_size', image_box=True, neg_caption_weight=0.125))
-train_dataloader = dict(
-    sampler=dict(ratios=[1, 4], repeat=[True, False]),
-    batch_sampler=dict(batch_sizes=[8, 32]),
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        datasets=[
-            dict(_base_.lvis_norare, pipeline=_base_.box_640),
-            dict(_base_.cc3m_caption, pipeline=_base_.weak_320_caption),
-        ],
-    ),
-)
-param_scheduler = _base_.r_90k_ft
-val_evaluator = _base_.lvis_novel
-test_evaluator = val_evaluator
-load_from = 'data/detic/BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x.pth'
+train_dataloader = dict(dataset=dict(datasets=_datasets))
