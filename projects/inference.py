@@ -32,6 +32,7 @@ class Detections(NamedTuple):
     labels: np.ndarray  #: (n,) rows of the model's classes
     names: list[str]  #: their class names
     picture: np.ndarray  #: BGR uint8, the image with boxes from the threshold on
+    ood_scores: np.ndarray | None = None  #: (n,) of detectors that have them (AbeT's), higher = less known
 
 
 class DetInferencer:
@@ -63,7 +64,9 @@ class DetInferencer:
         found = self.predict(image, name)
         boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
         names = [self.classes[c] for c in labels]
-        return Detections(name, boxes, scores, labels, names, self.draw(image, names, boxes, scores))
+        ood_scores = found.ood_scores.numpy() if 'ood_scores' in found else None
+        picture = self.draw(image, names, boxes, scores)
+        return Detections(name, boxes, scores, labels, names, picture, ood_scores)
 
     def predict(self, image: np.ndarray, name: str) -> InstanceData:
         """What the model finds in a BGR array, best first, on the CPU."""
@@ -92,7 +95,8 @@ class DetInferencer:
     ) -> Iterator[Detections]:
         """Detections in every image of a file, folder, glob or video.
 
-        With ``out_dir``, pictures are written to it and, at the end, ``det.json`` and ``det.coco.json``.
+        With ``out_dir``, pictures are written to it and, at the end, ``det.json`` (with ``ood_score``, where
+        there is one) and ``det.coco.json``.
         """
         from .bdd100k.format import Prediction, write_predictions
 
@@ -103,7 +107,8 @@ class DetInferencer:
             if out_dir is not None:
                 write_image(Path(out_dir) / 'pictures' / name, result.picture)
                 lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
-                kept.append(Prediction(len(kept), name, *lists))
+                ood = {} if result.ood_scores is None else dict(ood_score=result.ood_scores.tolist())
+                kept.append(Prediction(len(kept), name, *lists, ood))
             yield result
         if out_dir is not None:
             write_predictions(iter(kept), out_dir, len(kept), self.classes)

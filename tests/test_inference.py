@@ -75,3 +75,14 @@ def test_every_kind_of_model_has_its_inferencer(folder):
     with pytest.raises(ValueError, match='tools/infer_video.py'):
         mmroad.inferencer('rankseg_small_road_scenes_video')
     assert mmroad.inferencer('rba_small_1dl_road_scenes', threshold=-0.5)(folder / 'a.png').anomaly.max() <= 0
+
+
+def test_scores_of_the_unknown_go_along(folder, tmp_path):
+    torch.manual_seed(0)
+    options = {'model.test_cfg.rcnn.score_thr': 0.0, 'model.test_cfg.rcnn.max_per_img': 7}
+    detect = mmroad.inferencer('abet_faster-rcnn_r18_fpn_road_scenes', cfg_options=options)
+    result = next(detect.run(folder, tmp_path / 'out', progress=False))
+    assert result.ood_scores.shape == (7,)
+    list(detect.run(folder, tmp_path / 'out', progress=False))
+    frame = json.loads((tmp_path / 'out/det.json').read_text())['frames'][0]
+    assert [label['ood_score'] for label in frame['labels']] == pytest.approx(result.ood_scores.tolist())
