@@ -61,6 +61,10 @@ def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
     for config in configs:
         config = dict(type=config) if isinstance(config, str) else dict(config)
         if config['type'] == 'sml':
+            if 'stats' not in config:
+                raise KeyError(
+                    "sml needs dict(type='sml', stats=FILE) (tools/analysis_tools/sml_statistics.py)"
+                )
             stats = json.loads(Path(config['stats']).read_text())
             scores['sml'] = partial(_sml, mean=torch.tensor(stats['mean']), var=torch.tensor(stats['var']))
         elif config['type'] in SCORES:

@@ -10,7 +10,6 @@ result.classes, result.anomaly, result.picture
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from mmengine.registry import init_default_scope
 
 from mmroad.media import open_source, read_image, write_image
 
+from .io import save_map
 from .pictures import anomaly_picture
 
 
@@ -68,6 +68,8 @@ class AnomalyInferencer:
             name, image = name or Path(image).name, read_image(image)
         data = self.pipeline(dict(img=image))
         sample = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
+        if 'anomaly_map' not in sample:
+            raise ValueError('this model computes no anomaly score: name one (score=..., test_cfg.scores)')
         classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         anomaly = sample.anomaly_map.data[0].cpu().numpy()
         scale = self.scale or sample.anomaly_scale
@@ -97,8 +99,4 @@ def write(result: AnomalyResult, folder: Path) -> None:
     name = Path(result.name)
     write_image(folder / 'pictures' / name.with_suffix('.jpg'), result.picture)
     write_image(folder / 'classes' / name.with_suffix('.png'), result.classes)
-    path = folder / 'anomaly' / name.with_suffix('.npz')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.part_{path.name}')
-    np.savez_compressed(part, anomaly=result.anomaly.astype(np.float16))
-    os.replace(part, path)
+    save_map(folder / 'anomaly' / name.with_suffix(''), result.anomaly.astype(np.float16))

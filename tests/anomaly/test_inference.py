@@ -72,6 +72,14 @@ def test_another_score(inferencer, folder):
         inferencer.model.set_score('nonsense')
 
 
+def test_a_model_without_a_score_is_told():
+    model = mmroad.init_model('deepv3plus_r18_road_scenes', cfg_options={'model.test_cfg.scores': []})
+    with pytest.raises(ValueError, match='no anomaly score: name one'):
+        AnomalyInferencer(model)(np.zeros((64, 96, 3), np.uint8))
+    with pytest.raises(KeyError, match='sml needs'):
+        model.set_score('sml')
+
+
 def test_every_score_has_a_scale():
     assert set(rba.SCALES) == set(rba.SCORES)
     assert set(abet.SCALES) == {*abet.SCORES, 'sml'}
