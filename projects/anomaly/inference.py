@@ -1,9 +1,8 @@
 """Anomaly segmentation of images, folders, globs and videos.
 
 import mmroad
-from mmroad.anomaly.inference import AnomalyInferencer
 
-inferencer = AnomalyInferencer(mmroad.init_model('rba_swin_b_1dl_ood_coco', 'rba.pth'))
+inferencer = mmroad.inferencer('rba_swin_b_1dl_ood_coco', 'rba.pth')
 result = inferencer('street.jpg')
 result.classes, result.anomaly, result.picture
 """

@@ -1,9 +1,8 @@
 """Semantic and panoptic segmentation of images, folders, globs and, frame by frame, videos.
 
 import mmroad
-from mmroad.rankseg.inference import ImageInferencer
 
-inferencer = ImageInferencer(mmroad.init_model('rankseg_swin_b_bdd100k', 'rankseg.pth'))
+inferencer = mmroad.inferencer('rankseg_swin_b_bdd100k', 'rankseg.pth')
 result = inferencer('street.jpg')
 result.classes, result.ranking, result.picture
 """
