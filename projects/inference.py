@@ -35,6 +35,21 @@ class Detections(NamedTuple):
     ood_scores: np.ndarray | None = None  #: (n,) of detectors that have them (AbeT's), higher = less known
 
 
+def array_pipeline(cfg: Config) -> list[dict]:
+    """The steps of a config's test pipeline for an image that is an array (``img``), without its truth.
+    Makes the config's scope the default one."""
+    from mmengine.registry import init_default_scope
+
+    scope = cfg.get('default_scope', 'mmdet')
+    init_default_scope(scope)
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    load, *steps = (dict(step) for step in dataset.pipeline)
+    steps = [step for step in steps if not step['type'].rpartition('.')[2].startswith('Load')]
+    return [dict(load, type=f'{scope}.LoadImageFromNDArray'), *steps]
+
+
 class DetInferencer:
     """Runs a detector on images as they come.
 
@@ -45,16 +60,8 @@ class DetInferencer:
 
     def __init__(self, model: nn.Module, threshold: float = 0.3) -> None:
         from mmengine.dataset import Compose
-        from mmengine.registry import init_default_scope
 
-        cfg = model.cfg
-        init_default_scope(cfg.get('default_scope', 'mmdet'))
-        dataset = cfg.test_dataloader.dataset
-        while 'dataset' in dataset:
-            dataset = dataset.dataset
-        steps = [dict(step) for step in dataset.pipeline if 'LoadAnnotations' not in step['type']]
-        steps[0]['type'] = 'mmdet.LoadImageFromNDArray'
-        self.model, self.threshold, self.pipeline = model, threshold, Compose(steps)
+        self.model, self.threshold, self.pipeline = model, threshold, Compose(array_pipeline(model.cfg))
         self.classes = model.dataset_meta['classes']
 
     def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Detections:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 
+from mmroad.inference import array_pipeline
 from mmroad.media import open_source, read_image, write_image
 
 from .io import save_map
@@ -54,10 +54,7 @@ class AnomalyInferencer:
         if score is not None:
             model.set_score(score)
         self.scale, self.threshold = scale, threshold
-        cfg = model.cfg
-        init_default_scope(cfg.get('default_scope', 'mmseg'))
-        steps = [t for t in cfg.test_dataloader.dataset.pipeline if not t['type'].startswith('Load')]
-        self.pipeline = Compose([dict(type='LoadImageFromNDArray'), *steps])
+        self.pipeline = Compose(array_pipeline(model.cfg))
         self.palette = model.dataset_meta['palette']
 
     @torch.no_grad()

@@ -18,14 +18,11 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 
+from mmroad.inference import array_pipeline
 from mmroad.media import VIDEOS, open_source, read_image, write_image
 
 from .video.pictures import VideoFile, overlay_classes
-
-#: Loading and recording of ground truth, which inference has none of.
-TRUTH = ('LoadAnnotations', 'LoadPanopticMap', 'RecordClasses')
 
 
 class ImageResult(NamedTuple):
@@ -54,15 +51,10 @@ class ImageInferencer:
         head = model.panoptic_head if self.panoptic else model.decode_head
         if getattr(getattr(head, 'rank_seg', None), 'oracle', False):
             raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
-        cfg = model.cfg
-        init_default_scope(cfg.default_scope)
-        pipeline = cfg.test_dataloader.dataset.pipeline
-        steps = [dict(step) for step in pipeline if step['type'] not in TRUTH]
+        steps = [step for step in array_pipeline(model.cfg) if step['type'] != 'RecordClasses']
         if 'meta_keys' in steps[-1]:
             steps[-1]['meta_keys'] = [key for key in steps[-1]['meta_keys'] if key != 'gt_classes']
-        self.pipeline = Compose(
-            [dict(steps[0], type=f'{cfg.default_scope}.LoadImageFromNDArray'), *steps[1:]]
-        )
+        self.pipeline = Compose(steps)
         self.meta = model.dataset_meta
 
     @torch.no_grad()

@@ -24,20 +24,15 @@ def main() -> None:
     import numpy as np
     import torch
     from mmengine.dataset import Compose
-    from mmengine.registry import init_default_scope
 
     import mmroad
     from mmroad.cli import merge_options
+    from mmroad.inference import array_pipeline
 
     cfg = mmroad.get_config(args.config)
     merge_options(cfg, args.cfg_options)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = mmroad.init_model(cfg, args.checkpoint, args.device)
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    steps = [step for step in dataset.pipeline[1:] if 'LoadAnnotations' not in step['type']]
-    pipeline = Compose([dict(type='LoadImageFromNDArray'), *steps])
+    pipeline = Compose(array_pipeline(cfg))
     image = np.random.default_rng(0).integers(0, 256, (*args.shape, 3), np.uint8)
     times = []
     for _ in range(args.warm_up + args.images):
