@@ -97,6 +97,8 @@ class ScoreRuns:
     def falling(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         """One range of scores after another, the highest first: inlier scores as a list of runs, outlier
         scores as one; each in rising order. Equal scores are in one range."""
+        if self._written:
+            self.written()  # gives the buffer's memory to the ranges
         classes = list(zip(*self._written, *self._sorted()))
         runs = [run for part in classes for run in part]
         sample = np.sort(np.concatenate([run.index for run in runs]))
