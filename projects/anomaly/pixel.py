@@ -14,7 +14,7 @@ import numpy as np
 
 from .curve import RocCurve
 from .result import PixelScores
-from .runs import Run, ScoreRuns
+from .runs import Run, ScoreRuns, Tie
 
 #: Label values of a mask; everything else is left out.
 INLIER, OUTLIER = 0, 1
@@ -124,8 +124,13 @@ class PixelMetrics:
             inlier, outlier = self.counts[:, code]
             curve.extend(_decode(code, self.dtype), outlier, inlier)
         else:
-            for inliers, outlier in self.runs.falling():
-                curve.extend_sorted(inliers, outlier)
+            for found in self.runs.falling():
+                if isinstance(found, Tie):
+                    curve.extend(
+                        *(np.array([number]) for number in (found.value, found.outliers, found.inliers))
+                    )
+                else:
+                    curve.extend_sorted(*found)
         return curve.scores(seen)
 
 

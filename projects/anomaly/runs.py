@@ -26,6 +26,21 @@ STRIDE = 4096
 PAGE = 4096
 
 
+class Bound(NamedTuple):
+    """A cut between scores, as numpy's ``searchsorted`` takes it."""
+
+    value: np.generic
+    side: str  #: ``left``: equal scores lie above; ``right``: below
+
+
+class Tie(NamedTuple):
+    """All scores of one value."""
+
+    value: np.generic
+    inliers: int
+    outliers: int
+
+
 class Run(NamedTuple):
     """Scores in rising order."""
 
@@ -50,13 +65,10 @@ class Run(NamedTuple):
             raise OSError(f'{path}: scores that were written there are gone')
         return pages[begin - first : end - first].view(self.index.dtype)
 
-    def cut(self, bounds: np.ndarray) -> list[int]:
-        """How many scores lie below each bound."""
-        blocks = np.maximum(np.searchsorted(self.index, bounds) - 1, 0) * STRIDE
-        return [
-            int(block + np.searchsorted(self.read(block, min(block + STRIDE, self.count)), bound))
-            for block, bound in zip(blocks, bounds)
-        ]
+    def cut(self, bound: Bound) -> int:
+        """How many scores lie below a bound."""
+        block = max(int(np.searchsorted(self.index, *bound)) - 1, 0) * STRIDE
+        return block + int(np.searchsorted(self.read(block, min(block + STRIDE, self.count)), *bound))
 
 
 class ScoreRuns:
@@ -94,28 +106,36 @@ class ScoreRuns:
         """Add what another process has written."""
         self._written += written
 
-    def falling(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+    def falling(self) -> Iterator[Tie | tuple[list[np.ndarray], np.ndarray]]:
         """One range of scores after another, the highest first: inlier scores as a list of runs, outlier
-        scores as one; each in rising order. Equal scores are in one range."""
+        scores as one; each in rising order. Equal scores are in one range; too many for one are a `Tie`."""
         if self._written:
             self.written()  # gives the buffer's memory to the ranges
         classes = list(zip(*self._written, *self._sorted()))
         runs = [run for part in classes for run in part]
         sample = np.sort(np.concatenate([run.index for run in runs]))
         number = -(-sum(run.count for run in runs) // RANGE)
-        bounds = np.unique(sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]])
-        cuts = [[[0, *run.cut(bounds), run.count] for run in part] for part in classes]
+        picked = sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]]
+        bounds = []
+        for value, count in zip(*np.unique(picked, return_counts=True)):
+            bounds += [Bound(value, side) for side in ('left', 'right')[: min(count, 2)]]
+        cuts = [[[0, *map(run.cut, bounds), run.count] for run in part] for part in classes]
 
-        def read(k: int) -> list[list[np.ndarray]]:
+        def read(k: int) -> Tie | list[list[np.ndarray]]:
+            if 0 < k < len(bounds) and bounds[k].side == 'right':
+                return Tie(bounds[k].value, *(sum(cut[k + 1] - cut[k] for cut in own) for own in cuts))
             pairs = (zip(part, own) for part, own in zip(classes, cuts))
             return [[run.read(cut[k], cut[k + 1]) for run, cut in pair] for pair in pairs]
 
         with ThreadPoolExecutor(1) as reader:  # the next range while this one is worked on
             ahead = reader.submit(read, len(bounds))
             for k in reversed(range(len(bounds) + 1)):
-                inlier, outlier = ahead.result()
+                found = ahead.result()
                 ahead = reader.submit(read, k - 1) if k else ahead
-                yield inlier, np.sort(np.concatenate(outlier))
+                if isinstance(found, Tie):
+                    yield found
+                elif any(len(scores) for part in found for scores in part):
+                    yield found[0], np.sort(np.concatenate(found[1]))
 
     def _sorted(self) -> list[tuple[Run, Run]]:
         """Runs of what is held, if anything is."""

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mmroad.anomaly import runs
-from mmroad.anomaly.runs import ScoreRuns
+from mmroad.anomaly.pixel import PixelMetrics
+from mmroad.anomaly.runs import Run, ScoreRuns, Tie
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def test_ranges_give_back_all_scores(collected, direct, monkeypatch):
         monkeypatch.setattr(os, 'open', refuse)
     own, (inliers, outliers) = collected()
     ranges = list(own.falling())
+    assert not any(isinstance(found, Tie) for found in ranges)
     assert len(ranges) > 4 and len(ranges[0][0]) > 4
     for k, (above, below) in enumerate(zip(ranges, ranges[1:])):
         lowest = min(part[0] for part in (*above[0], above[1]) if len(part))
@@ -64,3 +66,24 @@ def test_a_full_disk_and_lost_files_are_named(collected, monkeypatch, tmp_path):
     monkeypatch.setattr(os, 'write', full)
     with pytest.raises(OSError, match="No space left on device; TMPDIR names.*000000'"):
         collected()
+
+
+@pytest.mark.parametrize('value', [0.0, -1e9, np.inf])
+def test_many_equal_scores_are_never_read_at_once(collected, value, monkeypatch):
+    metrics = pytest.importorskip('sklearn.metrics')
+    rng, ours, everything, read = np.random.default_rng(0), PixelMetrics(), [], []
+    monkeypatch.setattr(Run, 'read', lambda run, a, b, plain=Run.read: read.append(b - a) or plain(run, a, b))
+    for _ in range(8):
+        labels = (rng.random(1500) < 0.1).astype(np.uint8)
+        scores = rng.standard_normal(1500) + labels
+        scores[rng.random(1500) < 0.7] = value
+        ours.add(scores, labels)
+        everything.append((scores, labels))
+    got = ours.compute()
+    scores, labels = map(np.concatenate, zip(*everything))
+    scores = np.where(np.isinf(scores), 1e9, scores)  # scikit-learn takes no infinity
+    assert got.ap == pytest.approx(metrics.average_precision_score(labels, scores), abs=1e-12)
+    assert got.auroc == pytest.approx(metrics.roc_auc_score(labels, scores), abs=1e-12)
+    fpr, tpr, _ = metrics.roc_curve(labels, scores)
+    assert got.fpr95_rba == pytest.approx(fpr[tpr > 0.95][0], abs=1e-12)
+    assert max(read) < 500  # of about 1,000 equal ones in a run
