@@ -117,7 +117,7 @@ class ScoreRuns:
         number = -(-sum(run.count for run in runs) // RANGE)
         picked = sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]]
         bounds = []
-        for value, count in zip(*np.unique(picked, return_counts=True)):
+        for value, count in zip(*np.unique(picked, return_counts=True)):  # one picked twice fills a range
             bounds += [Bound(value, side) for side in ('left', 'right')[: min(count, 2)]]
         cuts = [[[0, *map(run.cut, bounds), run.count] for run in part] for part in classes]
 
