@@ -40,12 +40,11 @@ def array_pipeline(cfg: Config) -> list[dict]:
     Makes the config's scope the default one."""
     from mmengine.registry import init_default_scope
 
+    from .zoo import single_dataset
+
     scope = cfg.get('default_scope', 'mmdet')
     init_default_scope(scope)
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    load, *steps = (dict(step) for step in dataset.pipeline)
+    load, *steps = (dict(step) for step in single_dataset(cfg)['pipeline'])
     steps = [step for step in steps if not step['type'].rpartition('.')[2].startswith('Load')]
     return [dict(load, type=f'{scope}.LoadImageFromNDArray'), *steps]
 

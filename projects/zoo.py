@@ -160,17 +160,24 @@ def init_model(
     return model.to(device).eval()
 
 
-def _dataset_meta(cfg: Config) -> dict[str, Any]:
-    from mmdet.registry import DATASETS as DET_DATASETS
-    from mmseg.registry import DATASETS as SEG_DATASETS
-
+def single_dataset(cfg: Config) -> Mapping[str, Any]:
+    """The config of the data set that a model is tested on; where those are several, or outliers, whose
+    labels are not what the model predicts, of the one that it is validated on."""
     for loader in ('test_dataloader', 'val_dataloader'):
         dataset = cfg.get(loader, {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
-        kind = dataset.get('type', '')
-        if kind != 'AnomalyDataset':  # its inliers and outliers are not what a model predicts
+        if 'datasets' not in dataset and dataset.get('type') != 'AnomalyDataset':
             break
+    return dataset
+
+
+def _dataset_meta(cfg: Config) -> dict[str, Any]:
+    from mmdet.registry import DATASETS as DET_DATASETS
+    from mmseg.registry import DATASETS as SEG_DATASETS
+
+    dataset = single_dataset(cfg)
+    kind = dataset.get('type', '')
     cls = DET_DATASETS.get(kind) or SEG_DATASETS.get(kind)
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 

@@ -77,10 +77,11 @@ def test_every_kind_of_model_has_its_inferencer(folder):
     assert mmroad.inferencer('rba_small_1dl_road_scenes', threshold=-0.5)(folder / 'a.png').anomaly.max() <= 0
 
 
-def test_scores_of_the_unknown_go_along(folder, tmp_path):
+@pytest.mark.parametrize('ood', ['', '_ood'])  # tested on one data set, and on several
+def test_scores_of_the_unknown_go_along(folder, tmp_path, ood):
     torch.manual_seed(0)
     options = {'model.test_cfg.rcnn.score_thr': 0.0, 'model.test_cfg.rcnn.max_per_img': 7}
-    detect = mmroad.inferencer('abet_faster-rcnn_r18_fpn_road_scenes', cfg_options=options)
+    detect = mmroad.inferencer(f'abet_faster-rcnn_r18_fpn_road_scenes{ood}', cfg_options=options)
     result = next(detect.run(folder, tmp_path / 'out', progress=False))
     assert result.ood_scores.shape == (7,)
     list(detect.run(folder, tmp_path / 'out', progress=False))
