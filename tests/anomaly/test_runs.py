@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from mmroad.anomaly import runs
 from mmroad.anomaly.pixel import PixelMetrics
@@ -70,7 +71,6 @@ def test_a_full_disk_and_lost_files_are_named(collected, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize('value', [0.0, -1e9, np.inf])
 def test_many_equal_scores_are_never_read_at_once(collected, value, monkeypatch):
-    metrics = pytest.importorskip('sklearn.metrics')
     rng, ours, everything, read = np.random.default_rng(0), PixelMetrics(), [], []
     monkeypatch.setattr(Run, 'read', lambda run, a, b, plain=Run.read: read.append(b - a) or plain(run, a, b))
     for _ in range(8):
