@@ -1,0 +1,76 @@
+"""Files appear whole or not at all, and what killed processes left goes."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mmroad.files import replacing, write_json
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / 'deep' / 'a.json'
+    write_json(path, [1])
+    with pytest.raises(KeyError), replacing(path) as part:
+        part.write_text('half')
+        assert path.read_text() == '[1]\n'
+        raise KeyError
+    assert path.read_text() == '[1]\n'
+    with replacing(path, durable=True) as part:
+        assert part.suffix == '.json' and part.parent == path.parent
+        part.write_text('new')
+    assert [p.name for p in path.parent.iterdir()] == ['a.json'] and path.read_text() == 'new'
+
+
+def test_two_writers_of_one_file_have_parts_of_their_own(tmp_path):
+    with replacing(tmp_path / 'a') as one, replacing(tmp_path / 'a') as two:
+        assert one != two
+        one.write_text('one')
+        two.write_text('two')
+    assert (tmp_path / 'a').read_text() == 'one'  # the outer block ends last
+
+
+def test_parts_of_dead_processes_are_removed_and_others_stay(tmp_path):
+    code = f"""
+import os
+from mmroad.files import replacing
+with replacing({str(tmp_path / 'a.txt')!r}) as part:
+    part.write_text('half')
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, '-c', code])
+    (dead,) = tmp_path.iterdir()
+    assert dead.name.startswith('.part-')
+    alive = tmp_path / dead.name.replace(dead.name.split('-')[2], str(os.getppid()))
+    elsewhere = tmp_path / '.part-anotherhost-1-0-a.txt'
+    for path in (alive, elsewhere):
+        path.write_text('half')
+    with replacing(tmp_path / 'a.txt') as part:
+        part.write_text('whole')
+    assert {p.name for p in tmp_path.iterdir()} == {'a.txt', alive.name, elsewhere.name}
+
+
+@pytest.mark.parametrize('writer', ['plain', 'torch'])
+def test_no_room_names_the_file_and_leaves_nothing(tmp_path, writer):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / 'epoch_1.pth'
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        with pytest.raises(OSError, match='no room.*epoch_1.pth') as error, replacing(path) as part:
+            if writer == 'torch':
+                torch.save(torch.zeros(100_000), part)
+            else:
+                part.write_bytes(bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.errno in (errno.EFBIG, errno.ENOSPC) and not list(tmp_path.iterdir())
+
+
+def test_json_without_nan(tmp_path):
+    with pytest.raises(ValueError, match='JSON'):
+        write_json(tmp_path / 'a.json', [float('nan')])
+    assert not list(tmp_path.iterdir())
