@@ -1,0 +1,1 @@
+"""Running models faster: memory layout, mixed precision and compilation, and the operators' guards these need."""

@@ -1,0 +1,59 @@
+"""mmcv's compiled operators with any memory layout and precision.
+
+They read their inputs' memory as if it were contiguous. A ``channels_last`` map is misread without an error by RoIAlign
+(its CUDA code too), refused by others; bfloat16 is refused by all, and a CPU has no float16 for most.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+
+#: Modules of ``mmcv.ops`` and their autograd functions.
+FUNCTIONS = {
+    'roi_align': 'RoIAlignFunction',
+    'roi_pool': 'RoIPoolFunction',
+    'deform_conv': 'DeformConv2dFunction',
+    'modulated_deform_conv': 'ModulatedDeformConv2dFunction',
+    'multi_scale_deform_attn': 'MultiScaleDeformableAttnFunction',
+    'masked_conv': 'MaskedConv2dFunction',
+    'focal_loss': 'SigmoidFocalLossFunction',
+    'carafe': 'CARAFEFunction',
+}
+
+
+def guard_operators() -> None:
+    """Give mmcv's operators contiguous inputs, and float32 ones where they lack the precision.
+
+    A result computed in float32 stays float32; gradients come back in the input's precision. Calling it again does
+    nothing. Inputs that an operator reads as they are cost nothing.
+    """
+    import importlib
+
+    for module, name in FUNCTIONS.items():
+        function = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
+        if not hasattr(function.forward, 'guarded'):
+            function.forward = staticmethod(_guarded(function.forward))
+
+
+def _guarded(forward: Any) -> Any:
+    @functools.wraps(forward)
+    def run(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
+        widen = any(_lacks(x) for x in tensors)
+
+        def ready(x: Any) -> Any:
+            if not isinstance(x, torch.Tensor):
+                return x
+            return (x.float() if widen and x.is_floating_point() else x).contiguous()
+
+        return forward(ctx, *map(ready, args), **{key: ready(value) for key, value in kwargs.items()})
+
+    run.guarded = True
+    return run
+
+
+def _lacks(x: torch.Tensor) -> bool:
+    return x.dtype == torch.bfloat16 or (x.dtype == torch.float16 and x.device.type == 'cpu')

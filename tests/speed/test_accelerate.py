@@ -1,0 +1,56 @@
+"""The same predictions, faster."""
+
+import copy
+
+import pytest
+import torch
+
+import mmroad
+from mmroad.inference import array_pipeline
+from mmroad.speed.accelerate import accelerate
+
+
+@pytest.fixture(scope='module')
+def detector():
+    torch.manual_seed(0)
+    model = mmroad.init_model('faster_rcnn_r18_fpn_quickstart')
+    model.init_weights()
+    return model
+
+
+@pytest.fixture(scope='module')
+def batch(detector):
+    from mmengine.dataset import Compose, pseudo_collate
+
+    image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return pseudo_collate([Compose(array_pipeline(detector.cfg))(dict(img=image.numpy(), img_id=0))])
+
+
+def found(model, batch):
+    with torch.no_grad():
+        return model.test_step(copy.deepcopy(batch))[0].pred_instances
+
+
+def test_channels_last_changes_rounding_alone(detector, batch):
+    want = found(detector, batch)
+    model = accelerate(copy.deepcopy(detector), channels_last=True)
+    got = found(model, batch)
+    assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(x.is_contiguous() for x in model.extract_feat(torch.rand(1, 3, 96, 160)))
+    assert len(want) > 5 and (want.labels == got.labels).all()
+    torch.testing.assert_close(got.bboxes, want.bboxes, atol=1e-3, rtol=0)
+    torch.testing.assert_close(got.scores, want.scores, atol=1e-5, rtol=0)
+    assert model.state_dict().keys() == detector.state_dict().keys()
+
+
+def test_low_precision_ends_in_float32(detector, batch):
+    model = accelerate(copy.deepcopy(detector), channels_last=True, amp=torch.bfloat16)
+    seen = {}
+    model.roi_head.bbox_roi_extractor.register_forward_pre_hook(
+        lambda m, args: seen.update(feats=args[0][0].dtype)
+    )
+    model.backbone.layer1.register_forward_hook(lambda m, args, out: seen.update(body=out.dtype))
+    got, want = found(model, batch), found(detector, batch)
+    assert seen == dict(feats=torch.float32, body=torch.bfloat16)
+    assert got.bboxes.dtype == got.scores.dtype == torch.float32
+    assert abs(got.scores.max() - want.scores.max()) < 0.02
