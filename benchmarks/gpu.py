@@ -270,7 +270,7 @@ def main() -> None:
     for case in (case for case in CASES if case.name in args.models):
         for what, measure in (('inference', inference), ('training', training)):
             raw = None
-            for variant, (amp, channels_last, compiled) in VARIANTS.items():
+            for variant, (*_, compiled) in VARIANTS.items():
                 if time.perf_counter() - began > args.deadline:
                     print(
                         f'{args.deadline:.0f} s are over: {case.name} {what} {variant} and later are left out'

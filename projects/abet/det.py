@@ -45,9 +45,10 @@ class LearnedTemperatureLinear(BaseModule):
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             # batch statistics of a single vector are undefined: use the running ones
-            bn = self.bn if len(x) > 1 or not self.training else self.bn.eval()
-            temperature = bn(self.linear(x)).sigmoid() + MIN_TEMPERATURE
-            self.bn.train(self.training)
+            single = self.bn.training and len(x) < 2
+            temperature = self.bn.train(self.bn.training and not single)(self.linear(x)).sigmoid()
+            temperature = temperature + MIN_TEMPERATURE
+            self.bn.train(self.bn.training or single)  # frozen statistics stay frozen
             g = F.linear(x / (x.norm(dim=1, keepdim=True) + EPS), cosine_weight(self.cosine.weight))
             return g, temperature
 

@@ -78,6 +78,10 @@ def small_config(name, data, work_dir, device):
     cfg.train_cfg.update(dict(max_epochs=1) if 'max_epochs' in cfg.train_cfg else dict(max_iters=2))
     cfg.train_cfg.pop('val_interval', None)
     cfg.model = without_initial_weights(cfg.model)
+    if cfg.default_scope == 'mmdet' and 'test_cfg' in cfg.model:
+        thresholds = cfg.model.test_cfg.get('rcnn', cfg.model.test_cfg)
+        if 'score_thr' in thresholds:
+            thresholds.score_thr = 0.0  # an untrained model is sure of nothing
     cfg.default_hooks.checkpoint = None
     cfg.default_hooks.logger.interval = 1
     cfg.env_cfg.dist_cfg.backend = 'gloo'
@@ -131,10 +135,6 @@ def test_trains_and_scores(name, amp, data, tmp_path, device):
         cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype=amp, loss_scale='dynamic')
     elif cfg.optim_wrapper.type == 'AmpOptimWrapper':
         pytest.skip('this config trains in mixed precision')
-    if name in DETECTORS.values():
-        thresholds = cfg.model.test_cfg.get('rcnn', cfg.model.test_cfg)
-        if 'score_thr' in thresholds:
-            thresholds.score_thr = 0.0  # an untrained model is sure of nothing
     runner = Runner.from_cfg(cfg)
     runner.model.init_weights()  # before its statistics; mmengine does it once
     settle(runner.model.backbone)
