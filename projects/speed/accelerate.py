@@ -64,15 +64,12 @@ def _each(value: Any, change: Any) -> Any:
 
 
 def autocast_predictions(model: nn.Module, dtype: torch.dtype) -> None:
-    """Run ``model.forward`` under autocast; what heads give and what region extractors take is float32."""
+    """Run ``model.forward`` under autocast; what heads give is float32, so that boxes are decoded in it."""
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
     from mmdet.models.roi_heads.bbox_heads import BBoxHead
-    from mmdet.models.roi_heads.roi_extractors.base_roi_extractor import BaseRoIExtractor
 
     for module in model.modules():
-        if isinstance(module, BaseRoIExtractor):
-            module.register_forward_pre_hook(lambda module, args: _each(args, _float32))
-        elif isinstance(module, (BaseDenseHead, BBoxHead)):
+        if isinstance(module, (BaseDenseHead, BBoxHead)):
             module.register_forward_hook(lambda module, args, out: _each(out, _float32))
     forward = model.forward
 

@@ -46,11 +46,23 @@ def test_channels_last_changes_rounding_alone(detector, batch):
 def test_low_precision_ends_in_float32(detector, batch):
     model = accelerate(copy.deepcopy(detector), channels_last=True, amp=torch.bfloat16)
     seen = {}
-    model.roi_head.bbox_roi_extractor.register_forward_pre_hook(
-        lambda m, args: seen.update(feats=args[0][0].dtype)
+    model.roi_head.bbox_roi_extractor.register_forward_hook(
+        lambda m, args, out: seen.update(regions=out.dtype)
     )
     model.backbone.layer1.register_forward_hook(lambda m, args, out: seen.update(body=out.dtype))
     got, want = found(model, batch), found(detector, batch)
-    assert seen == dict(feats=torch.float32, body=torch.bfloat16)
+    assert seen == dict(regions=torch.float32, body=torch.bfloat16)
     assert got.bboxes.dtype == got.scores.dtype == torch.float32
     assert abs(got.scores.max() - want.scores.max()) < 0.02
+
+
+def test_low_precision_trains_and_regions_keep_their_places(detector, batch):
+    """mmdet's own extractor rounds regions to bfloat16 and cannot write its operator's float32 result."""
+    extractor = copy.deepcopy(detector.roi_head.bbox_roi_extractor)
+    accelerate(copy.deepcopy(detector))
+    maps = [torch.randn(1, 64, 192 // s, 320 // s).bfloat16().requires_grad_() for s in (4, 8, 16, 32)]
+    rois = torch.tensor([[0, 301.3, 100.2, 319.1, 131.7], [0, 11.1, 7.7, 290.3, 180.9]])
+    out = extractor(maps, rois)
+    torch.testing.assert_close(out, extractor([x.float() for x in maps], rois))
+    out.sum().backward()
+    assert maps[0].grad.dtype == torch.bfloat16 and maps[0].grad.abs().sum() > 0
