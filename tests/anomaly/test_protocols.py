@@ -1,5 +1,6 @@
 """SMIYC's and Meta-OOD's protocols against the published code's numbers and by hand."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -69,13 +70,13 @@ def image_of(dtype):
 def test_float16_is_never_sorted(collector, monkeypatch):
     """NumPy sorts negative ones wrongly on some processors, where the numbers themselves are the test."""
     scores, labels = image_of(np.float16)
+
+    def refuse(own, values, *args, **kwargs):
+        assert np.asarray(values).dtype != np.float16
+        return own(values, *args, **kwargs)
+
     for name in ('sort', 'argsort', 'partition', 'unique', 'quantile', 'histogram', 'searchsorted'):
-
-        def refuse(values, *args, own=getattr(np, name), **kwargs):
-            assert np.asarray(values).dtype != np.float16
-            return own(values, *args, **kwargs)
-
-        monkeypatch.setattr(np, name, refuse)
+        monkeypatch.setattr(np, name, functools.partial(refuse, getattr(np, name)))
     found = collector()
     found.add(scores, labels)
     got = found.compute()
