@@ -15,10 +15,10 @@ from mmcv.transforms import BaseTransform
 from mmseg.datasets import BaseSegDataset, CityscapesDataset, MapillaryDataset_v1
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from ..files.images import read_image
 from ..files.label_maps import read_label_map
 from ..files.transforms import LoadLabelMap
 from ..mask2former.head import IGNORED, OUTLIER
-from ..media import read_image
 
 
 @TRANSFORMS.register_module()
