@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmroad.anomaly import smiyc
 from mmroad.anomaly.legacy import LegacyHistogram
 from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
 
@@ -126,6 +127,70 @@ def test_components_by_hand():
     assert component_scores(found)['f1_25'] == 0
     nothing = component_scores(components(scores * 0, labels * 0, 0.5))
     assert np.isnan(nothing['f1_mean']) and np.isnan(nothing['ppv'])
+
+
+def by_definition(scores, labels, threshold, min_pred, min_gt):
+    """Components as sets of pixels, matched one by one."""
+    gt = [set(zip(*np.nonzero(part))) for part in parts(labels == 1)]
+    pred = [set(zip(*np.nonzero(part))) for part in parts((scores > threshold) & (labels != 255))]
+    left_out = set().union(*(part for part in gt if len(part) < min_gt))
+    if (labels != 1).sum() < min_gt:
+        left_out |= set(zip(*np.nonzero(labels != 1)))
+    pred = [kept for part in pred if len(part) >= min_pred and (kept := part - left_out)]
+    gt = [part for part in gt if len(part) >= min_gt]
+
+    def matched(own, others):
+        rows = []
+        for part in own:
+            touched = set().union(*(other for other in others if other & part))
+            union = part | (touched - set().union(*(other for other in own if other is not part)))
+            rows.append((len(part), len(part & touched) / len(union), len(part & touched) / len(part)))
+        return np.array(rows).reshape(-1, 3).T
+
+    (size_gt, siou_gt, _), (size_pred, siou_pred, ppv) = matched(gt, pred), matched(pred, gt)
+    return siou_gt, siou_pred, ppv, size_gt, size_pred
+
+
+def parts(mask):
+    from scipy.ndimage import label
+
+    numbered, count = label(mask, np.ones((3, 3)))
+    return [numbered == i + 1 for i in range(count)]
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_components_are_those_of_the_definition(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(3, 24, 2)
+    monkeypatch.setitem(smiyc.MIN_SIZES, 'anomaly', (int(rng.integers(1, 9)), int(rng.integers(1, 9))))
+    share = rng.uniform(0.05, 0.95)
+    labels = rng.choice([0, 1, 255], shape, p=[0.9 * (1 - share), 0.9 * share, 0.1]).astype(np.uint8)
+    scores = (rng.random(shape) + 0.3 * (labels == 1)).astype(rng.choice(['f2', 'f4']))
+    got = components(scores, labels, 0.6)
+    want = by_definition(scores, labels, 0.6, *smiyc.MIN_SIZES['anomaly'])
+    for name, ours, theirs in zip(got._fields, got, want):
+        assert sorted(ours) == pytest.approx(sorted(theirs)), name
+
+
+def test_components_as_published_in_their_details():
+    """Corners touch, void cuts, the smallest sizes are kept, and equal to a tau is found."""
+    labels, scores = np.zeros((30, 40), np.uint8), np.zeros((30, 40), np.float32)
+    scores[2:7, 2:7] = scores[7:12, 7:12] = 1  # 50 pixels that touch at a corner: one component
+    scores[20:25, 2:12] = 1  # 50, of which void takes one
+    labels[20, 2] = 255
+    assert components(scores, labels, 0.5, 'obstacle').size_pred.tolist() == [50]
+    labels[2:7, 2:7] = 1
+    found = components(scores, labels, 0.5, 'obstacle')
+    assert found.ppv.tolist() == found.siou_gt.tolist() == [0.5]
+    got = component_scores(found)
+    assert (got['fp_50'], got['tp_50'], got['fp_75'], got['tp_75']) == (0, 1, 1, 0)
+    labels[2:7, 2:7] = 0
+    labels[2:7, 2:4] = 1  # 10 true pixels are kept, 9 become void
+    assert components(scores, labels, 0.5, 'obstacle').size_gt.tolist() == [10]
+    labels[2, 2] = 0
+    found = components(scores, labels, 0.5, 'obstacle')
+    assert found.size_gt.tolist() == [] and found.size_pred.tolist() == [41]
+    assert components(scores + 0.5, labels, 0.5, 'obstacle').size_pred.tolist() == [41]  # above, not from
 
 
 def test_smiyc_skips_void_images_and_needs_both_classes():
