@@ -74,6 +74,7 @@ def test_a_full_disk_and_lost_files_are_named(collected, monkeypatch, tmp_path):
 def test_writes_in_parts_lose_nothing(collected, monkeypatch):
     """The system may write less than it is asked to, as it does beyond 2 GiB."""
     plain = os.write
+    monkeypatch.setattr(runs, 'BUFFER', 40_000)  # several pages at a time
     monkeypatch.setattr(os, 'write', lambda file, data: plain(file, data[: max(runs.PAGE, len(data) // 2)]))
     own, (inliers, outliers) = collected()
     ranges = list(own.falling())
