@@ -57,12 +57,47 @@ def test_paste_is_skipped_by_chance_and_where_the_object_is_too_large(objects):
     assert not PasteOutlier(**objects, prob=1.0)(scene((2, 40)))['gt_seg_map'].any()
 
 
-def test_subset_is_the_same_for_a_seed(objects):
+def test_subset_is_the_same_for_a_seed(objects, monkeypatch):
     def names(seed):
         return PasteOutlier(**objects, prob=1, num_objects=3, seed=seed).names
 
-    assert names(0) == names(0) and len(names(0)) == 3
+    assert len(names(0)) == 3
     assert len({tuple(names(seed)) for seed in range(8)}) > 1
+    before, plain = names(0), Path.glob
+    monkeypatch.setattr(Path, 'glob', lambda *args: list(plain(*args))[::-1])  # as another file system lists
+    assert names(0) == before
+    monkeypatch.setattr(
+        Path, 'glob', lambda *args: sorted(plain(*args), key=lambda path: path.stem[::-1] + 'x')
+    )
+    assert names(0) == before == sorted(before)
+
+
+def test_an_object_of_the_images_size_is_pasted(objects):
+    paste = PasteOutlier(**objects, prob=1.0, num_objects=None)
+    paste.names = ['0']
+    after = paste(scene((3, 5)))
+    assert (after['gt_seg_map'] == 254).sum() == 14
+    assert not paste(scene((2, 5)))['gt_seg_map'].any() and not paste(scene((3, 4)))['gt_seg_map'].any()
+
+
+def test_bad_objects_are_named_and_hidden_files_are_none(objects):
+    folder = objects['mask_dir']
+    (folder / '._0.png').write_bytes(b'macOS')
+    paste = PasteOutlier(**objects, prob=1.0)
+    assert paste.names == [str(i) for i in range(6)]
+    mask = np.array(Image.open(folder / '0.png'))
+    for array, message in (
+        (np.dstack([mask] * 2 + [mask // 2]), 'a colour image'),
+        (mask.T.copy(), r'30 x 20 pixels \(height x width\), its image 20 x 30'),
+    ):
+        Image.fromarray(array).save(folder / '0.png')
+        with pytest.raises(ValueError, match=rf'mask/0\.png: .*{message}'):
+            paste.load('0')
+    Image.fromarray(mask > 0).save(folder / '0.png')  # 1-bit: ones are outliers
+    assert PasteOutlier(**objects, prob=1.0, value=1).load('0')[1].sum() == 14
+    (objects['img_dir'] / '0.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'img/0\.png: no such image'):
+        paste.load('0')
 
 
 def test_missing_folder_is_named_when_it_is_needed(tmp_path):
