@@ -281,6 +281,11 @@ def test_bad_panoptic_pictures_are_named(ade, tmp_path):
         read_segments(path, SIZE[::-1], ids)
     with pytest.raises(ValueError, match=r'pan\.png: .*\[905\] are not listed, \[7\] are not in the picture'):
         read_segments(path, SIZE, [5, 305, 605, 7])
+    for listed in ([*ids, 5], [0, *ids]):
+        with pytest.raises(
+            ValueError, match=r'pan\.png: its JSON file lists a segment twice, or one with id 0'
+        ):
+            read_segments(path, SIZE, listed)
     Image.fromarray(source[..., 0]).save(path)
     with pytest.raises(ValueError, match=r"pan\.png: Pillow's mode L, expected RGB"):
         read_segments(path, SIZE, ids)
