@@ -120,6 +120,22 @@ IMAGE_CONFIGS = sorted(path.stem for path in CONFIGS.glob('*.py') if 'video' not
 LIGHT = [name for name in IMAGE_CONFIGS if 'small' in name]
 
 
+def test_colour_masks_and_unknown_labels_are_refused_by_the_pixel_heads():
+    head = fcn(pool=None)
+    logits = head((torch.randn(1, 8, 12, 16),))
+    (sample,) = pixel_samples(torch.zeros(24, 32, dtype=torch.int64))
+    head.loss_by_feat(logits, [sample])
+    for labels, message in (
+        (torch.zeros(24, 32, 3, dtype=torch.int64), r'a\.png: the label map is \(24, 32, 3\)'),
+        (torch.full((1, 24, 32), CLASSES), rf'a\.png: labels {CLASSES} are no class; the head has {CLASSES}'),
+    ):
+        bad = SegDataSample(
+            metainfo=dict(sample.metainfo, seg_map_path='a.png'), gt_sem_seg=PixelData(data=labels)
+        )
+        with pytest.raises(ValueError, match=message):
+            head.loss_by_feat(logits, [bad])
+
+
 def labels_of(size):
     labels = torch.zeros(1, *size, dtype=torch.int64)
     labels[:, size[0] // 2 :] = 13

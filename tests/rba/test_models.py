@@ -139,6 +139,21 @@ def test_losses_under_autocast_are_finite_and_near():
     assert totals[1].item() == pytest.approx(totals[0].item(), rel=0.05)
 
 
+def test_colour_masks_and_unknown_labels_are_refused_in_training():
+    """A colour mask is (H, W, 3), of which the first row was taken for the label map."""
+    model, _ = build('rba_small_1dl_road_scenes', **OUTLIER)
+    for labels, message in (
+        (torch.zeros(64, 96, 3, dtype=torch.int64), r'x\.png: the label map is \(64, 96, 3\)'),
+        (torch.full((1, 64, 96), 19), r'x\.png: labels 19 are no class; the head has 19'),
+    ):
+        data = model.data_preprocessor(batch(), True)
+        data['data_samples'][0].gt_sem_seg = PixelData(data=labels)
+        for mask_losses in (True, False):  # the mask targets' labels and the pixel losses'
+            model.decode_head.mask_losses = mask_losses
+            with pytest.raises(ValueError, match=message):
+                model.loss(**data)
+
+
 def test_image_without_any_label_trains():
     model, _ = build('rba_small_1dl_road_scenes', **OUTLIER)
     data = batch()
