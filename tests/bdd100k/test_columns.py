@@ -240,6 +240,13 @@ def test_a_flat_list_is_read_as_its_frames(tmp_path, monkeypatch, form, slice_si
     ]
 
 
+def test_an_image_in_two_flat_lists_is_told(tmp_path):
+    for name in 'ab':
+        write(tmp_path / f'{name}.json', [dict(name='1.jpg', category='car', bbox=[1, 2, 3, 4])] * 2)
+    got = read_columns(tmp_path)
+    assert got.frame.tolist() == [0, 0, 1, 1] and "'1.jpg', in " in got.repeated()
+
+
 def test_entries_of_a_flat_list_carry_what_labels_and_frames_carry(tmp_path):
     box = dict(category='car', bbox=[1, 2, 3, 4])
     flat = [
@@ -376,6 +383,9 @@ def test_a_byte_order_mark_is_skipped(tmp_path, monkeypatch):
         for size in (1 << 20, 200):
             monkeypatch.setattr(columns_module, 'SLICE', size)
             same(read_columns(path), want)
+        seen = []
+        read_columns(path, progress=lambda done, total: seen.append(done))  # noqa: B023
+        assert len(seen) > 1
 
 
 JUNK = (
