@@ -136,7 +136,7 @@ Corners = Box2D | tuple[float, float, float, float] | None
 
 
 class Label(msgspec.Struct):
-    """One object. Fields that detection does not use are skipped."""
+    """One object. Fields that detection does not use are skipped; ``crowd`` and ``ignored`` are bool."""
 
     category: str | None = None
     box2d: Corners = None
@@ -147,6 +147,11 @@ class Label(msgspec.Struct):
     def __post_init__(self) -> None:
         if isinstance(self.box2d, tuple):
             self.box2d = Box2D(*self.box2d)
+        for key in {'crowd', 'ignored'} & set(self.attributes or ()):
+            try:
+                self.attributes[key] = is_true(self.attributes[key])
+            except ValueError as error:
+                raise ValueError(f'attributes.{key} is {error}') from error
 
 
 class Frame(msgspec.Struct):

@@ -43,6 +43,13 @@ def test_every_layout_gives_the_same_frame(tmp_path, content):
         assert label.category == 'car' and label.id == '7' and label.attributes == {'crowd': True}
 
 
+def test_truth_is_read_into_bool(tmp_path):
+    labels = [dict(attributes=dict(crowd=c, ignored=i, other='no')) for c, i in (('false', 1), (0, 'YES'))]
+    (tmp_path / 'gt.json').write_text(json.dumps([dict(name='a.jpg', labels=labels)]))
+    found = [label.attributes for label in load_frames(tmp_path / 'gt.json')[0].labels]
+    assert found == [dict(crowd=False, ignored=True, other='no')] * 2
+
+
 def test_frames_without_labels_are_kept(tmp_path):
     file = tmp_path / 'labels.json'
     file.write_text('[{"name": "a.jpg"}, {"name": "b.jpg", "labels": null}, {"name": "c.jpg", "labels": []}]')
@@ -116,6 +123,10 @@ def test_what_is_no_truth_value(value):
         ('[{"labels": []}]', 'missing required field `name`'),
         ('[{"name": "a.jpg"', 'not a Scalabel label file'),
         ('{"images": [], "annotations": []}', 'annotations, images'),
+        (
+            '[{"name": "a"}, {"name": "b", "labels": [{}, {"attributes": {"crowd": "maybe"}}]}]',
+            r"crowd is 'maybe', which is no truth .*\$\[1\]\.labels\[1\]` \(frame 'b'\)",
+        ),
         ('hello', "not JSON: it starts with b'hello'"),
         ('', 'not JSON: the file is empty'),
         (' \n', 'not JSON: the file is empty'),
