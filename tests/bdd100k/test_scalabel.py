@@ -195,3 +195,15 @@ def test_whatever_ends_a_reader_names_the_file(tmp_path, monkeypatch, error):
         LabelFileError, match=rf'gt\.json: .*{error.args[-1] if error.args else type(error).__name__}'
     ):
         load_frames(tmp_path / 'gt.json')
+
+
+def test_of_a_folder_the_official_readers_files_are_read(tmp_path):
+    official = pytest.importorskip('scalabel.label.io')
+    for folder in ('.', '.hidden', 'old', 'b.json.d'):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in ('b.json', 'a.json', '.a.json', 'C.json', 'a.JSON', 'a.json.bak', 'ä.json'):
+            (tmp_path / folder / name).write_text(json.dumps([{'name': f'{folder}/{name}'}]))
+    with pytest.warns(UserWarning, match='2 subfolders'):
+        names = [frame.name for frame in load_frames(tmp_path)]
+    assert names == [frame.name for frame in official.load(str(tmp_path), 1).frames]
+    assert names == ['./C.json', './a.json', './b.json', './ä.json']
