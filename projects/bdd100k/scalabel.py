@@ -84,7 +84,7 @@ def json_files(path: str | Path) -> list[Path]:
         raise LabelFileError(f'{path}: no such file or folder')
     with os.scandir(path) as entries:
         shown = sorted((e for e in entries if not e.name.startswith('.')), key=lambda e: e.name)
-    names = [e.name for e in shown if e.name.endswith('.json') and e.is_file()]
+    names = [e.name for e in shown if e.name.endswith('.json') and not e.is_dir()]
     if {'det.json', 'det.coco.json'} <= set(names):
         names = ['det.json']
     deeper = [path / e.name for e in shown if e.is_dir() and any((path / e.name).glob('[!.]*.json'))]

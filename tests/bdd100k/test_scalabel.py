@@ -76,6 +76,13 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
         assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
 
 
+def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
+    (tmp_path / 'a.json').write_text('[]')
+    (tmp_path / 'b.json').symlink_to(tmp_path / 'gone.json')
+    with pytest.raises(FileNotFoundError, match='b.json'):
+        load_frames(tmp_path)
+
+
 def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
     for name in ('det.json', 'det.coco.json', 'scores.json'):
         (tmp_path / name).write_text('[]')
