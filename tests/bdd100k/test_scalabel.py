@@ -128,7 +128,9 @@ def test_what_is_no_truth_value(value):
     [
         ('[{"name": "a.jpg", "labels": [{"box2d": {"x1": "left"}}]}]', r'\$\[0\]\.labels\[0\]\.box2d'),
         ('[{"labels": []}]', 'missing required field `name`'),
-        ('[{"name": "a.jpg"', 'not a Scalabel label file'),
+        ('[{"name": "a.jpg"', 'not a Scalabel label file: [^;]*truncated$'),
+        ('[{"name": "a.jpg", "x": NaN}]', 'NaN and Infinity are no numbers in JSON$'),
+        ('[{"name": "a.jpg", "x": nil}]', "frame 'a.jpg', near '[^']*'$"),
         ('{"images": [], "annotations": []}', 'annotations, images'),
         (
             '[{"name": "a"}, {"name": "b", "labels": [{}, {"attributes": {"crowd": "maybe"}}]}]',
