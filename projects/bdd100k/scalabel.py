@@ -265,7 +265,7 @@ def _kind(content: bytes) -> str:
     for start, what in _KINDS.items():
         if content.startswith(start):
             return what
-    if b'\0' in content[:4]:
+    if b'\0' in content[:4] and content[:4].strip(b'\0')[:1] in (b'[', b'{'):
         return _KINDS[codecs.BOM_UTF16_LE]
     return f'it starts with {content[:20]!r}'
 

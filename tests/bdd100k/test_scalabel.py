@@ -146,6 +146,7 @@ def test_what_is_no_truth_value(value):
         ('[{"name": "a.jpg"}]'.encode('utf-16'), 'it is text in UTF-16: save it as UTF-8'),
         ('[{"name": "a.jpg"}]'.encode('utf-16-le'), 'it is text in UTF-16: save it as UTF-8'),
         ('[{"name": "a.jpg"}]'.encode('utf-16-be'), 'it is text in UTF-16: save it as UTF-8'),
+        (b'\0\5\x16\7\0\2', r"it starts with b'\\x00\\x05"),
         ('[{"name": "ä.jpg"}]'.encode('latin-1'), r"b'\\xe4.jpg' in it is no UTF-8"),
         ('{"name": "a.jpg"}\n{"name": "b.jpg"}', r'one below the other need \[ , \] around them'),
         ('[{"name": "a.jpg", "x": ' + '[' * 20000 + ']' * 20000 + '}]', 'RecursionError'),
