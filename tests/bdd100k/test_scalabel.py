@@ -9,6 +9,7 @@ from mmroad.bdd100k import scalabel
 from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
     LabelFileError,
+    det_classes,
     duplicate_names,
     is_true,
     json_files,
@@ -175,6 +176,18 @@ def test_categories():
     assert map_category('trailer') == ('truck', True)
     with pytest.raises(KeyError):
         map_category('lane/road curb')
+
+
+def test_classes_by_their_names_of_today():
+    assert det_classes('bike') == ('bicycle',) and det_classes(['train', 'person']) == ('train', 'pedestrian')
+    assert det_classes(iter(DET_CLASSES)) == DET_CLASSES
+    for classes, message in (
+        (['motor', 'motorcycle'], 'one stands twice'),
+        ([], 'there is none'),
+        ('trailer', 'trailer'),
+    ):
+        with pytest.raises(ValueError, match=f'{message}.*pedestrian, rider, car'):
+            det_classes(classes)
 
 
 def test_duplicate_names(tmp_path):
