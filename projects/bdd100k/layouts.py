@@ -60,9 +60,8 @@ def _of_2018(entry: dict) -> dict:
             f'frame {name!r}: "frames" of one image must be a list of one; labels of videos are not read'
         )
     objects = inner[0].get('objects') if inner else None
-    attributes = entry.get('attributes') or (inner[0].get('attributes') if inner else None)
     name = name if PurePath(name).suffix.lower() in ('.jpg', '.jpeg', '.png') else f'{name}.jpg'
-    return dict(name=name, attributes=attributes, labels=objects)
+    return dict(name=name, attributes=entry.get('attributes'), labels=objects)
 
 
 def _corners(box: Any) -> Any:

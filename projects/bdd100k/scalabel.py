@@ -178,7 +178,11 @@ def load_frames(path: str | Path) -> list[Frame]:
         LabelFileError: Nothing to read at ``path``, or a file that is not
             Scalabel; the message names the file and the place inside it.
     """
-    return [frame for file in json_files(path) for frame in decode_frames(file.read_bytes(), file, Frame)]
+    frames = []
+    for file in json_files(path):
+        with naming(file):
+            frames += decode_frames(file.read_bytes(), file, Frame)
+    return frames
 
 
 @contextlib.contextmanager

@@ -297,6 +297,13 @@ def test_labels_of_2018_are_read(tmp_path, form):
     assert [f.name for f in load_frames(tmp_path)] == got.names
 
 
+def test_a_name_and_frames_are_an_image_of_2018_or_a_list_of_frames(tmp_path):
+    one = write(tmp_path / 'a.json', {'name': 'a.jpg', 'frames': None, 'labels': [label()]})
+    assert read_columns(one).names == ['a.jpg'] and len(read_columns(one)) == 1
+    many = write(tmp_path / 'b.json', {'name': 'all', 'frames': [frame('a.jpg', [label()]), frame('b.jpg')]})
+    assert read_columns(many).names == ['a.jpg', 'b.jpg']
+
+
 def test_boxes_may_be_lists_of_corners(tmp_path):
     frames = [frame('a.jpg', [label(), label(x1=5.0)]), frame('b.jpg', [label()])]
     want = read_columns(write(tmp_path / 'a.json', frames))

@@ -2,10 +2,12 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 from mmroad.bdd100k import scalabel
+from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
     LabelFileError,
@@ -80,8 +82,20 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
 def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
     (tmp_path / 'a.json').write_text('[]')
     (tmp_path / 'b.json').symlink_to(tmp_path / 'gone.json')
-    with pytest.raises(FileNotFoundError, match='b.json'):
-        load_frames(tmp_path)
+    for read in (load_frames, read_columns):
+        with pytest.raises(FileNotFoundError, match='b.json'):
+            read(tmp_path)
+
+
+def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch):
+    def fails(path):
+        raise OSError(5, 'Input/output error')
+
+    (tmp_path / 'a.json').write_text('[]')
+    monkeypatch.setattr(Path, 'read_bytes', fails)
+    for read in (load_frames, read_columns):
+        with pytest.raises(LabelFileError, match=r'a\.json: cannot be read: .*Input/output error'):
+            read(tmp_path)
 
 
 def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
@@ -131,6 +145,7 @@ def test_what_is_no_truth_value(value):
         ('[{"labels": []}]', 'missing required field `name`'),
         ('[{"name": "a.jpg"', 'not a Scalabel label file: [^;]*truncated$'),
         ('[{"name": "a.jpg", "x": NaN}]', 'NaN and Infinity are no numbers in JSON$'),
+        ('[nil]', r"near '\[nil\]'$"),
         ('[{"name": "a.jpg", "x": nil}]', "frame 'a.jpg', near '[^']*'$"),
         ('{"images": [], "annotations": []}', 'annotations, images'),
         (
