@@ -321,8 +321,6 @@ def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | Non
                     done += size
                     if progress:
                         progress(done, total)
-    if not builder.names:
-        builder.add([], path)
     return builder.columns(path)
 
 
