@@ -97,6 +97,10 @@ def test_subsets_classes_and_wrappers(root):
     for indices, names in ((2, 'ab'), (-2, 'cd'), ([3, 0], 'da')):
         for data in (build(root, indices=indices), build(root).get_subset(indices)):
             assert [data.get_data_info(i)['file_name'][0] for i in range(len(data))] == list(names)
+    data = build(root)
+    data.get_subset_([3])
+    data.full_init()  # once more changes nothing
+    assert len(data) == 1
     few = build(root, metainfo=dict(classes=('bus', 'car')))
     assert few.get_cat_ids(3) == [0] and few.get_cat_ids(0) == [1]
     few = build(root, metainfo=dict(classes=('bus', 'car')), ignored='drop')
