@@ -68,3 +68,15 @@ def test_pipeline_gives_what_mmdets_stock_one_gives(tmp_path, flip, direction):
         assert torch.equal(a.bboxes.tensor, b.bboxes.tensor) and torch.equal(a.labels, b.labels)
     assert fast['data_samples'].ignored_instances.labels.tolist() == [DET_CLASSES.index('car')]
     assert fast['data_samples'].file_name == 'd.png' and issubclass(FastPackDetInputs, PackDetInputs)
+
+
+def test_results_without_an_image_are_packed_as_mmdet_does():
+    meta = dict(img_id=1, file_name='d.png')
+    packed = FastPackDetInputs(meta_keys=('img_id', 'file_name')).transform(dict(meta))
+    assert 'inputs' not in packed and packed['data_samples'].metainfo == meta
+
+
+def test_the_results_keep_their_image():
+    results = dict(img=np.zeros((4, 6, 3), np.uint8), img_id=1)
+    assert FastPackDetInputs(meta_keys=('img_id',)).transform(results)['inputs'].shape == (3, 4, 6)
+    assert results['img'].shape == (4, 6, 3)
