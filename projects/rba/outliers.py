@@ -17,6 +17,7 @@ from mmseg.datasets import BaseSegDataset, CityscapesDataset, MapillaryDataset_v
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from ..files import read_image
 from .losses import IGNORED, OUTLIER
 
 
@@ -73,7 +74,7 @@ class PasteOutlier(BaseTransform):
     def load(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The cut-out (h, w, 3) uint8 BGR and its mask (h, w) bool; of size 0 where there is no outlier."""
         mask = mmcv.imread(self.mask_dir / f'{name}.png', flag='unchanged', backend='pillow') == self.value
-        image = mmcv.imread(self.img_dir / f'{name}{self.img_suffix}')
+        image = read_image(self.img_dir / f'{name}{self.img_suffix}')
         if image.shape[:2] != mask.shape:
             raise ValueError(f'{name}: the image is {image.shape[:2]}, its mask {mask.shape}')
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from mmroad.media import open_source
+from mmroad.files.sources import open_source
 from mmroad.rankseg.video.inference import VideoInferencer
 from mmroad.rankseg.video.pictures import TRACK_COLOURS, VideoFile, overlay_classes, overlay_tracks
 from mmroad.rankseg.video.tracks import clip_windows, encode
@@ -41,7 +41,7 @@ def test_semantic(folder, tmp_path):
     segment = VideoInferencer(model(clip_length=3))
     results = list(segment.run(folder, tmp_path, progress=False))
     assert [r.name for r in results] == [f'{t:08d}.png' for t in range(FRAMES)]
-    frames = list(open_source(folder)[0])
+    frames = list(open_source(folder))
     images, samples = segment._prepare(frames[3:6])
     with torch.no_grad():
         want = segment.model.semantic_maps(images, samples)
@@ -60,7 +60,7 @@ def test_semantic(folder, tmp_path):
 
 def test_tracks_of_a_video_file(folder, tmp_path):
     with VideoFile(tmp_path / 'in.mp4', 25) as video:
-        for _, image in open_source(folder)[0]:
+        for _, image in open_source(folder):
             video.write(image)
     network = model(task='instance', clip_length=None)
     results = list(VideoInferencer(network).run(tmp_path / 'in.mp4', tmp_path / 'out', progress=False))
