@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .sources import Source
 
 #: The file in an output folder inside a source that lists what runs wrote there.
-OUTPUTS = '.mmroad-outputs'
+OUTPUTS = 'mmroad_outputs.txt'
 
 
 class OutputNames:
