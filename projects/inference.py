@@ -222,7 +222,8 @@ class DetInferencer:
         source = open_source(source)
         if out_dir is None:
             return run_over(source, self, progress=progress)
-        folder, predictions = RunFolder(out_dir, source, pictures=None), Predictions(out_dir, self.classes)
+        folder = RunFolder(out_dir, source, Predictions.FILES, pictures=None)
+        predictions = Predictions(out_dir, self.classes)
 
         def write(result: Detections, item: Item) -> None:
             write_image(folder.path('pictures', result.name), result.picture)
@@ -233,6 +234,8 @@ class DetInferencer:
 
 class Predictions:
     """Detections of a run, for ``det.json`` and ``det.coco.json``."""
+
+    FILES = ('det.json', 'det.coco.json')
 
     def __init__(self, out_dir: str | Path, classes: Sequence[str]) -> None:
         self.out_dir, self.classes, self._kept = out_dir, classes, []

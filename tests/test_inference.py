@@ -199,6 +199,8 @@ def test_a_second_run_does_not_take_its_own_pictures(detect, folder):
     for _ in range(3):
         assert len(list(detect.run(folder, folder / 'out', progress=False))) == 2
         assert len(list(detect.run(folder, folder, progress=False))) == 2
+        run = detect.run(folder / '*', folder, progress=False)
+        assert len(list(run)) == 2 and not run.left_out
     before = (folder / 'a.png').read_bytes()
     with pytest.raises(ValueError, match='sources lie in'):
         detect.run(folder / 'pictures', folder)

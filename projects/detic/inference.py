@@ -120,7 +120,8 @@ class DeticInferencer(DetInferencer):
         source = open_source(source)
         if out_dir is None:
             return run_over(source, self, progress=progress)
-        folder = RunFolder(out_dir, source, pictures=None, features=None)
+        files = (*Predictions.FILES, 'results.json', 'results_ids.json')
+        folder = RunFolder(out_dir, source, files, pictures=None, features=None)
         predictions = Predictions(out_dir, self.classes)
         results = ResultWriter(out_dir, self.classes, annotations)
         results.check([item.path for item in source.items if not item.is_video])

@@ -207,7 +207,9 @@ def _is_output(path: Path, base: Path) -> bool:
     """Whether a run of ours wrote a file, or a folder, below ``base``."""
     inside = path.relative_to(base) if path.is_relative_to(base) else path
     folders = [base / parent for parent in inside.parents]
-    return any(path.relative_to(folder).parts[0] in noted_outputs(folder) for folder in folders)
+    return path.name == OUTPUTS or any(
+        path.relative_to(folder).parts[0] in noted_outputs(folder) for folder in folders
+    )
 
 
 def _search(folder: Path, base: Path) -> list[Path]:
