@@ -174,16 +174,22 @@ class ResultWriter:
         self._stack, self._file = ExitStack(), None
 
     def _adopt(self, path: str | Path) -> None:
-        content = json.loads(Path(path).read_text())
-        ids = {plain_name(c['name']): c['id'] for c in content['categories']}
+        try:
+            content = json.loads(Path(path).read_bytes())
+            ids = {plain_name(c['name']): c['id'] for c in content['categories']}
+            for image in content['images']:
+                # LVIS gives an address, http://images.cocodataset.org/FOLDER/FILE
+                name = image.get('file_name') or '/'.join(image['coco_url'].split('/')[-2:])
+                self._known.append((name, image['id']))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path}: not a COCO- or LVIS-style file with images (id, file_name or coco_url) and categories '
+                f'(id, name): {type(error).__name__} {error}'
+            ) from error
         missing = [c['name'] for c in self.categories if plain_name(c['name']) not in ids]
         if missing:
             raise ValueError(f'{path} has no categories named {", ".join(missing[:10])}')
         self.categories = [dict(id=ids[plain_name(c['name'])], name=c['name']) for c in self.categories]
-        for image in content['images']:
-            # LVIS gives an address, http://images.cocodataset.org/FOLDER/FILE
-            name = image.get('file_name') or '/'.join(image['coco_url'].split('/')[-2:])
-            self._known.append((name, image['id']))
 
     def check(self, paths: Iterable[Path]) -> None:
         """Find the ids of images that will come.

@@ -225,6 +225,10 @@ def test_images_of_one_name_keep_their_own_ids(files, tmp_path):
     with pytest.raises(ValueError, match='image 7 would be'):
         detect.run(tmp_path / 'in', tmp_path / 'other', annotations=ann)  # before the first image
     assert not (tmp_path / 'other/results.json').exists()
+    for content in ('<html>', '[]', '{"images": [{"id": 1}], "categories": []}', '{"categories": []}'):
+        ann.write_text(content)
+        with pytest.raises(ValueError, match='ann.json: not a COCO- or LVIS-style file'):
+            detect.run(tmp_path / 'in', tmp_path / 'other', annotations=ann)
 
 
 def test_results_so_far_are_written_and_what_was_left_out_is_told(files, tmp_path):
