@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ...anomaly.pictures import overlay_classes
 from ...files import replacing
 from ...files.sources import frame_rate
+from .tracks import encode
 from .vspw import bit_palette
+
+__all__ = ['VideoFile', 'VideoFiles', 'overlay_classes', 'overlay_tracks', 'truth_frames']
 
 #: RGB colours of tracks, by rank.
 TRACK_COLOURS = bit_palette(64)
-
-
-def overlay_classes(
-    image: np.ndarray, classes: np.ndarray, palette: Sequence[Sequence[int]], opacity: float = 0.6
-) -> np.ndarray:
-    """A frame (H, W, 3) BGR uint8 under the colours (RGB) of its classes (H, W); those outside the palette leave
-    it as it is."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)] = np.array(palette, np.uint8)[:, ::-1]
-    over = cv2.addWeighted(image, 1 - opacity, table[classes], opacity, 0)
-    return np.where(classes[..., None] < len(palette), over, image)
 
 
 def overlay_tracks(
@@ -41,14 +35,15 @@ def overlay_tracks(
 
     Args:
         image: (H, W, 3) BGR uint8.
-        tracks: See `TrackStitcher.finish`.
+        tracks: See `TrackStitcher.finish`; those without a score are drawn in any case.
         frame: The frame's number in the video.
         threshold: Tracks below this score are left out.
     """
     out = image.copy()
     for rank, track in enumerate(tracks):
         mask = coco_mask.decode(track['segmentations'][frame])
-        if track['score'] < threshold or not mask.any():
+        score = track.get('score')
+        if (score is not None and score < threshold) or not mask.any():
             continue
         colour = TRACK_COLOURS[rank % len(TRACK_COLOURS)][::-1]
         inside = mask.astype(bool)
@@ -56,11 +51,32 @@ def overlay_tracks(
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(out, outlines, -1, colour, max(1, len(image) // 300))
         rows, columns = np.nonzero(mask)
-        text, size = f'{classes[track["label"]]} {track["score"]:.2f}', max(0.35, len(image) / 1200)
+        text = classes[track['label']] + ('' if score is None else f' {score:.2f}')
+        size = max(0.35, len(image) / 1200)
         corner = (int(columns.min()), max(int(rows.min()) - 3, int(30 * size)))
         for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(out, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
     return out
+
+
+def truth_frames(frames: np.ndarray, samples: Sequence[Any], classes: Sequence[str]) -> np.ndarray:
+    """A training clip's frames side by side under their instances, an instance in one colour in all frames.
+
+    Args:
+        frames: (T, H, W, 3) BGR uint8.
+        samples: Each frame's data sample with ``gt_instances`` (``masks``, ``labels``, ``instances_ids``).
+    """
+    found: dict[int, dict] = {}
+    empty = encode(np.zeros(frames.shape[1:3], bool))
+    for t, sample in enumerate(samples):
+        instances = sample.gt_instances
+        for mask, label, number in zip(
+            instances.masks.to_ndarray(), instances.labels.tolist(), instances.instances_ids.tolist()
+        ):
+            track = found.setdefault(number, dict(label=label, segmentations=[empty] * len(frames)))
+            track['segmentations'][t] = encode(mask.astype(bool))
+    tracks = [found[number] for number in sorted(found)]
+    return np.hstack([overlay_tracks(frame, tracks, t, classes) for t, frame in enumerate(frames)])
 
 
 class VideoFile:
