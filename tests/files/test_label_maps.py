@@ -84,7 +84,9 @@ def test_large_values_keep_their_type(tmp_path):
 def test_ids_above_the_classes_are_named_and_ignored_ones_pass(tmp_path):
     labels = np.array([[0, 18, 19, 33, 33, 254, 255]], np.uint8)
     Image.fromarray(labels).save(tmp_path / 'a.png')
-    message = r'a\.png: values 19, 33, 254 \(4 of 7 pixels\) are no class; expected 0 to 18 or 255 \(ignored\)'
+    message = (
+        r'a\.png: values 19, 33, 254 \(4 of 7 pixels\) are no class; expected 0 to 18 or 255 \(ignored\)'
+    )
     with pytest.raises(ValueError, match=message):
         read_label_map(tmp_path / 'a.png', num_classes=19)
     with pytest.raises(ValueError, match=r'values 254, 255 .* expected 0 to 33\.'):
@@ -119,7 +121,10 @@ REFUSED = {
     'empty': (b'', 'not a label map that can be read'),
     'text': (b'<html>', 'not a label map that can be read'),
     'cut': (png(LABELS)[:50], 'not a label map that can be read'),
-    'claims to be huge': (png(LABELS).replace(struct.pack('>II', 4, 3), struct.pack('>II', 40000, 40000)), ''),
+    'claims to be huge': (
+        png(LABELS).replace(struct.pack('>II', 4, 3), struct.pack('>II', 40000, 40000)),
+        '',
+    ),
 }
 
 
