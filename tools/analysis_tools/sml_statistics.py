@@ -41,9 +41,9 @@ def main() -> None:
     import torch
     from rich.progress import track
 
-    from mmroad.abet.ood_subsets import write_json
     from mmroad.abet.saved_scores import ClassStatistics
-    from mmroad.media import open_source, read_image
+    from mmroad.files import read_image, write_json
+    from mmroad.media import open_source
     from mmroad.zoo import get_config, init_model
 
     model = init_model(args.config, args.checkpoint, device=args.device)
@@ -63,7 +63,7 @@ def main() -> None:
             for _, logits, _ in model.full_resolution(inputs):
                 statistics.update(logits)
     result = statistics.result()
-    write_json(result, args.out)
+    write_json(args.out, result)
     unseen = result['count'].count(0)
     print(
         f'{number} images: {args.out}'
