@@ -54,7 +54,7 @@ def main() -> None:
     try:
         outputs = OutputNames(args.annotations.parent, [args.annotations])
         train, holdout = (outputs.path(name) for name in ('train_split.json', 'holdout.json'))
-        content = read_annotations(args.annotations)
+        content = read_annotations(args.annotations, masks=False)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
     if not content.get('annotations'):

@@ -14,13 +14,17 @@ from ...bdd100k.scalabel import is_true
 from ...files.rle import checked_rle
 
 
-def read_annotations(path: str | Path) -> dict:
+def read_annotations(path: str | Path, masks: bool = True) -> dict:
     """A YouTube-VIS annotation file (https://youtube-vos.org/dataset/vis).
 
     What is missing and follows from the rest is filled in: ids that are numbers on one side and text on the other
     become those of the videos and categories (of categories, numbers), annotations without an id are numbered,
     and ``bboxes``, ``areas`` and a video's ``height`` and ``width`` are those of the masks. A mask without a pixel
     becomes None, as where the object is not visible.
+
+    Args:
+        path: The file.
+        masks: False leaves masks, boxes and areas as they are, unchecked.
 
     Raises:
         FileNotFoundError: No such file.
@@ -42,7 +46,7 @@ def read_annotations(path: str | Path) -> dict:
             f'{path}: no {" and no ".join(missing)}; the annotation file of YouTube-VIS is expected'
         )
     try:
-        _fill(content)
+        _fill(content, masks)
     except _Wrong as error:
         raise ValueError(f'{path}: {error}') from error
     return content
@@ -92,7 +96,7 @@ def _whole_ids(kind: str, entries: Sequence[Any]) -> None:
             raise _Wrong(f'{kind} id {found!r}: a whole number is expected') from None
 
 
-def _fill(content: dict) -> None:
+def _fill(content: dict, masks: bool) -> None:
     _whole_ids('category', content['categories'])
     videos, categories = _Ids('video', content['videos']), _Ids('category', content['categories'])
     for found, category in categories.entries.items():
@@ -117,7 +121,8 @@ def _fill(content: dict) -> None:
         try:
             ann['video_id'] = videos.find(ann.get('video_id'))
             ann['category_id'] = categories.find(ann.get('category_id'))
-            _fill_annotation(ann, videos.entries[ann['video_id']])
+            if masks:
+                _fill_annotation(ann, videos.entries[ann['video_id']])
         except ValueError as error:
             raise _Wrong(f'annotation {ann["id"]} (video {ann.get("video_id")!r}): {error}') from error
 
