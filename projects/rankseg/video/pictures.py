@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ...files import replacing
+from ...files.sources import frame_rate
 from .vspw import bit_palette
 
 #: RGB colours of tracks, by rank.
@@ -62,7 +64,7 @@ def overlay_tracks(
 
 
 class VideoFile:
-    """An .mp4 that is written frame by frame and gets its name when it is complete.
+    """An .mp4 that is written frame by frame and gets its name when it is complete, or left early without an error.
 
     with VideoFile('out.mp4', fps=25) as video:
         video.write(frame)
@@ -75,12 +77,10 @@ class VideoFile:
         self.path, self.fps = Path(path), fps
         if source is not None and self.path.resolve() == Path(source).resolve():
             raise ValueError(f'{path} would replace its own source: choose another folder')
-        self._part = self.path.with_name(f'.part_{self.path.name}')
-        self._writer: cv2.VideoWriter | None = None
+        self._stack, self._writer = ExitStack(), None
         self._size = (0, 0)
 
     def __enter__(self) -> VideoFile:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -91,19 +91,46 @@ class VideoFile:
         """
         if self._writer is None:
             self._size = frame.shape[1::-1]
-            self._writer = cv2.VideoWriter(
-                str(self._part), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, self._size
-            )
-            if not self._writer.isOpened():
-                raise OSError(f'{self.path}: this OpenCV cannot write MPEG-4 video')
+            with ExitStack() as stack:
+                part = stack.enter_context(replacing(self.path))
+                code = cv2.VideoWriter_fourcc(*'mp4v')
+                writer = cv2.VideoWriter(str(part), code, self.fps, self._size)
+                stack.callback(writer.release)
+                if not writer.isOpened():
+                    raise OSError(
+                        f'{self.path}: this OpenCV cannot write MPEG-4 video of {self._size} pixels'
+                    )
+                self._stack, self._writer = stack.pop_all(), writer
         if frame.shape[1::-1] != self._size:
             raise ValueError(f'{self.path}: a frame is {frame.shape[1::-1]}, the first one was {self._size}')
         self._writer.write(frame)
 
-    def __exit__(self, error: type | None, *_) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            if error is None:
-                os.replace(self._part, self.path)
-            else:
-                self._part.unlink(missing_ok=True)
+    def __exit__(self, kind: type | None, *error) -> None:
+        if kind is not None and not issubclass(kind, Exception):  # break and Ctrl-C keep what there is
+            self._stack.close()
+        else:
+            self._stack.__exit__(kind, *error)
+
+    def close(self) -> None:
+        """The file is complete."""
+        self._stack.close()
+
+
+class VideoFiles:
+    """Pictures of several videos, one video after the other."""
+
+    def __init__(self) -> None:
+        self._video: VideoFile | None = None
+
+    def write(self, path: Path, source: Path, picture: np.ndarray) -> None:
+        """Add a frame to the video of a path, which has the frame rate of its source."""
+        if self._video is None or self._video.path != path:
+            self.close()
+            self._video = VideoFile(path, frame_rate(source), source)
+        self._video.write(picture)
+
+    def close(self) -> None:
+        """The last video is complete."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
