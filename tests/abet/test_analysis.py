@@ -55,6 +55,28 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
         statistics.update(logits)
 
 
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('', 'JSONDecodeError'),
+        ('[1, 2]', 'TypeError'),
+        ('{"mean": [1]}', "KeyError: 'var'"),
+        ('{"mean": [1, 2], "var": [1]}', 'one finite number a class'),
+        ('{"mean": [1], "var": [0]}', 'var above 0'),
+        ('{"mean": [NaN], "var": [1]}', 'one finite number a class'),
+    ],
+)
+def test_statistics_that_cannot_be_used_are_named(tmp_path, content, message):
+    path = tmp_path / 'sml.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'sml.json: not a file of .*{message}'):
+        build_scores([dict(type='sml', stats=str(path))])
+    path.write_text('{"mean": [1, 2], "var": [1, 1]}')
+    score = build_scores([dict(type='sml', stats=str(path))])['sml']
+    with pytest.raises(ValueError, match='statistics are of 2 classes, the logits of 3'):
+        score(torch.zeros(1, 3, 2, 2), None)
+
+
 def test_curves_agree_with_scikit_learn():
     rng = np.random.default_rng(0)
     truth = rng.random(5000) < 0.1

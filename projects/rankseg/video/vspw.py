@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mmdet.registry import DATASETS
 
 from ...bdd100k.sem_seg import BDD100KSemSegDataset
 from ...files import IMAGE_SUFFIXES
+from ...files.sources import natural
 
 _CLASSES = """wall ceiling door stair ladder escalator Playground_slide handrail_or_fence window rail goal pillar
 pole floor ground grass sand athletic_field road path crosswalk building house bridge tower windmill
@@ -110,17 +110,12 @@ class VSPWDataset(BaseVideoDataset):
 def _by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """A folder's files of some kind by their names without suffix, in natural order; hidden ones are none."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob('[!.]*'), key=lambda path: _natural(path.name)):
+    for path in sorted(folder.glob('[!.]*'), key=lambda path: natural(path.name)):
         if path.suffix.lower() in suffixes:
             other = found.setdefault(path.stem, path)
             if other != path:
                 raise ValueError(f'{other} and {path}: two files for one frame')
     return found
-
-
-def _natural(name: str) -> list:
-    """A key that sorts names as people count: 1, 2, 10."""
-    return [[int(part) if i % 2 else part for i, part in enumerate(re.split('([0-9]+)', name))], name]
 
 
 @DATASETS.register_module()
