@@ -1,9 +1,11 @@
 """Reading Scalabel files: every layout, and errors that name the place."""
 
+import gzip
 import json
 
 import pytest
 
+from mmroad.bdd100k import scalabel
 from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
     LabelFileError,
@@ -41,6 +43,13 @@ def test_every_layout_gives_the_same_frame(tmp_path, content):
         assert label.category == 'car' and label.id == '7' and label.attributes == {'crowd': True}
 
 
+def test_truth_is_read_into_bool(tmp_path):
+    labels = [dict(attributes=dict(crowd=c, ignored=i, other='no')) for c, i in (('false', 1), (0, 'YES'))]
+    (tmp_path / 'gt.json').write_text(json.dumps([dict(name='a.jpg', labels=labels)]))
+    found = [label.attributes for label in load_frames(tmp_path / 'gt.json')[0].labels]
+    assert found == [dict(crowd=False, ignored=True, other='no')] * 2
+
+
 def test_frames_without_labels_are_kept(tmp_path):
     file = tmp_path / 'labels.json'
     file.write_text('[{"name": "a.jpg"}, {"name": "b.jpg", "labels": null}, {"name": "c.jpg", "labels": []}]')
@@ -65,6 +74,13 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
     (copies / 'a.json').write_text('[]')
     with pytest.warns(UserWarning, match='1 subfolders hold .json files too.*old'):
         assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
+
+
+def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
+    (tmp_path / 'a.json').write_text('[]')
+    (tmp_path / 'b.json').symlink_to(tmp_path / 'gone.json')
+    with pytest.raises(FileNotFoundError, match='b.json'):
+        load_frames(tmp_path)
 
 
 def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
@@ -114,13 +130,30 @@ def test_what_is_no_truth_value(value):
         ('[{"labels": []}]', 'missing required field `name`'),
         ('[{"name": "a.jpg"', 'not a Scalabel label file'),
         ('{"images": [], "annotations": []}', 'annotations, images'),
-        ('hello', 'not JSON'),
-        ('', 'not JSON'),
+        (
+            '[{"name": "a"}, {"name": "b", "labels": [{}, {"attributes": {"crowd": "maybe"}}]}]',
+            r"crowd is 'maybe', which is no truth .*\$\[1\]\.labels\[1\]` \(frame 'b'\)",
+        ),
+        ('hello', "not JSON: it starts with b'hello'"),
+        ('', 'not JSON: the file is empty'),
+        (' \n', 'not JSON: the file is empty'),
+        ('<!DOCTYPE html>', 'it is a web page'),
+        ('version https://git-lfs.github.com/spec/v1', 'it is a Git LFS pointer'),
+        (gzip.compress(b'[]'), r'packed with gzip: unpack it \(gunzip\)'),
+        (b'PK\3\4', 'it is a zip archive'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16-le'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16-be'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "ä.jpg"}]'.encode('latin-1'), r"b'\\xe4.jpg' in it is no UTF-8"),
+        ('{"name": "a.jpg"}\n{"name": "b.jpg"}', r'one below the other need \[ , \] around them'),
+        ('[{"name": "a.jpg", "x": ' + '[' * 20000 + ']' * 20000 + '}]', 'RecursionError'),
+        ('{"x": ' + '[' * 20000 + ']' * 20000 + ', "frames": []}', 'RecursionError'),
+        ('[{"name": "a.jpg", "labels": [{"score": 1e999}]}]', 'out of range'),
     ],
 )
 def test_errors_name_file_and_place(tmp_path, content, message):
     file = tmp_path / 'broken.json'
-    file.write_text(content)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(LabelFileError, match=message) as raised:
         load_frames(file)
     assert str(file) in str(raised.value)
@@ -154,3 +187,30 @@ def test_truth_is_that_of_the_official_reader(value):
     typing = pytest.importorskip('scalabel.label.typing')
     utils = pytest.importorskip('scalabel.label.utils')
     assert is_true(value) is utils.check_crowd(typing.Label(id='0', attributes=dict(crowd=value)))
+
+
+@pytest.mark.parametrize(
+    'error', [MemoryError(), RecursionError('deep'), OSError(5, 'Input/output error'), OverflowError()]
+)
+def test_whatever_ends_a_reader_names_the_file(tmp_path, monkeypatch, error):
+    def fails(*args):
+        raise error
+
+    monkeypatch.setattr(scalabel, 'decode_list', fails)
+    (tmp_path / 'gt.json').write_text('[]')
+    with pytest.raises(
+        LabelFileError, match=rf'gt\.json: .*{error.args[-1] if error.args else type(error).__name__}'
+    ):
+        load_frames(tmp_path / 'gt.json')
+
+
+def test_of_a_folder_the_official_readers_files_are_read(tmp_path):
+    official = pytest.importorskip('scalabel.label.io')
+    for folder in ('.', '.hidden', 'old', 'b.json.d'):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in ('b.json', 'a.json', '.a.json', 'C.json', 'a.JSON', 'a.json.bak', 'ä.json'):
+            (tmp_path / folder / name).write_text(json.dumps([{'name': f'{folder}/{name}'}]))
+    with pytest.warns(UserWarning, match='2 subfolders'):
+        names = [frame.name for frame in load_frames(tmp_path)]
+    assert names == [frame.name for frame in official.load(str(tmp_path), 1).frames]
+    assert names == ['./C.json', './a.json', './b.json', './ä.json']

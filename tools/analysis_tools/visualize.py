@@ -76,14 +76,21 @@ def draw(frame, images: Path, truth: dict | None, threshold: float):
 def main(argv=None) -> None:
     args = parse_args(argv)
     from mmroad.bdd100k.pictures import contact_sheet
-    from mmroad.bdd100k.scalabel import LabelFileError, load_frames
+    from mmroad.bdd100k.scalabel import LabelFileError, duplicate_names, load_frames
     from mmroad.files import ImageError, OutputNames, write_image
 
     try:
         frames = load_frames(args.predictions)
-        truth = {frame.name: frame for frame in load_frames(args.gt)} if args.gt else None
-    except LabelFileError as error:
+        true_frames = load_frames(args.gt) if args.gt else []
+    except (LabelFileError, OSError) as error:
         sys.exit(str(error))
+    if repeated := duplicate_names(true_frames):
+        print(
+            f'warning: {args.gt}: {len(repeated)} names are carried by several frames, of which the last is drawn; '
+            f'the first is {repeated[0]!r}',
+            file=sys.stderr,
+        )
+    truth = {frame.name: frame for frame in true_frames} if args.gt else None
     chosen = select(frames, args.num, args.names, args.predictions)
     names = OutputNames(args.out, [args.images / frame.name for frame in chosen])
     try:
