@@ -75,16 +75,19 @@ def run_over(
             with Progress(disable=not progress) as bar:
                 task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
                 for item, name, image in source.frames():
+                    bar.advance(task)
                     try:
                         result = infer(image, name)
-                        if write is not None:
-                            write(result, item)
                     except (ImageError, MemoryError, RuntimeError, cv2.error) as error:
                         # RuntimeError: what torch raises for a size that a model or the memory does not take.
                         source.leave_out(name, error)
-                    else:
-                        yield result
-                    bar.advance(task)
+                        continue
+                    if write is not None:
+                        try:
+                            write(result, item)
+                        except ImageError as error:  # such as a picture that is too wide for its format
+                            source.leave_out(name, error)
+                    yield result
         finally:
             if finish is not None:
                 finish()
@@ -124,8 +127,8 @@ def given_image(image: Any, name: str = '') -> tuple[str, np.ndarray]:
     return name, as_bgr(image, name)
 
 
-def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
-    """The model's batch of one image by its test pipeline.
+def transformed(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
+    """What a pipeline makes of an image, ``data['img']``.
 
     Raises:
         ImageError: The pipeline does not take the image; names it, its size and what was said.
@@ -134,9 +137,14 @@ def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
 
     shape = data['img'].shape
     try:
-        data = pipeline(data)
+        return pipeline(data)
     except (cv2.error, ValueError, ArithmeticError, MemoryError) as error:
         raise ImageError(f'{name or "image"} {shape} cannot be prepared for the model: {error}') from error
+
+
+def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
+    """The model's batch of one image by its test pipeline; see `transformed`."""
+    data = transformed(pipeline, data, name)
     return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
 
 
@@ -226,8 +234,8 @@ class DetInferencer:
         predictions = Predictions(out_dir, self.classes)
 
         def write(result: Detections, item: Item) -> None:
-            write_image(folder.path('pictures', result.name), result.picture)
             predictions.add(result)
+            write_image(folder.path('pictures', result.name), result.picture)
 
         return run_over(source, self, write, predictions.write, progress)
 

@@ -186,6 +186,21 @@ def test_errors_of_one_image_are_its_own_and_others_end_the_run(folder):
     assert len(ends) == 6
 
 
+def test_an_image_that_cannot_be_prepared_is_left_out(detect, folder, monkeypatch):
+    pipeline = detect.pipeline
+
+    def refuse(data):
+        if data['file_name'] == 'a.png':
+            raise cv2.error('ssize.width > 0')
+        return pipeline(data)
+
+    monkeypatch.setattr(detect, 'pipeline', refuse)
+    run = detect.run(folder, progress=False)
+    with pytest.warns(LeftOut):
+        assert [result.name for result in run] == ['b.png']
+    assert run.left_out['a.png'].startswith('a.png (96, 160, 3) cannot be prepared for the model')
+
+
 def test_names_lie_below_the_common_folder(detect, tmp_path):
     for name in ('x/1.png', 'y/1.png', 'y/2.png'):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -3,7 +3,8 @@
     python tools/infer_image.py faster_rcnn_r50_fpn_3x_det_bdd100k published 'drives/*.jpg' --out-dir out
 
 writes out/pictures/NAME and, of detectors, out/det.json (BDD100K's format) and out/det.coco.json; of segmentation,
-out/classes/NAME.png. infer_anomaly.py and infer_detic.py have their models' further options.
+out/classes/NAME.png. What cannot be read is left out and listed at the end, with exit code 1. infer_anomaly.py and
+infer_detic.py have their models' further options.
 """
 
 import argparse

@@ -134,8 +134,11 @@ class RunFolder:
                     )
 
     def path(self, kind: str, name: str) -> Path:
-        """The place of an image's file in a subfolder."""
-        return self._names[kind].path(name, self._suffixes[kind])
+        """The place of an image's file in a subfolder; without a suffix of its kind or its own, it ends in .jpg."""
+        suffix = self._suffixes[kind]
+        if suffix is None and not is_image(name):
+            suffix = '.jpg'
+        return self._names[kind].path(name, suffix)
 
 
 def noted_outputs(folder: str | Path) -> set[str]:

@@ -74,7 +74,7 @@ def test_images_that_cannot_be_used(folder, tmp_path):
     cv2.imwrite(str(folder / 'wide.png'), np.zeros((1, 30_000, 3), np.uint8))
     run = inferencer.run(folder, folder / 'out', progress=False)
     with pytest.warns(LeftOut, match='im1.png is left out'):
-        assert [result.name for result in run] == ['im0.png', 'im2.png', 'thin.png']
+        assert [result.name for result in run] == ['im0.png', 'im2.png', 'thin.png', 'wide.png']
     # .jpg does not hold a picture of 90,000 pixels; the map and the classes are there
     assert sorted(run.left_out) == ['im1.png', 'wide.png'] and 'wide.jpg' in run.left_out['wide.png']
     assert np.load(folder / 'out/anomaly/wide.npz')['anomaly'].shape == (1, 30_000)

@@ -52,7 +52,7 @@ def test_an_image_is_turned_as_its_exif_entry_says(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'said'),
     [
-        (b'', 'empty'),
+        (b'', 'the file is empty'),
         (b'<html>', 'not an image'),
         (cv2.imencode('.png', BGR)[1].tobytes()[:40], 'not an image'),
         (cv2.imencode('.jpg', np.repeat(BGR, 99, 0))[1].tobytes()[:-90], 'cut'),  # imread gives a grey rest
@@ -124,3 +124,10 @@ def test_arrays_stay_as_they_are():
 def test_other_images_are_refused_by_type_and_shape(image, said):
     with pytest.raises(ValueError, match=f'street: .*{said}'):
         as_bgr(image, 'street')
+
+
+def test_a_pillow_image_of_a_cut_file_is_named(tmp_path):
+    Image.fromarray(np.repeat(BGR, 99, 0)).save(tmp_path / 'a.png')
+    (tmp_path / 'a.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-200])
+    with Image.open(tmp_path / 'a.png') as image, pytest.raises(ImageError, match='street: not an image'):
+        as_bgr(image, 'street')  # Pillow reads the pixels only now

@@ -216,4 +216,8 @@ def test_equal_stems_are_told_before_the_run(tmp_path):
     with pytest.raises(ValueError, match=r'a\.jpg and a\.png would both be written to .*classes/a\.png'):
         RunFolder(tmp_path / 'out', source, classes='.png')
     assert RunFolder(tmp_path / 'out', source, pictures=None).path('pictures', 'a.png').name == 'a.png'
+    picture(tmp_path / 'upload.png')
+    (tmp_path / 'upload.png').rename(tmp_path / 'upload')
+    folder = RunFolder(tmp_path / 'out', open_source(tmp_path / 'upload'), pictures=None)
+    assert folder.path('pictures', 'upload').name == 'upload.jpg'
     assert not (tmp_path / 'out').exists()

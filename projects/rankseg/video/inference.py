@@ -26,7 +26,7 @@ from torch import Tensor
 from ...files import ImageError, write_image
 from ...files.outputs import OutputNames, RunFolder
 from ...files.sources import Source, frame_rate, open_source
-from ...inference import Run
+from ...inference import Run, transformed
 from .pictures import VideoFile, overlay_classes, overlay_tracks
 from .results import to_results, write_results
 from .tracks import TrackStitcher
@@ -150,7 +150,7 @@ class VideoInferencer:
         images, samples = [], []
         for name, image in frames:
             size = image.shape[:2]
-            data = self.resize(dict(img=image, img_shape=size, ori_shape=size))
+            data = transformed(self.resize, dict(img=image, img_shape=size, ori_shape=size), name)
             images.append(torch.from_numpy(np.ascontiguousarray(data['img'].transpose(2, 0, 1))))
             meta = dict(img_path=name, ori_shape=size, img_shape=data['img_shape'])
             samples.append(DetDataSample(metainfo=meta))

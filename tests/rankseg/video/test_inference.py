@@ -131,6 +131,9 @@ def test_each_folder_of_frames_is_a_video(folder, tmp_path):
         png = cv2.imread(str(tmp_path / f'out/{cam}/classes/{name}'), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(png, want.classes)
     assert not run.left_out and sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['cam1', 'cam2']
+    for _ in range(2):  # its own results are no frames
+        again = segment.run(tmp_path / 'in', tmp_path / 'in', progress=False)
+        assert [r.name for r in again] == [r.name for r in results] and not again.left_out
     for cam, count in (('cam1', 4), ('cam2', 3)):
         assert cv2.VideoCapture(str(tmp_path / f'out/{cam}/{cam}.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == count
 
@@ -153,6 +156,17 @@ def test_a_video_that_cannot_be_used_is_left_out_of_several(folder, tmp_path):
     (entry, *_) = json.loads((tmp_path / 'out/b/results.json').read_text())
     assert coco_mask.decode(entry['segmentations']).shape == (64, 96, 3)
     assert not list((tmp_path / 'out/a').rglob('*.mp4'))
+
+
+def test_a_frame_that_cannot_be_prepared_is_named(folder, monkeypatch):
+    segment = VideoInferencer(model())
+
+    def refuse(data):
+        raise cv2.error('ssize.width > 0')
+
+    monkeypatch.setattr(segment, 'resize', refuse)
+    with pytest.raises(ValueError, match=r'00000000\.png \(64, 96, 3\) cannot be prepared .*ssize'):
+        list(segment.run(folder, progress=False))
 
 
 def test_what_is_left_early_is_kept(folder, tmp_path):
