@@ -130,6 +130,50 @@ def test_a_cut_video_gives_its_frames_and_is_told(tmp_path, name):
     assert what == f'cut from frame {count} on' and f'{name}: {count} of 20 frames' in reason
 
 
+@pytest.mark.parametrize(
+    ('head', 'read', 'clock', 'told'),
+    [
+        (b'RIFF0000AVI ', 19, 0.1, True),  # its index lists 20
+        (b'\0\0\0\x20ftypisom', 19, 0.1, True),
+        (b'\x1a\x45\xdf\xa3', 19, 0.1, False),  # 20 is length x rate, rounded
+        (b'\x1a\x45\xdf\xa3', 12, 0.1, True),
+        (b'\x1a\x45\xdf\xa3', 12, 0.16, False),  # a rate that varies: the last frame is the end's
+        (b'\0\0\1\xba', 19, 0, False),  # a format whose clock does not run
+        (b'\0\0\1\xba', 12, 0, True),
+        (b'RIFF0000AVI ', 20, 0.1, False),
+        (b'RIFF0000AVI ', 21, 0.1, False),
+    ],
+)
+def test_fewer_frames_than_promised(tmp_path, monkeypatch, head, read, clock, told):
+    class Capture:
+        """A video of 20 frames at 10 a second, by its own account."""
+
+        def __init__(self, path):
+            self.count = 0
+
+        def read(self):
+            self.count += 1
+            return (True, np.zeros((4, 6, 3), np.uint8)) if self.count <= read else (False, None)
+
+        def get(self, key):
+            shown = min(self.count, read) - 1
+            return {cv2.CAP_PROP_FRAME_COUNT: 20.0, cv2.CAP_PROP_FPS: 10.0}.get(key, 1000 * clock * shown)
+
+        def isOpened(self):
+            return True
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+    (tmp_path / 'a.mkv').write_bytes(head)
+    source = open_source(tmp_path / 'a.mkv')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', LeftOut)
+        assert len(list(source)) == read
+    assert bool(source.left_out) == told
+
+
 def test_a_video_may_not_say_its_length(tmp_path):
     path = video(tmp_path / 'live.webm', 7)
     content = path.read_bytes()
@@ -192,6 +236,14 @@ def test_own_outputs_are_no_sources(tmp_path, out, pattern):
     ]  # unless they are named
 
 
+def test_outputs_of_several_runs_are_noted(tmp_path):
+    picture(tmp_path / '1.png')
+    for kind in ('pictures', 'classes'):
+        folder = RunFolder(tmp_path, open_source(tmp_path), **{kind: '.png'})
+        picture(folder.path(kind, '1.png'))
+    assert names(tmp_path) == ['1.png']
+
+
 def test_an_output_folder_elsewhere_holds_results_alone(tmp_path):
     picture(tmp_path / 'in/1.png')
     RunFolder(tmp_path / 'out', open_source(tmp_path / 'in'), pictures=None)
@@ -216,8 +268,8 @@ def test_equal_stems_are_told_before_the_run(tmp_path):
     with pytest.raises(ValueError, match=r'a\.jpg and a\.png would both be written to .*classes/a\.png'):
         RunFolder(tmp_path / 'out', source, classes='.png')
     assert RunFolder(tmp_path / 'out', source, pictures=None).path('pictures', 'a.png').name == 'a.png'
+    assert not (tmp_path / 'out').exists()
     picture(tmp_path / 'upload.png')
     (tmp_path / 'upload.png').rename(tmp_path / 'upload')
     folder = RunFolder(tmp_path / 'out', open_source(tmp_path / 'upload'), pictures=None)
     assert folder.path('pictures', 'upload').name == 'upload.jpg'
-    assert not (tmp_path / 'out').exists()
