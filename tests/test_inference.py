@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import signal
 import warnings
 
@@ -132,7 +133,8 @@ def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, 
     tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
     assert '2 images written' in capsys.readouterr().out
     broken(folder)
-    with pytest.raises(SystemExit) as exit:
+    with pytest.raises(SystemExit) as exit, warnings.catch_warnings():
+        warnings.simplefilter('error', LeftOut)  # not told twice
         tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
     assert '2 images written' in capsys.readouterr().out
     text = str(exit.value.code)
@@ -143,7 +145,8 @@ def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, 
     )
 
 
-def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number):
     for result in detect.run(folder, tmp_path / 'out', progress=False):
         assert result.name == 'a.png'
         break
@@ -153,7 +156,7 @@ def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypa
 
     def interrupted(image, name):
         if name == 'b.png':
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return predict(image, name)
 
     monkeypatch.setattr(detect, 'predict', interrupted)

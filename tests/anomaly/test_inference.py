@@ -6,7 +6,8 @@ import torch
 import mmroad
 from mmroad.abet import scores as abet
 from mmroad.anomaly.inference import AnomalyInferencer
-from mmroad.anomaly.pictures import BAR, anomaly_picture, heat_map
+from mmroad.anomaly.pictures import BAR, anomaly_picture, colour_bar, heat_map
+from mmroad.anomaly.visualizer import AnomalyVisualizer
 from mmroad.files.sources import LeftOut
 from mmroad.rba import scores as rba
 
@@ -132,3 +133,30 @@ def test_picture_outlines_and_shows_the_truth():
     assert truth[15, 15] == 255 and truth[30, 30] == 0 and (truth[0] == 128).all()
     with pytest.raises(ValueError, match='differ in size'):
         anomaly_picture(image, anomaly[:10], (-1.0, 0.0))
+
+
+def test_colour_bar_runs_from_the_highest_score_down_and_marks_the_threshold():
+    bar = colour_bar(101, (0.0, 1.0))
+    ends = heat_map(np.array([[1.0, 0.0]]), (0.0, 1.0))[0]
+    assert (bar[0, 0] == ends[0]).all() and (bar[-1, 0] == ends[1]).all()
+    marked = colour_bar(101, (0.0, 1.0), 0.75)
+    assert np.flatnonzero((marked[:, :15] == 255).all((1, 2))).tolist() == [25]
+    for outside in (-0.5, 0.0, 1.0, 2.0):
+        assert np.array_equal(colour_bar(101, (0.0, 1.0), outside), bar)
+
+
+def test_a_prediction_without_a_score_is_not_drawn_as_if_it_had_one(tmp_path):
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    visualizer = AnomalyVisualizer()
+    visualizer.dataset_meta = dict(classes=('road',), palette=[[0, 200, 0]])
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 20, 30, dtype=torch.long)))
+    image = np.full((20, 30, 3), 100, np.uint8)
+    with pytest.raises(ValueError, match='no anomaly score to draw'):
+        visualizer.add_datasample('a', image, sample)
+    visualizer.add_datasample('a', image, sample, draw_pred=False, out_file=str(tmp_path / 'a.png'))
+    assert visualizer.get_image()[0, 0].tolist() == [40, 160, 40]
+    assert cv2.imread(str(tmp_path / 'a.png'))[0, 0].tolist() == [40, 160, 40]
+    visualizer.add_datasample('a', image, sample, draw_gt=False, draw_pred=False)
+    assert np.array_equal(visualizer.get_image(), image)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pycocotools import mask
 
-from mmroad.detic.inference import DeticInferencer, match_images
+from mmroad.detic.inference import DeticInferencer, OpenDetections, ResultWriter, match_images
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
 from mmroad.files.sources import LeftOut
 from mmroad.inference import inferencer
@@ -253,3 +253,17 @@ def test_results_so_far_are_written_and_what_was_left_out_is_told(files, tmp_pat
     assert np.array_equal(detect(image[..., :1]).boxes, detect(cv2.merge([image[..., 0]] * 3)).boxes)
     with pytest.raises(ValueError, match='of float64'):
         detect(image / 255)
+
+
+def test_no_detection_is_an_empty_list_and_no_image_no_file(tmp_path):
+    writer = ResultWriter(tmp_path / 'none', ['car'])
+    writer.close()
+    assert not (tmp_path / 'none').exists()
+    writer = ResultWriter(tmp_path / 'one', ['car'])
+    none = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
+    writer.add(OpenDetections('a.png', *none, [], None, None, None), (4, 6), Path('a.png'))
+    writer.close()
+    assert json.loads((tmp_path / 'one/results.json').read_text()) == []
+    assert json.loads((tmp_path / 'one/results_ids.json').read_text()) == dict(
+        images=[dict(id=1, file_name='a.png', height=4, width=6)], categories=[dict(id=1, name='car')]
+    )

@@ -181,6 +181,40 @@ def test_what_is_left_early_is_kept(folder, tmp_path):
     assert len(list((tmp_path / 'semantic/classes').iterdir())) == 2
 
 
+def test_the_video_of_a_glob_has_its_folders_name(folder, tmp_path):
+    for _ in VideoInferencer(model()).run(folder / '*.png', tmp_path, progress=False, fps=3):
+        break
+    written = cv2.VideoCapture(str(tmp_path / f'{folder.name}.mp4'))
+    assert written.get(cv2.CAP_PROP_FRAME_COUNT) == 1 and written.get(cv2.CAP_PROP_FPS) == 3
+
+
+def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    class Writer:
+        def __init__(self, *args):
+            pass
+
+        def isOpened(self):
+            return False
+
+        release = isOpened
+
+    frame = np.zeros((64, 96, 3), np.uint8)
+    with (
+        pytest.raises(ValueError, match=r'v\.mp4: a frame is \(96, 32\)'),
+        VideoFile(tmp_path / 'v.mp4', 5) as video,
+    ):
+        video.write(frame)
+        video.write(frame[:32])
+    monkeypatch.setattr(cv2, 'VideoWriter', Writer)
+    with (
+        pytest.raises(OSError, match=r'v\.mp4: this OpenCV cannot'),
+        VideoFile(tmp_path / 'v.mp4', 5) as video,
+    ):
+        video.write(frame)
+    video.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_cut_video_is_told(folder, tmp_path):
     writer = cv2.VideoWriter(str(tmp_path / 'in.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, SIZE)
     for _, image in open_source(folder):
