@@ -1,6 +1,8 @@
 """Images of files and of callers: what is read and taken, and what is refused by name."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -79,6 +81,18 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         write_image(tmp_path / 'd/e.png', BGR)
     assert [p.name for p in tmp_path.iterdir()] == ['d']
+
+
+def test_two_processes_may_write_one_image(tmp_path):
+    code = f"""
+import numpy as np
+from mmroad.files import write_image
+for i in range(200):
+    write_image({str(tmp_path / 'a.png')!r}, np.full((20, 30, 3), i, np.uint8))
+"""
+    running = [subprocess.Popen([sys.executable, '-c', code]) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
+    assert read_image(tmp_path / 'a.png')[0, 0, 0] == 199 and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize('grey', [GREY, GREY[..., None], Image.fromarray(GREY)])
