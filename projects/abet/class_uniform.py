@@ -100,15 +100,24 @@ def dataset_centroids(
 
 
 def _cached(path: Path, identity: str) -> np.ndarray | None:
-    """The centroids that a cache holds; None where there is none, it cannot be read, or it is of other files."""
+    """The centroids that a cache holds; None where there is none, it is damaged, or it is of other label maps.
+
+    Raises:
+        ValueError: It is another file, which must not be replaced.
+    """
     if not path.is_file():
         return None
     try:
         with np.load(path) as content:
-            return content['centroids'] if str(content['identity']) == identity else None
+            keys = set(content.files)
+            if {'identity', 'centroids'} <= keys:
+                return content['centroids'] if str(content['identity']) == identity else None
     except Exception as error:  # NumPy's reader raises nearly anything on a damaged file
         print_log(f'{path}: not read ({type(error).__name__}: {error}); it is made anew', logger='current')
         return None
+    raise ValueError(
+        f'{path} holds {", ".join(sorted(keys))}: not a cache of centroids; give another cache file'
+    )
 
 
 @master_only

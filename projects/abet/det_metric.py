@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
@@ -51,13 +52,22 @@ class OODDetectionMetric(BaseMetric):
         self._shared_masks: dict[Path, Path] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the boxes, scores and (ID) objects of each image."""
+        """Keep the boxes, scores and (ID) objects of each image.
+
+        Raises:
+            KeyError, ValueError: It has no OOD scores, or such as are not finite.
+            FileNotFoundError, ValueError: Its mask is missing or cannot be used.
+        """
         for sample in data_samples:
             path = Path(sample['img_path'])
             ood = next((n for n, p in self.ood_prefixes.items() if path.is_relative_to(p)), None)
             pred = sample['pred_instances']
             if 'ood_scores' not in pred:
                 raise KeyError(f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det')
+            if not torch.isfinite(torch.as_tensor(pred['ood_scores'])).all():
+                raise ValueError(
+                    f'{path}: an ood_score is not finite; the checkpoint is of a run that diverged'
+                )
             found = _rows(str(path), pred['labels'], pred['bboxes'], pred['scores'], pred['ood_scores'])
             if ood in self.mask_prefixes:
                 found = on_unknown_objects(

@@ -125,7 +125,12 @@ def openimages_subset(
         raise ValueError(f'{classes} has no class {", ".join(sorted(lacking))}')
     known_labels = {labels[name] for name in known}
     if hierarchy is not None:
-        known_labels = descendants(json.loads(Path(hierarchy).read_text()), known_labels)
+        try:
+            known_labels = descendants(
+                json.loads(Path(hierarchy).read_text(encoding='utf-8-sig')), known_labels
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'{hierarchy}: not the hierarchy of OpenImages ({error!r})') from error
     found: dict[str, list[dict]] = {}
     with open(boxes, newline='', encoding='utf-8') as file:
         table = csv.DictReader(file)

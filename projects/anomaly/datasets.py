@@ -11,9 +11,14 @@ from .layouts import find_pairs, read_mask
 
 @DATASETS.register_module()
 class AnomalyDataset(BaseSegDataset):
-    """Args:
-    layout: A key of ``LAYOUTS``.
-    data_root: The data set's folder.
+    """Images with masks of outliers, or without, for writing their maps.
+
+    Args:
+        layout: A key of ``LAYOUTS``.
+        data_root: The data set's folder.
+
+    Raises:
+        KeyError, FileNotFoundError, ValueError: See `find_pairs`.
     """
 
     METAINFO = dict(classes=('inlier', 'outlier'), palette=[[0, 0, 0], [255, 102, 0]])
@@ -24,22 +29,19 @@ class AnomalyDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         return [
-            dict(img_path=str(image), seg_map_path=str(mask), layout=self.layout, label_map=None,
-                 reduce_zero_label=False, seg_fields=[])
+            dict(img_path=str(image), seg_map_path=None if mask is None else str(mask), layout=self.layout,
+                 label_map=None, reduce_zero_label=False, seg_fields=[])
             for image, mask in find_pairs(self.layout, self.data_root)
         ]  # fmt: skip
 
 
 @TRANSFORMS.register_module()
 class LoadAnomalyMask(BaseTransform):
-    """Reads ``gt_seg_map`` (H, W) of 0, 1 and 255."""
+    """Reads ``gt_seg_map`` (H, W) of 0, 1 and 255; nothing where the image has no mask."""
 
     def transform(self, results: dict) -> dict:
-        mask = read_mask(results['seg_map_path'], results['layout'])
-        if mask.shape != tuple(results['ori_shape']):
-            raise ValueError(
-                f'{results["seg_map_path"]}: the mask is {mask.shape}, its image {tuple(results["ori_shape"])}'
-            )
-        results['gt_seg_map'] = mask
-        results['seg_fields'].append('gt_seg_map')
+        if results['seg_map_path'] is not None:
+            mask = read_mask(results['seg_map_path'], results['layout'], results['ori_shape'])
+            results['gt_seg_map'] = mask
+            results['seg_fields'].append('gt_seg_map')
         return results

@@ -2,72 +2,156 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from ..files import replacing
+from ..files.label_maps import described, read_one_channel
+
 KINDS = {'npz': '.npz', 'png': '.png', 'smiyc': '.hdf5'}
-#: What is read; the first that is there is taken.
+#: What is read.
 SUFFIXES = (*KINDS.values(), '.npy')
 
 
+def check_kind(kind: str) -> None:
+    """Refuse a kind of map that cannot be written.
+
+    Raises:
+        ValueError: There is no such kind.
+        ImportError: It needs a library that is not installed.
+    """
+    if kind not in KINDS:
+        raise ValueError(f'no kind of anomaly map is called {kind!r}; there are {", ".join(KINDS)}')
+    if kind == 'smiyc':
+        _h5py()
+
+
+def _h5py():
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError('the SMIYC form (HDF5) needs h5py: pip install h5py') from error
+    return h5py
+
+
 def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
-    """Write an anomaly map (H, W), first to a temporary file.
+    """Write an anomaly map (H, W), whole or not at all.
 
     Args:
         path: Without suffix, which the kind gives.
         anomaly: Higher is more anomalous.
         kind: ``npz`` keeps the values (``anomaly``); ``png`` has 16 bits between the map's lowest and
             highest value, which its text says; ``smiyc`` is the benchmark's form, float16 in HDF5 (needs h5py).
+
+    Raises:
+        ValueError: No such kind, or values that it does not hold: NaN, and for ``png`` and ``smiyc`` infinite
+            ones and those beyond float16.
     """
+    check_kind(kind)
     path = Path(f'{path}{KINDS[kind]}')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{os.getpid()}_{path.name}')  # two ranks may write one image
-    if kind == 'npz':
-        np.savez_compressed(part, anomaly=anomaly)
-    elif kind == 'png':
-        low, high = float(anomaly.min()), float(anomaly.max())
-        scaled = (anomaly.astype(np.float64) - low) / max(high - low, 1e-12) * 65535
-        text = PngImagePlugin.PngInfo()
-        text.add_text('low', repr(low))
-        text.add_text('high', repr(high))
-        Image.fromarray(scaled.round().astype(np.uint16)).save(part, pnginfo=text)
-    else:
-        try:
-            import h5py
-        except ImportError as error:
-            raise ImportError('the SMIYC form needs h5py: pip install h5py') from error
-        with h5py.File(part, 'w') as file:
-            file.create_dataset('value', data=anomaly.astype(np.float16), compression='gzip')
-    os.replace(part, path)
+    if np.isnan(anomaly).any():
+        raise ValueError(
+            f'{path}: the anomaly map holds values that are not numbers (NaN); nothing is written'
+        )
+    with np.errstate(over='ignore'):
+        held = anomaly if kind == 'npz' else anomaly.astype(np.float64 if kind == 'png' else np.float16)
+    if kind != 'npz' and not np.isfinite(held).all():
+        raise ValueError(
+            f'{path}: the anomaly map has values from {anomaly.min()} to {anomaly.max()}, which the kind {kind} '
+            f'does not hold; write npz'
+        )
+    with replacing(path) as part:
+        if kind == 'npz':
+            np.savez_compressed(part, anomaly=held)
+        elif kind == 'png':
+            low, high = float(held.min()), float(held.max())
+            scaled = (held - low) / ((high - low) or 1.0) * 65535
+            text = PngImagePlugin.PngInfo()
+            text.add_text('low', repr(low))
+            text.add_text('high', repr(high))
+            Image.fromarray(scaled.round().astype(np.uint16)).save(part, pnginfo=text)
+        else:
+            with _h5py().File(part, 'w') as file:
+                file.create_dataset('value', data=held, compression='gzip')
     return path
 
 
 def load_map(path: str | Path) -> np.ndarray:
-    """Read an anomaly map (H, W): what `save_map` wrote, or `.npy`, or a 16-bit PNG of another maker,
-    whose integers are the scores."""
+    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a grey PNG of another maker, whose
+    integers are the scores (as uint16).
+
+    Axes of length 1 around the map are dropped; truth values become 0 and 1.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: HDF5 needs h5py.
+        KeyError: A file of several arrays lacks the one wanted; names those that are there.
+        ValueError: Not a map that can be read; names the file and why.
+    """
     path = Path(path)
-    if path.suffix == '.npy':
-        return np.load(path)
-    if path.suffix == '.npz':
-        with np.load(path) as content:
-            if 'anomaly' not in content:
-                raise KeyError(f'{path}: no array "anomaly"; there are {", ".join(content)}')
-            return content['anomaly']
-    if path.suffix == '.png':
-        with Image.open(path) as image:
-            if 'low' not in image.info:
-                return np.asarray(image).astype(np.uint16)
-            low, high = (float(image.text[key]) for key in ('low', 'high'))
-            return (np.asarray(image).astype(np.float64) / 65535 * (high - low) + low).astype(np.float32)
+    readers = {'.npy': np.load, '.npz': _load_npz, '.png': _load_png, '.hdf5': _load_hdf5}
+    if path.suffix not in readers:
+        raise ValueError(f'{path}: an anomaly map is one of {", ".join(readers)}')
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such anomaly map')
     try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f'{path}: the SMIYC form needs h5py: pip install h5py') from error
-    with h5py.File(path) as file:
-        return file['value'][()]
+        values = readers[path.suffix](path)
+    except (ImportError, KeyError):
+        raise
+    except Exception as error:  # damaged files make the readers raise nearly anything
+        if str(error).startswith(f'{path}: '):
+            raise
+        raise ValueError(f'{path}: not an anomaly map that can be read ({described(error)})') from error
+    return _checked(path, values)
+
+
+def _load_npz(path: Path) -> np.ndarray:
+    with np.load(path) as content:
+        return _named(path, content, 'anomaly')
+
+
+def _load_hdf5(path: Path) -> np.ndarray:
+    with _h5py().File(path) as content:
+        return _named(path, content, 'value')[()]
+
+
+def _named(path: Path, content, key: str):
+    """An array of a file of several."""
+    if key not in content:
+        raise KeyError(f'{path}: no array "{key}"; there are {", ".join(content) or "none"}')
+    return content[key]
+
+
+def _load_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        mode, info = image.mode, dict(image.info)
+    if mode == 'P':
+        raise ValueError(f'{path}: an image with a palette, whose indices are no scores')
+    values = read_one_channel(path, 'anomaly map')
+    if 'low' not in info and 'high' not in info:
+        return values.astype(np.uint16) if values.dtype.itemsize <= 2 else values
+    low, high = (float(info[key]) if key in info else np.nan for key in ('low', 'high'))
+    if not -np.inf < low <= high < np.inf:
+        raise ValueError(f'{path}: its text gives {low} to {high} as range of the scores')
+    return (values.astype(np.float64) / 65535 * (high - low) + low).astype(np.float32)
+
+
+def _checked(path: Path, values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    if values.dtype.kind not in 'fiub':
+        raise ValueError(
+            f'{path}: values of type {values.dtype}, expected floating point numbers or integers'
+        )
+    shape = values.shape
+    while values.ndim > 2 and 1 in values.shape:
+        values = values.squeeze(values.shape.index(1))
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f'{path}: an array of shape {shape}, expected an anomaly map (height, width)')
+    if values.dtype.kind == 'b':
+        return values.astype(np.uint8)
+    return values.astype(values.dtype.newbyteorder('='), copy=False)
 
 
 def find_map(folder: str | Path, stem: str) -> Path:
@@ -75,9 +159,14 @@ def find_map(folder: str | Path, stem: str) -> Path:
 
     Raises:
         FileNotFoundError: There is none; names what was looked for.
+        ValueError: There are several; names them.
     """
-    for suffix in SUFFIXES:
-        path = Path(folder) / f'{stem}{suffix}'
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f'{Path(folder) / stem}: no anomaly map ({", ".join(SUFFIXES)}) for this image')
+    paths = [Path(folder) / f'{stem}{suffix}' for suffix in SUFFIXES]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f'{Path(folder) / stem}: no anomaly map ({", ".join(SUFFIXES)}) for this image'
+        )
+    if len(found) > 1:
+        raise ValueError(f'{" and ".join(map(str, found))} are maps of one image: keep one of them')
+    return found[0]

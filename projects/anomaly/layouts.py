@@ -7,63 +7,90 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from ..files import is_image
+from ..files.label_maps import read_label_map
 
 IGNORED = 255
-IMAGES = ('.jpg', '.jpeg', '.png', '.webp')
+
+#: An image and its mask; None where there is none to be had.
+Pair = tuple[Path, 'Path | None']
 
 
 class Layout(NamedTuple):
     """How a data set lies on disk."""
 
-    pairs: Callable[[Path], list[tuple[Path, Path]]]  #: images and masks below a root
-    labels: dict[int, int]  #: mask value -> 0 or 1; others are left out
+    pairs: Callable[[Path], list[Pair]]  #: images and masks below a root
+    files: str  #: what is looked for there
+    labels: dict[int, int]  #: mask value -> 0 or 1; 255 is left out
     source: str  #: where to get it
     images: int | None = None  #: how many the published set has
+    others: bool = False  #: whether masks have other values, which are left out too
 
 
-def _by_mask(root: Path, masks: str, image_of: Callable[[Path], list[Path]]) -> list[tuple[Path, Path]]:
+def _seen(paths: Iterable[Path]) -> list[Path]:
+    """Images in order, without what systems hide (such as macOS' ``._a.png``)."""
+    return sorted(path for path in paths if is_image(path) and not path.name.startswith('.'))
+
+
+def _by_mask(root: Path, masks: str, image_of: Callable[[Path], list[Path]]) -> list[Pair]:
     """Pairs found from the masks; an image that is not there is named."""
     pairs = []
-    for mask in sorted(root.glob(masks)):
+    for mask in _seen(root.glob(masks)):
         candidates = image_of(mask)
         found = next((p for p in candidates if p.is_file()), None)
         if found is None:
-            raise FileNotFoundError(f'{candidates[0]}: no such image, but its mask {mask} is there')
+            looked = ', '.join(map(str, candidates))
+            raise FileNotFoundError(f'no image of the mask {mask}: looked for {looked}')
         pairs.append((found, mask))
     return pairs
 
 
-def _by_image(images: list[Path], mask_of: Callable[[Path], Path]) -> list[tuple[Path, Path]]:
+def _by_image(images: list[Path], mask_of: Callable[[Path], Path]) -> list[Pair]:
     """Pairs found from the images; one without a mask is refused, not counted as inlier."""
     pairs = [(image, mask_of(image)) for image in images]
-    bare = [image for image, mask in pairs if not mask.is_file()]
+    bare = [pair for pair in pairs if not pair[1].is_file()]
     if bare:
-        raise FileNotFoundError(f'{bare[0]}: this image has no mask ({len(bare)} of {len(pairs)} have none)')
+        raise FileNotFoundError(
+            f'{bare[0][0]}: this image has no mask ({len(bare)} of {len(pairs)} have none); looked for '
+            f'{bare[0][1]}'
+        )
     return pairs
 
 
-def _road_anomaly(root: Path) -> list[tuple[Path, Path]]:
+def _road_anomaly(root: Path) -> list[Pair]:
     root = root / 'RoadAnomaly_jpg' if (root / 'RoadAnomaly_jpg').is_dir() else root
-    names = json.loads((root / 'frame_list.json').read_text())
-    images = [root / 'frames' / Path(name).with_suffix('.jpg').name for name in names]
+    listed = root / 'frame_list.json'
+    if not listed.is_file():
+        return []
+    try:
+        names = [Path(name).with_suffix('.jpg').name for name in json.loads(listed.read_bytes())]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{listed}: not a list of names of images ({error})') from error
+    images = [root / 'frames' / name for name in names]
+    if missing := [image for image in images if not image.is_file()]:
+        raise FileNotFoundError(f'{missing[0]}: no such image, but {listed} names it')
     return _by_image(images, lambda p: p.with_suffix('.labels') / 'labels_semantic.png')
 
 
-def _folders(images: str, masks: str) -> Callable[[Path], list[tuple[Path, Path]]]:
-    def pairs(root: Path) -> list[tuple[Path, Path]]:
-        files = sorted(p for p in (root / images).glob('*') if p.suffix.lower() in IMAGES)
-        return _by_image(files, lambda p: root / masks / f'{p.stem}.png')
+def _folders(images: str, masks: str) -> Callable[[Path], list[Pair]]:
+    def pairs(root: Path) -> list[Pair]:
+        return _by_image(_seen((root / images).glob('*')), lambda p: root / masks / f'{p.stem}.png')
 
     return pairs
 
 
-def _fishyscapes_laf(root: Path) -> list[tuple[Path, Path]]:
+def _images(root: Path) -> list[Pair]:
+    folder = root / 'images' if (root / 'images').is_dir() else root
+    return [(image, None) for image in _seen(folder.glob('*'))]
+
+
+def _fishyscapes_laf(root: Path) -> list[Pair]:
     def image_of(mask: Path) -> list[Path]:
         stem = mask.name.removesuffix('_labels.png')
         bare = stem.split('_', 1)[1]
@@ -74,8 +101,8 @@ def _fishyscapes_laf(root: Path) -> list[tuple[Path, Path]]:
     return _by_mask(root, 'fishyscapes_lostandfound/*_labels.png', image_of)
 
 
-def _fishyscapes_static(version: int) -> Callable[[Path], list[tuple[Path, Path]]]:
-    def pairs(root: Path) -> list[tuple[Path, Path]]:
+def _fishyscapes_static(version: int) -> Callable[[Path], list[Pair]]:
+    def pairs(root: Path) -> list[Pair]:
         images = root / f'fs_static_images_v{version}'
         return _by_mask(
             root,
@@ -86,20 +113,22 @@ def _fishyscapes_static(version: int) -> Callable[[Path], list[tuple[Path, Path]
     return pairs
 
 
-def _smiyc(folder: str, left_out: set[str]) -> Callable[[Path], list[tuple[Path, Path]]]:
-    """The validation images (those of the test set have no public masks)."""
+def _smiyc(folder: str, left_out: Collection[str] = (), test: bool = False) -> Callable[[Path], list[Pair]]:
+    """The validation images, or those of the test set, which have no public masks."""
 
-    def pairs(root: Path) -> list[tuple[Path, Path]]:
+    def pairs(root: Path) -> list[Pair]:
         root = root / folder if (root / folder).is_dir() else root
-        images = sorted(p for p in (root / 'images').glob('validation*') if p.suffix.lower() in IMAGES)
-        images = [p for p in images if p.stem not in left_out]
+        images = _seen((root / 'images').glob('*'))
+        images = [p for p in images if p.name.startswith('validation') != test and p.stem not in left_out]
+        if test:
+            return [(image, None) for image in images]
         return _by_image(images, lambda p: root / 'labels_masks' / f'{p.stem}_labels_semantic.png')
 
     return pairs
 
 
-def _lost_and_found(root: Path) -> list[tuple[Path, Path]]:
-    images = sorted((root / 'leftImg8bit/test').glob('*/*_leftImg8bit.png'))
+def _lost_and_found(root: Path) -> list[Pair]:
+    images = _seen((root / 'leftImg8bit/test').glob('*/*_leftImg8bit.png'))
 
     def mask_of(image: Path) -> Path:
         name = image.name.replace('_leftImg8bit', '_gtCoarse_labelTrainIds')
@@ -108,72 +137,129 @@ def _lost_and_found(root: Path) -> list[tuple[Path, Path]]:
     return _by_image(images, mask_of)
 
 
+_NAMES = 'inlier', 'outlier'
 _PLAIN = {0: 0, 1: 1}
 _SMIYC = 'https://segmentmeifyoucan.com/datasets'
 _FISHY = 'https://fishyscapes.com/dataset'
 #: The excluded images of SMIYC's obstacle track: its own validation set has 30 images.
 OBSTACLE_LEFT_OUT = {f'validation_{i}' for i in (19, *range(21, 30))}
+_SMIYC_FILES = '{0}/images/validation*, {0}/labels_masks/NAME_labels_semantic.png'
+_STATIC_FILES = 'fs_val_v{0}/*_labels.png, fs_static_images_v{0}/*_rgb.png'
 LAYOUTS: dict[str, Layout] = {
     'road_anomaly': Layout(
-        _road_anomaly, {0: 0, 1: 1, 2: 1}, 'https://www.epfl.ch/labs/cvlab/data/road-anomaly/', 60
+        _road_anomaly,
+        'RoadAnomaly_jpg/frame_list.json, frames/NAME.jpg, frames/NAME.labels/labels_semantic.png',
+        {0: 0, 1: 1, 2: 1},
+        'https://www.epfl.ch/labs/cvlab/data/road-anomaly/',
+        60,
     ),
     'road_anomaly_synboost': Layout(
-        _folders('original', 'labels'), _PLAIN, 'https://github.com/giandbt/SynBoost', 60
+        _folders('original', 'labels'),
+        'original/NAME.jpg, labels/NAME.png',
+        _PLAIN,
+        'https://github.com/giandbt/SynBoost',
+        60,
     ),
-    'fishyscapes_laf': Layout(_fishyscapes_laf, _PLAIN, _FISHY, 100),
-    'fishyscapes_static_v1': Layout(_fishyscapes_static(1), _PLAIN, _FISHY, 30),
-    'fishyscapes_static_v2': Layout(_fishyscapes_static(2), _PLAIN, _FISHY, 30),
-    'smiyc_anomaly': Layout(_smiyc('dataset_AnomalyTrack', set()), _PLAIN, _SMIYC, 10),
-    'smiyc_obstacle': Layout(_smiyc('dataset_ObstacleTrack', OBSTACLE_LEFT_OUT), _PLAIN, _SMIYC, 30),
+    'fishyscapes_laf': Layout(
+        _fishyscapes_laf,
+        'fishyscapes_lostandfound/NNNN_NAME_labels.png, laf_images/NAME_leftImg8bit.png',
+        _PLAIN,
+        _FISHY,
+        100,
+    ),
+    'fishyscapes_static_v1': Layout(_fishyscapes_static(1), _STATIC_FILES.format(1), _PLAIN, _FISHY, 30),
+    'fishyscapes_static_v2': Layout(_fishyscapes_static(2), _STATIC_FILES.format(2), _PLAIN, _FISHY, 30),
+    'smiyc_anomaly': Layout(
+        _smiyc('dataset_AnomalyTrack'), _SMIYC_FILES.format('dataset_AnomalyTrack'), _PLAIN, _SMIYC, 10
+    ),
+    'smiyc_obstacle': Layout(
+        _smiyc('dataset_ObstacleTrack', OBSTACLE_LEFT_OUT),
+        _SMIYC_FILES.format('dataset_ObstacleTrack'),
+        _PLAIN,
+        _SMIYC,
+        30,
+    ),
+    'smiyc_anomaly_test': Layout(
+        _smiyc('dataset_AnomalyTrack', test=True),
+        'dataset_AnomalyTrack/images/* but validation*',
+        {},
+        _SMIYC,
+    ),
+    'smiyc_obstacle_test': Layout(
+        _smiyc('dataset_ObstacleTrack', test=True),
+        'dataset_ObstacleTrack/images/* but validation*',
+        {},
+        _SMIYC,
+    ),
     'lost_and_found': Layout(
-        _lost_and_found, {1: 0, 2: 1}, 'http://www.6d-vision.com/lostandfounddataset', 1203
+        _lost_and_found,
+        'leftImg8bit/test/PLACE/NAME_leftImg8bit.png, gtCoarse/test/PLACE/NAME_gtCoarse_labelTrainIds.png',
+        {1: 0, 2: 1},
+        'http://www.6d-vision.com/lostandfounddataset',
+        1203,
+        others=True,
     ),
     'masks': Layout(
-        _folders('images', 'masks'), _PLAIN, 'tools/dataset_converters/make_road_scenes.py (its ood/val)'
+        _folders('images', 'masks'), 'images/NAME.jpg (or another suffix), masks/NAME.png', _PLAIN, ''
     ),
+    'images': Layout(_images, 'images/* (or the images themselves)', {}, ''),
 }
 
 
-def find_pairs(layout: str, root: str | Path) -> list[tuple[Path, Path]]:
+def find_pairs(layout: str, root: str | Path) -> list[Pair]:
     """Images and masks of a data set; warns where there are not as many as published.
 
     Raises:
         KeyError: No such layout.
         FileNotFoundError: Nothing there, an image without its mask or a mask without its image; says
-            which, and where to get the data.
+            which, what was looked for and where to get the data.
+        ValueError: Two images have one name, under which their maps are stored, or a list is damaged.
     """
     if layout not in LAYOUTS:
         raise KeyError(f'no layout is called {layout!r}; there are {", ".join(LAYOUTS)}')
-    root = Path(root)
+    root, form = Path(root), LAYOUTS[layout]
+    where = f'the data is at {form.source}, ' * bool(form.source) + 'docs/data.md shows the folders'
+    if not root.is_dir():
+        raise FileNotFoundError(f'{root}: no such folder, for {layout}; {where}')
     try:
-        pairs = LAYOUTS[layout].pairs(root) if root.is_dir() else []
+        pairs = form.pairs(root)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'{layout}: {error}. The data is at {LAYOUTS[layout].source}') from error
+        raise FileNotFoundError(f'{layout}: {error}; {where}') from error
     if not pairs:
-        raise FileNotFoundError(
-            f'{root}: no images of {layout} there; get them from {LAYOUTS[layout].source}'
-        )
-    published = LAYOUTS[layout].images
-    if published not in (None, len(pairs)):
+        raise FileNotFoundError(f'{root}: no images of {layout} there: looked for {form.files}; {where}')
+    first: dict[str, Path] = {}
+    for image, _ in pairs:
+        if (other := first.setdefault(image.stem, image)) != image:
+            raise ValueError(
+                f'{other} and {image}: two images of one name, whose maps would be one; rename one'
+            )
+    if form.images not in (None, len(pairs)):
         warnings.warn(
-            f'{root} has {len(pairs)} images of {layout}, the published set {published}: '
+            f'{root} has {len(pairs)} images of {layout}, the published set {form.images}: '
             'scores cannot be compared with published ones',
             stacklevel=2,
         )
     return pairs
 
 
-def read_mask(path: str | Path, layout: str) -> np.ndarray:
+def read_mask(path: str | Path, layout: str, size: tuple[int, int] | None = None) -> np.ndarray:
     """(H, W) uint8 of 0, 1 and 255.
 
+    Args:
+        size: Height and width that it must have.
+
     Raises:
-        OSError: The file cannot be read; names it.
+        FileNotFoundError, ValueError: See `read_label_map`; also for values that the layout does not know.
     """
-    try:
-        raw = np.asarray(Image.open(path))
-    except OSError as error:
-        raise OSError(f'{path}: this mask cannot be read ({error})') from error
-    table = np.full(256, IGNORED, np.uint8)
-    for value, label in LAYOUTS[layout].labels.items():
-        table[value] = label
-    return table[raw if raw.ndim == 2 else raw[..., 0]]
+    raw, form = read_label_map(path, size=size), LAYOUTS[layout]
+    mask = np.full(raw.shape, IGNORED, np.uint8)
+    for value, label in form.labels.items():
+        mask[raw == value] = label
+    if not form.others:
+        unknown = np.unique(raw[(mask == IGNORED) & (raw != IGNORED)])
+        if unknown.size:
+            raise ValueError(
+                f'{path}: values {", ".join(map(str, unknown[:8].tolist()))} in a mask of {layout}; expected '
+                f'{", ".join(f"{v} ({_NAMES[k]})" for v, k in form.labels.items())} and 255 (left out)'
+            )
+    return mask

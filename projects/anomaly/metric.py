@@ -11,7 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-from .io import save_map
+from ..files import OutputNames
+from .io import KINDS, check_kind, save_map
 from .pixel import PixelMetrics
 
 
@@ -19,14 +20,17 @@ from .pixel import PixelMetrics
 class AnomalyMetric(BaseMetric):
     """AP, AUROC and FPR95 of ``anomaly_map`` over all pixels, or the maps as files.
 
-    Every rank counts its own images; the counts are joined once. Images that the sampler repeats, to
-    give every rank as many, count once.
+    Maps are named as their images. Every rank counts its own images; the counts are joined once. Images that
+    the sampler repeats, to give every rank as many, count once.
 
     Args:
         format_only: Write the maps to ``format_dir`` and score nothing.
         format_dir: Their folder; given without ``format_only``, both are done.
         format_kind: ``npz``, ``png`` or ``smiyc`` (see ``mmroad.anomaly.io``).
         collect_dir: Folder that all ranks reach, for runs on several machines.
+
+    Raises:
+        ValueError: Two images have one name, an image has no mask to be scored, or a model computes no map.
     """
 
     default_prefix = 'anomaly'
@@ -45,24 +49,53 @@ class AnomalyMetric(BaseMetric):
             raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
         self.format_only, self.format_dir, self.format_kind = format_only, format_dir, format_kind
         self.collect_dir = collect_dir
+        if format_dir:
+            check_kind(format_kind)
         self._start()
 
     def _start(self) -> None:
         self._metrics = PixelMetrics(self.collect_dir)
         self._seen = 0
+        self._names = OutputNames(self.format_dir or '')
+        self._written: dict[str, str] = {}  # name to image
         self._waiting: tuple[np.ndarray, np.ndarray, str] | None = None
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            anomaly = sample['anomaly_map']['data'][0].cpu().numpy()
             name = sample['img_path']
+            if 'anomaly_map' not in sample:
+                raise ValueError(
+                    f'{name}: the model computes no anomaly map (RbA: anomaly_score; AbeT: test_cfg.scores)'
+                )
+            anomaly = sample['anomaly_map']['data'][0].cpu().numpy()
             if self.format_dir:
-                save_map(Path(self.format_dir) / Path(name).stem, anomaly, self.format_kind)
+                self._save(name, anomaly)
             if not self.format_only:
+                if 'gt_sem_seg' not in sample:
+                    raise ValueError(
+                        f'{name}: no mask, so nothing can be scored; tools/test.py writes its map with '
+                        f'--format-only --format-dir OUT'
+                    )
                 # The last image of a rank may be a repeated one: it waits until the number is known.
                 self._count()
                 self._waiting = anomaly, sample['gt_sem_seg']['data'][0].cpu().numpy(), name
             self._seen += 1
+
+    def _save(self, image: str, anomaly: np.ndarray) -> None:
+        suffix = KINDS[self.format_kind]
+        place = self._names.path(Path(image).name, suffix, source=image)
+        save_map(str(place).removesuffix(suffix), anomaly, self.format_kind)
+        self._written[place.name] = image
+
+    def _check_names(self) -> None:
+        """Refuse images of one name that two ranks have written."""
+        joined: dict[str, str] = {}
+        for written in all_gather_object(self._written):
+            for name, image in written.items():
+                if joined.setdefault(name, image) != image:
+                    raise ValueError(
+                        f'{joined[name]} and {image} were both written to {self.format_dir}/{name}: rename one'
+                    )
 
     def _count(self) -> None:
         if self._waiting is not None:
@@ -74,6 +107,7 @@ class AnomalyMetric(BaseMetric):
         own = -(-(size - get_rank()) // get_world_size())  # images of this rank without repeats
         if self._seen <= own:
             self._count()
+        self._check_names()
         if self.format_only:
             self._start()
             return {}

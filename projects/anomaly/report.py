@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..files import replacing, write_json
 from .io import find_map, load_map
 from .layouts import read_mask
 from .legacy import LegacyHistogram
@@ -34,12 +33,16 @@ class FolderScores:
         legacy: Also Meta-OOD's 100-bin numbers.
         progress: Wraps what is walked through, given a title.
 
+    Raises:
+        FileNotFoundError, KeyError, ValueError: An image has no mask or no map, or one of them is unusable or of
+            another size; names the files. That all are there is seen to before anything is read.
+
     Attributes:
         scores: Of all pixels.
         images: A row of `COLUMNS` per image, the hardest (lowest AP) first; ``fpr`` and ``tpr`` are
             those at the whole set's 95 % threshold. NaN where an image lacks a class.
         histogram: Counts (2, BINS) of inliers and outliers; ``edges`` are its bins'.
-        smiyc, legacy: Further numbers by name, empty if not asked for.
+        smiyc, legacy: Further numbers by name, empty if not asked for; ``note`` says why there are none.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class FolderScores:
         progress: Callable[[Sequence, str], Iterable] = lambda pairs, title: pairs,
     ) -> None:
         self._layout, self._maps, self._track = layout, maps, track
-        self.smiyc: dict[str, float] = {}
+        self._check_files(pairs)
+        self.smiyc: dict[str, float | str] = {}
         self.legacy: dict[str, float | str] = {}
         whole, official, bins = PixelMetrics(), SmiycPixels(), LegacyHistogram()
         per_image, low, high = [], math.inf, -math.inf
@@ -65,8 +69,14 @@ class FolderScores:
             finite = values[np.isfinite(values)]
             if finite.size:
                 low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-            if track:
-                official.add(_float16(values), labels)
+            if track and not self.smiyc:
+                held = _float16(values)
+                if np.isfinite(held).all():
+                    official.add(held, labels)
+                else:
+                    self.smiyc = dict(
+                        note=f'SMIYC keeps scores as float16, which those of {image.name} are beyond'
+                    )
             if legacy:
                 bins.add(values, labels)
         self.scores = whole.compute()
@@ -78,13 +88,13 @@ class FolderScores:
                 self.legacy = bins.compute()._asdict()
             except ValueError as error:  # all scores of a class fell out: the others' numbers stand
                 self.legacy = dict(note=str(error))
-        if track and both:
+        if track and both and not self.smiyc:
             self.smiyc = official.compute()._asdict()
         found, rates = [], []
         for image, mask in progress(pairs, 'threshold'):
             values, labels = self._read(image, mask)
             rates.append(self._at_threshold(values, labels))
-            if self.smiyc:
+            if 'best_f1_threshold' in self.smiyc:
                 found.append(components(_float16(values), labels, self.smiyc['best_f1_threshold'], track))
         if found:
             self.smiyc |= component_scores(join(found))
@@ -97,7 +107,26 @@ class FolderScores:
         )
 
     def _read(self, image: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
-        return load_map(find_map(self._maps, image.stem)), read_mask(mask, self._layout)
+        path = find_map(self._maps, image.stem)
+        values, labels = load_map(path), read_mask(mask, self._layout)
+        if values.shape != labels.shape:
+            raise ValueError(
+                f'{path}: the map is {values.shape}, its mask {mask} is {labels.shape} (height, width)'
+            )
+        return values, labels
+
+    def _check_files(self, pairs: Sequence[tuple[Path, Path | None]]) -> None:
+        bare = [image for image, mask in pairs if mask is None]
+        if bare:
+            raise ValueError(f'{bare[0]}: {self._layout} has no masks, so nothing can be scored')
+        missing = []
+        for image, _ in pairs:
+            try:
+                find_map(self._maps, image.stem)
+            except FileNotFoundError as error:
+                missing.append(error)
+        if missing:
+            raise FileNotFoundError(f'{missing[0]} ({len(missing)} of {len(pairs)} images have none)')
 
     def _at_threshold(self, values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         """FPR and TPR of an image at the whole set's threshold; adds to the histogram."""
@@ -132,42 +161,35 @@ class FolderScores:
             legacy_hist=self.legacy,
             images=[dict(zip(COLUMNS, row)) for row in self.images],
         )
-        return _plain(content)
+        return plain(content)
 
 
 def _float16(values: np.ndarray) -> np.ndarray:
     """Scores as SMIYC keeps them; integers stay, as they may not fit."""
-    return values.astype(np.float16) if values.dtype.kind == 'f' else values
+    with np.errstate(over='ignore'):
+        return values.astype(np.float16) if values.dtype.kind == 'f' else values
 
 
-def _plain(value):
+def plain(value):
+    """A value for JSON: None of what is not a finite number."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(folder: str | Path, data: dict) -> None:
     """``data.json``, ``images.csv`` (the hardest first) and ``curves.png`` of `FolderScores.data`."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def put(name: str, save: Callable[[Path], object]) -> None:
-        part = folder / f'.{os.getpid()}_{name}'
-        save(part)
-        os.replace(part, folder / name)
-
-    def table(path: Path) -> None:
-        with open(path, 'w', newline='') as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(data['images'])
-
-    put('data.json', lambda path: path.write_text(json.dumps(data, indent=1)))
-    put('images.csv', table)
+    write_json(folder / 'data.json', data, indent=1)
+    with replacing(folder / 'images.csv') as part, open(part, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(data['images'])
     if data['threshold95'] is not None:
-        put('curves.png', lambda path: draw(path, data))
+        with replacing(folder / 'curves.png') as part:
+            draw(part, data)
 
 
 def draw(path: str | Path, data: dict) -> None:
@@ -194,10 +216,12 @@ def draw(path: str | Path, data: dict) -> None:
     plt.close(figure)
 
 
-def further_numbers(smiyc: dict[str, float], legacy: dict[str, float | str]) -> str:
+def further_numbers(smiyc: dict[str, float | str], legacy: dict[str, float | str]) -> str:
     """Further numbers as text, in per cent where they are shares; empty if there are none."""
     lines = []
-    if smiyc:
+    if 'note' in smiyc:
+        lines.append(smiyc['note'])
+    elif smiyc:
         shown = dict(ap='AP', auroc='AUROC', fpr95='FPR95', siou_gt='sIoU', ppv='PPV', f1_mean='mean F1')
         lines.append('SMIYC: ' + ', '.join(f'{name} {100 * smiyc[key]:.2f}' for key, name in shown.items()))
     if 'note' in legacy:

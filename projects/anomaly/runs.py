@@ -6,8 +6,11 @@ cache can take as long as the sorting.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +27,8 @@ RANGE = 1 << 20
 STRIDE = 4096
 #: Bytes to multiples of which direct reading and writing is aligned, in memory and in the file.
 PAGE = 4096
+#: How the folders of runs are named, and the lock in each.
+PREFIX, LOCK = '.mmroad-scores-', 'lock'
 
 
 class Bound(NamedTuple):
@@ -75,11 +80,12 @@ class ScoreRuns:
     """Collects scores of inliers and outliers and gives them back in falling ranges.
 
     Args:
-        folder: Where runs that do not fit in memory are kept; a temporary folder by default.
+        folder: Where runs that do not fit in memory are kept; a temporary folder by default. What killed
+            processes left there is removed.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(dir=folder)
+        self._parent, self._folder = folder, None
         self._written: list[tuple[Run, Run]] = []
         self._buffer: np.ndarray | None = None  # inliers from the front, outliers from the back
         self._held = (0, 0)
@@ -149,7 +155,9 @@ class ScoreRuns:
 
     def _write(self) -> None:
         for inlier, outlier in self._sorted():
-            path = Path(self._folder.name, f'{len(self._written):06d}')
+            if self._folder is None:
+                self._folder = RunsFolder(self._parent)
+            path = self._folder.path / f'{len(self._written):06d}'
             pages = self._buffer.view(np.uint8)
             begin = len(pages) - outlier.scores.nbytes  # of the outliers
             parts = pages[: _round_up(inlier.scores.nbytes)], pages[begin // PAGE * PAGE :]
@@ -157,6 +165,32 @@ class ScoreRuns:
             places = (path, 0), (path, len(parts[0]) + begin % PAGE)
             self._written.append((inlier._replace(scores=places[0]), outlier._replace(scores=places[1])))
         self._held = 0, 0
+
+
+class RunsFolder:
+    """A temporary folder that goes with this object, or else with the next process that makes one beside it.
+
+    A lock in it is held while its process lives, also where others cannot see that process.
+
+    Args:
+        parent: Where it is made; the system's temporary folder by default.
+    """
+
+    def __init__(self, parent: str | Path | None = None) -> None:
+        parent = Path(parent or tempfile.gettempdir())
+        self._remove_left(parent)
+        self._temporary = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
+        self.path = Path(self._temporary.name)
+        self._lock = open(self.path / LOCK, 'w')
+        with contextlib.suppress(OSError):  # a file system without locks: the folder stays after a kill
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @staticmethod
+    def _remove_left(parent: Path) -> None:
+        for lock in parent.glob(f'{PREFIX}*/{LOCK}'):
+            with contextlib.suppress(OSError), open(lock, 'r+') as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives
+                shutil.rmtree(lock.parent)
 
 
 def _round_up(size: int) -> int:

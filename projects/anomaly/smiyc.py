@@ -20,6 +20,7 @@ MIN_SIZES = dict(anomaly=(500, 100), obstacle=(50, 10))
 #: The sIoU and PPV from which a component is found.
 TAUS = np.linspace(0.25, 0.75, 11)
 BINS = 768
+IGNORED = 255
 
 
 class PixelCurve(NamedTuple):
@@ -114,19 +115,31 @@ def components(
         track: A key of ``MIN_SIZES``.
     """
     min_pred, min_gt = MIN_SIZES[track]
-    _, gt = cv2.connectedComponents((labels == 1).astype(np.uint8), connectivity=8)
-    found = (scores > threshold) & (labels != 255)
-    _, pred = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
-    pred[np.bincount(pred.ravel())[pred] < min_pred] = 0
-    seen = (labels != 255) & (np.bincount(gt.ravel())[gt] >= min_gt)
-    names_gt, gt = np.unique(np.append(0, gt[seen]), return_inverse=True)
-    names_pred, pred = np.unique(np.append(0, pred[seen]), return_inverse=True)
-    shape = len(names_gt), len(names_pred)
+    outlier, found = labels == 1, scores > threshold
+    found &= labels != IGNORED
+    _, gt = cv2.connectedComponents(outlier.view(np.uint8), connectivity=8)
+    _, pred = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
+    pixels = np.flatnonzero(outlier | found)  # all others are background of both
+    gt, pred = gt.ravel()[pixels], pred.ravel()[pixels]
+    tables = _large(gt, min_gt, -1), _large(pred, min_pred, 0)
+    if outlier.size - np.count_nonzero(outlier) < min_gt:  # the official code does so with the background too
+        tables[0][0] = -1
+    gt, pred = tables[0][gt], tables[1][pred]
+    gt, pred = gt[gt >= 0], pred[gt >= 0]
+    shape = gt.max(initial=0) + 1, pred.max(initial=0) + 1
     # pixels that a true and a predicted component share; row and column 0 are the background
-    shared = np.bincount(gt[1:] * shape[1] + pred[1:], minlength=shape[0] * shape[1]).reshape(shape)
+    shared = np.bincount(gt * shape[1] + pred, minlength=shape[0] * shape[1]).reshape(shape)
+    shared = shared[:, shared.any(0) | (np.arange(shape[1]) == 0)]  # some lie in dropped true ones alone
     size_gt, siou_gt, _ = _adjusted_iou(shared)
     size_pred, siou_pred, ppv = _adjusted_iou(shared.T)
     return Components(siou_gt, siou_pred, ppv, size_gt, size_pred)
+
+
+def _large(components: np.ndarray, smallest: int, else_: int) -> np.ndarray:
+    """A table of new numbers, from 1 without gaps, for components of at least ``smallest`` pixels; 0 stays."""
+    large = np.bincount(components, minlength=1) >= smallest
+    large[0] = False
+    return np.where(large, np.cumsum(large), np.append(0, np.full(len(large) - 1, else_)))
 
 
 def _adjusted_iou(shared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -45,27 +45,37 @@ def read_label_map(
         ValueError: It is no image that can be read, its channels differ, or it has another size or other values;
             the message names file and values.
     """
-    path = Path(path)
-    if content is None and not path.is_file():
-        raise FileNotFoundError(f'{path}: no such label map')
-    try:
-        with Image.open(path if content is None else io.BytesIO(content)) as image:
-            _check_size(path, image.size[::-1], size)  # before anything is decoded
-            _check_kind(path, image)
-            spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1
-            labels = np.asarray(image)
-    except _Refused:
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
-        raise ValueError(f'{path}: not a label map that can be read ({_text(error)})') from error
-    if labels.ndim == 3:
-        labels = _one_channel(path, labels, _COLOUR[image.mode])
-    if spread > 1:
-        labels = labels // spread
-    labels = _narrow(labels)
+    labels = _narrow(read_one_channel(path, 'label map', size=size, content=content))
     if num_classes is not None:
         check_ids(labels, num_classes, ignored, path)
     return labels
+
+
+def read_one_channel(
+    path: str | Path, what: str, *, size: tuple[int, int] | None = None, content: bytes | None = None
+) -> np.ndarray:
+    """The values of an image of one channel as the file holds them, (H, W), read-only: see `read_label_map`.
+
+    Args:
+        what: What the image is, for messages: ``label map``.
+    """
+    path = Path(path)
+    if content is None and not path.is_file():
+        raise FileNotFoundError(f'{path}: no such {what}')
+    try:
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
+            _check_size(path, what, image.size[::-1], size)  # before anything is decoded
+            _check_kind(path, what, image)
+            spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1
+            values = np.asarray(image)
+    except _Refused:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+        article = 'an' if what[0] in 'aeiou' else 'a'
+        raise ValueError(f'{path}: not {article} {what} that can be read ({described(error)})') from error
+    if values.ndim == 3:
+        values = _one_channel(path, what, values, _COLOUR[image.mode])
+    return values // spread if spread > 1 else values
 
 
 def check_ids(labels: np.ndarray, num_classes: int, ignored: Collection[int], name: object) -> None:
@@ -99,39 +109,39 @@ class _Refused(ValueError):
     """What this module says of a file that can be read."""
 
 
-def _check_size(path: Path, found: tuple[int, int], size: tuple[int, int] | None) -> None:
+def _check_size(path: Path, what: str, found: tuple[int, int], size: tuple[int, int] | None) -> None:
     if size is not None and found != tuple(size):
         raise _Refused(
-            f'{path}: the label map has {found[0]} x {found[1]} pixels (height x width), its image '
+            f'{path}: the {what} has {found[0]} x {found[1]} pixels (height x width), its image '
             f'{size[0]} x {size[1]}'
         )
 
 
-def _check_kind(path: Path, image: Image.Image) -> None:
+def _check_kind(path: Path, what: str, image: Image.Image) -> None:
     if image.mode not in _PLAIN and image.mode not in _COLOUR:
-        raise _Refused(f"{path}: an image of Pillow's mode {image.mode}, whose values are no class ids")
+        raise _Refused(f"{path}: an image of Pillow's mode {image.mode}, no {what}")
     if image.format in ('JPEG', 'MPO', 'JPEG2000'):
         raise _Refused(
-            f'{path}: {image.format} changes values where classes meet; label maps must be stored without '
-            f'loss, such as in PNG'
+            f'{path}: {image.format} changes values where they meet; {what}s must be stored without loss, such '
+            f'as in PNG'
         )
     if getattr(image, 'n_frames', 1) > 1:
-        raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one label map')
+        raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one {what}')
 
 
-def _one_channel(path: Path, labels: np.ndarray, colours: int) -> np.ndarray:
+def _one_channel(path: Path, what: str, labels: np.ndarray, colours: int) -> np.ndarray:
     """The one channel that an image of several equal ones stands for."""
     first = labels[..., 0]
     for channel in range(1, labels.shape[2]):
         other = labels[..., channel]
         if channel >= colours:  # opacity: the same everywhere, whatever it is
             if (other != other.flat[0]).any():
-                raise ValueError(f'{path}: its opacity varies; a label map has one channel of class ids')
+                raise ValueError(f'{path}: its opacity varies; expected one channel')
         elif not np.array_equal(other, first):
             row, column = (int(x[0]) for x in np.nonzero(other != first))
             raise ValueError(
                 f'{path}: a colour image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
-                f'{column}; a label map has one channel of class ids'
+                f'{column}; expected one channel'
             )
     return first
 
@@ -151,5 +161,6 @@ def _listed(values: np.ndarray) -> str:
     return shown if len(values) <= 8 else f'{shown}, ... (up to {int(values[-1])})'
 
 
-def _text(error: Exception) -> str:
+def described(error: Exception) -> str:
+    """An exception as text, its type included."""
     return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__

@@ -1,11 +1,15 @@
-"""The loading of label maps that every segmentation pipeline names (importing this registers it)."""
+"""The loading of label maps that every segmentation pipeline names, and what has to fit it (importing this
+registers both)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import mmengine.fileio as fileio
 import numpy as np
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
@@ -69,3 +73,59 @@ class LoadLabelMap(LoadAnnotations):
             f'{type(self).__name__}(num_classes={self.num_classes}, ignored={self.ignored}, '
             f'reduce_zero_label={self.reduce_zero_label})'
         )
+
+
+@HOOKS.register_module()
+class LabelCheckHook(Hook):
+    """Compares the classes of label maps with those of the decode head before the first step.
+
+    Raises:
+        ValueError: They differ in number; names the data set, both numbers and where they are set.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        _compare(runner, runner.train_loop.dataloader)
+
+    def before_val(self, runner: Runner) -> None:
+        _compare(runner, runner.val_loop.dataloader)
+
+    def before_test(self, runner: Runner) -> None:
+        _compare(runner, runner.test_loop.dataloader)
+
+
+def _compare(runner: Runner, dataloader) -> None:
+    model = runner.model
+    while not hasattr(model, 'decode_head') and hasattr(
+        model, 'module'
+    ):  # several processes, augmented tests
+        model = model.module
+    head = getattr(model, 'decode_head', None)
+    number = getattr(head, 'num_inliers', getattr(head, 'num_classes', None))
+    for dataset in _parts(dataloader.dataset):
+        for step in getattr(dataset.pipeline, 'transforms', ()):
+            if type(step) is not LoadLabelMap:
+                continue
+            part = bool(
+                getattr(dataset, 'label_map', None)
+            )  # of the file's classes, those that metainfo names
+            known = len(dataset.metainfo['classes']) if part else step.num_classes
+            if None not in (known, number) and known != number:
+                where = "its data set's metainfo.classes" if part else "LoadLabelMap's num_classes"
+                raise ValueError(
+                    f'{type(dataset).__name__}: label maps have {known} classes ({where}), the decode head has '
+                    f'{number} (model.decode_head.num_classes): make them equal'
+                )
+
+
+def _parts(dataset) -> Iterator:
+    """The data sets with a pipeline that one is made of."""
+    inner = [
+        getattr(dataset, 'dataset', None),
+        getattr(dataset, 'boost', None),
+        *getattr(dataset, 'datasets', ()),
+    ]
+    inner = [part for part in inner if part is not None]
+    if hasattr(dataset, 'pipeline') and not inner:
+        yield dataset
+    for part in inner:
+        yield from _parts(part)

@@ -10,20 +10,24 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmdet.datasets import ADE20KPanopticDataset, BaseDetDataset
+from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS, TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from PIL import Image
 
+from ..files import OutputNames, replacing, write_json
+from ..files.label_maps import described, read_label_map
 from .metric import PublishedIoUMetric
 
 #: Category ids of the 50 classes that are no countable things.
@@ -41,6 +45,55 @@ def segment_ids(image: np.ndarray) -> np.ndarray:
     return image.astype(np.int32) @ np.array([1, 256, 256**2], np.int32)
 
 
+def read_segments(path: str | Path, size: tuple[int, int] | None, ids: Collection[int]) -> np.ndarray:
+    """A panoptic PNG as ids (H, W) int32, 0 for no segment.
+
+    Args:
+        size: Height and width that it must have.
+        ids: The segments that its JSON file lists: all of them, and no others, must be there.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such PNG; the message names the file and what is wrong.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such panoptic PNG')
+    try:
+        with Image.open(path) as image:
+            mode, values = image.mode, np.asarray(image)
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+        raise ValueError(f'{path}: not an image that can be read ({described(error)})') from error
+    if mode != 'RGB':
+        raise ValueError(f"{path}: Pillow's mode {mode}, expected RGB, whose colours code segments")
+    if size is not None and values.shape[:2] != tuple(size):
+        raise ValueError(f'{path}: {values.shape[:2]} pixels (height, width), its image has {tuple(size)}')
+    segments = segment_ids(values)
+    there = set(np.unique(segments).tolist()) - {0}
+    if there != set(ids):
+        unlisted, missing = (sorted(a)[:5] for a in (there - set(ids), set(ids) - there))
+        raise ValueError(
+            f'{path}: its segments are not those that its JSON file lists for the image: '
+            f'{unlisted or "none"} are not listed, {missing or "none"} are not in the picture'
+        )
+    return segments
+
+
+def _read_json(path: str | Path, *keys: str) -> dict:
+    """A JSON file with some lists."""
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: no such file; Mask2Former's datasets/prepare_ade20k_*_seg.py makes it"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not JSON ({described(error)})') from error
+    missing = [k for k in keys if not isinstance(content, dict) or not isinstance(content.get(k), list)]
+    if missing:
+        raise ValueError(f'{path}: no list {" and ".join(missing)} in it')
+    return content
+
+
 @DATASETS.register_module()
 class ADE20KPanopticIdDataset(BaseDetDataset):
     """ADE20K's images with panoptic segments; for ``data_prefix=dict(img=..., seg=...)``.
@@ -55,36 +108,48 @@ class ADE20KPanopticIdDataset(BaseDetDataset):
     METAINFO = ADE20KPanopticDataset.METAINFO
 
     def load_data_list(self) -> list[dict]:
-        content = json.loads(Path(self.ann_file).read_text())
-        things = {c['id'] for c in content['categories'] if c['isthing']}
+        content = _read_json(self.ann_file, 'categories', 'images', 'annotations')
+        things = {c.get('id') for c in content['categories'] if c.get('isthing')}
         if things != set(THINGS) or len(content['categories']) != len(CATEGORIES):
             raise ValueError(
                 f'{self.ann_file}: categories are not the 100 things and 50 stuff classes of '
                 f"Mask2Former's prepare_ade20k_pan_seg.py"
             )
-        label = {category: i for i, category in enumerate(CATEGORIES)}
-        annotations = {a['image_id']: a for a in content['annotations']}
+        annotations = {a.get('image_id'): a for a in content['annotations']}
         items = []
         for image in content['images']:
-            if image['id'] not in annotations:
-                raise ValueError(f'{self.ann_file}: image {image["id"]!r} has no annotation')
-            annotation = annotations[image['id']]
-            segments = [dict(s, label=label[s['category_id']]) for s in annotation['segments_info']]
-            items.append(
-                dict(
-                    img_path=os.path.join(self.data_prefix['img'], image['file_name']),
-                    img_id=image['id'],
-                    seg_map_path=os.path.join(self.data_prefix['seg'], annotation['file_name']),
-                    height=image['height'],
-                    width=image['width'],
-                    instances=[_instance(s) for s in segments if s['label'] < len(THINGS)],
-                    segments_info=[
-                        dict(id=s['id'], category=s['label'], is_thing=s['label'] < len(THINGS))
-                        for s in segments
-                    ],
-                )
-            )
+            name = image.get('id', image.get('file_name'))
+            if name not in annotations:
+                raise ValueError(f'{self.ann_file}: image {name!r} has no annotation')
+            try:
+                items.append(self._item(image, annotations[name]))
+            except KeyError as error:
+                raise ValueError(
+                    f'{self.ann_file}: image {name!r}: no {error} in it or in its annotation'
+                ) from error
         return items
+
+    def _item(self, image: dict, annotation: dict) -> dict:
+        label = {category: i for i, category in enumerate(CATEGORIES)}
+        segments = []
+        for segment in annotation['segments_info']:
+            if segment['category_id'] not in label:
+                raise ValueError(
+                    f'{self.ann_file}: image {image["id"]!r}: segment {segment["id"]} has the category '
+                    f'{segment["category_id"]!r}, which is none of the 150'
+                )
+            segments.append(dict(segment, label=label[segment['category_id']]))
+        return dict(
+            img_path=os.path.join(self.data_prefix['img'], image['file_name']),
+            img_id=image['id'],
+            seg_map_path=os.path.join(self.data_prefix['seg'], annotation['file_name']),
+            height=image['height'],
+            width=image['width'],
+            instances=[_instance(s) for s in segments if s['label'] < len(THINGS)],
+            segments_info=[
+                dict(id=s['id'], category=s['label'], is_thing=s['label'] < len(THINGS)) for s in segments
+            ],
+        )
 
 
 def _instance(segment: dict) -> dict:
@@ -94,18 +159,35 @@ def _instance(segment: dict) -> dict:
 
 @TRANSFORMS.register_module()
 class LoadPanopticMap(LoadPanopticAnnotations):
-    """mmdet's loading of panoptic PNGs, without panopticapi (which PyPI does not have)."""
+    """mmdet's loading of panoptic PNGs, without panopticapi (which PyPI does not have) and with the checks of
+    `read_segments`."""
 
     def __init__(self, **kwargs) -> None:
         LoadAnnotations.__init__(
             self, with_bbox=True, with_label=True, with_mask=True, with_seg=True, **kwargs
         )
-        self.rgb2id = segment_ids
+
+    def _load_masks_and_semantic_segs(self, results: dict) -> None:
+        if results.get('seg_map_path') is None:
+            return
+        infos = results['segments_info']
+        ids = read_segments(results['seg_map_path'], results.get('ori_shape'), [info['id'] for info in infos])
+        labels, masks = np.full_like(ids, 255), []
+        for info in infos:
+            mask = ids == info['id']
+            labels[mask] = info['category']
+            if info['is_thing']:
+                masks.append(mask.astype(np.uint8))
+        if self.with_mask:
+            results['gt_masks'] = BitmapMasks(masks, *ids.shape)
+        if self.with_seg:
+            results['gt_seg_map'] = labels
 
 
 @METRICS.register_module()
 class ADE20KPanopticMetric(BaseMetric):
-    """``PQ``, ``SQ`` and ``RQ`` of all classes, things (``_th``) and stuff (``_st``), in percent.
+    """``PQ``, ``SQ`` and ``RQ`` of all classes, things (``_th``) and stuff (``_st``), in percent; NaN where
+    neither truth nor predictions have any of these.
 
     Predictions are written in COCO's panoptic form and scored by hotcoco as by panopticapi.
 
@@ -140,30 +222,28 @@ class ADE20KPanopticMetric(BaseMetric):
             broadcast_object_list(shared)
             format_dir = shared[0]
         self.format_dir = Path(format_dir)
+        self._names = OutputNames(self.format_dir / 'panoptic')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             segments = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
-            name = f'{Path(sample["img_path"]).stem}.png'
             ids, infos = _number(segments)
-            path = self.format_dir / 'panoptic' / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f'.{name}.part')
+            path = self._names.path(Path(sample['img_path']).name, '.png', source=sample['img_path'])
             code = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)
-            Image.fromarray(code).save(part, format='PNG')
-            os.replace(part, path)
-            self.results.append(dict(image_id=sample['img_id'], file_name=name, segments_info=infos))
+            with replacing(path) as part:
+                Image.fromarray(code).save(part, format='PNG')
+            self.results.append(dict(image_id=sample['img_id'], file_name=path.name, segments_info=infos))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         path = self.format_dir / 'panoptic.json'
-        part = path.with_name(f'.{path.name}.part')
-        part.write_text(json.dumps(dict(annotations=results)))
-        os.replace(part, path)
+        write_json(path, dict(annotations=results))
         if self.format_only:
             return {}
         from hotcoco.panoptic import PanopticEval
 
-        truth, predicted = _numbered(json.loads(Path(self.ann_file).read_text()), results)
+        truth, predicted = _numbered(
+            _read_json(self.ann_file, 'images', 'annotations', 'categories'), results
+        )
         folders = dict(gt_folder=str(self.seg_prefix), pred_folder=str(path.with_suffix('')))
         evaluation = PanopticEval(truth, predicted, **folders)
         evaluation.evaluate()
@@ -171,7 +251,7 @@ class ADE20KPanopticMetric(BaseMetric):
         found = evaluation.results()
         splits = dict(All='', Things='_th', Stuff='_st')
         return {
-            f'{score.upper()}{suffix}': 100 * found[split][score]
+            f'{score.upper()}{suffix}': 100 * value if (value := found[split][score]) >= 0 else float('nan')
             for split, suffix in splits.items()
             for score in ('pq', 'sq', 'rq')
         }
@@ -205,11 +285,49 @@ def _numbered(truth: dict, predicted: list[dict]) -> tuple[dict, dict]:
 @METRICS.register_module()
 class ADE20KInstanceMetric(CocoMetric):
     """mmdet's ``CocoMetric`` for a panoptic model's instances against ``ade20k_instance_val.json``: things are
-    matched by category id."""
+    matched by category id, and the scores ``segm_mAP``, ``segm_mAP_50`` ... (shares; -1 where there is no truth
+    of a size) are not rounded.
+
+    Args:
+        metric: ``segm`` or ``bbox``, or both.
+
+    Raises:
+        ValueError: Another metric, or ``classwise``.
+    """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.cat_ids = list(THINGS)
+        if self.classwise or not set(self.metrics) <= {'bbox', 'segm'}:
+            raise ValueError(f'{type(self).__name__} gives segm and bbox, without classwise')
+        if self._coco_api is None and not self.format_only:
+            raise ValueError(f'{type(self).__name__}: scores need ann_file')
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        truth, scores = self._coco_api, {}
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = self.outfile_prefix or os.path.join(folder, 'results')
+            files = self.results2json([prediction for _, prediction in results], prefix)
+            if self.format_only:
+                return {}
+            found = {metric: json.loads(Path(files[metric]).read_bytes()) for metric in self.metrics}
+        names = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+        for metric, detections in found.items():
+            if not detections:
+                print_log(f'{metric}: no instance was predicted, so all scores are 0', logger='current')
+                scores |= {f'{metric}_{name}': 0.0 for name in names}
+                continue
+            if metric == 'segm':  # or else the areas would be the boxes'
+                detections = [{k: v for k, v in d.items() if k != 'bbox'} for d in detections]
+            evaluation = COCOeval(truth, truth.loadRes(detections), metric)
+            evaluation.params.catIds = self.cat_ids
+            evaluation.params.imgIds = self.img_ids or truth.get_img_ids()
+            evaluation.params.maxDets, evaluation.params.iouThrs = list(self.proposal_nums), self.iou_thrs
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+            scores |= {f'{metric}_{name}': float(v) for name, v in zip(names, evaluation.stats)}
+        return scores
 
 
 @METRICS.register_module()
@@ -226,6 +344,10 @@ class ADE20KPanopticIoUMetric(PublishedIoUMetric):
         self.seg_prefix = Path(seg_prefix)
 
     def maps(self, sample: dict) -> tuple[np.ndarray, np.ndarray]:
-        labels = np.array(Image.open(self.seg_prefix / f'{Path(sample["img_path"]).stem}.png'))
         predicted = sample['pred_sem_seg']['sem_seg'].squeeze(0).cpu()
+        labels = read_label_map(
+            self.seg_prefix / f'{Path(sample["img_path"]).stem}.png',
+            size=tuple(predicted.shape),
+            num_classes=len(CATEGORIES) + 1,
+        )
         return labels - np.uint8(1), torch.tensor(CATEGORIES)[predicted].numpy()  # 0 becomes 255

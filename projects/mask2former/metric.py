@@ -49,7 +49,10 @@ class PublishedIoUMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            self.results.append(confusion(*self.maps(sample), len(self.dataset_meta['classes'])))
+            try:
+                self.results.append(confusion(*self.maps(sample), len(self.dataset_meta['classes'])))
+            except ValueError as error:
+                raise ValueError(f'{sample.get("img_path", "an image")}: {error}') from error
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
         return sem_seg_scores(sum(results))

@@ -39,7 +39,8 @@ def packed(cfg, pipeline, tmp_path, size, n):
     for i in range(n):
         image, mask = tmp_path / f'{i}.jpg', tmp_path / f'{i}.png'
         Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)).save(image)
-        Image.fromarray(rng.integers(0, 10, size, dtype=np.uint8)).save(mask)
+        of_outliers = any(t['type'] == 'LoadAnomalyMask' for t in pipeline)
+        Image.fromarray(rng.integers(0, 2 if of_outliers else 10, size, dtype=np.uint8)).save(mask)
         info = dict(img_path=str(image), img_id=i, height=size[0], width=size[1], file_name=image.name)
         if is_det:
             h, w = size

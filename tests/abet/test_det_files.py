@@ -99,6 +99,13 @@ def test_sets_are_told_by_folder_and_one_that_was_not_run_is_named():
         OODDetectionMetric(dict(coco='ood'), dict(coc='masks'))
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_scores_that_are_no_numbers_are_told_with_the_image(value):
+    metric = OODDetectionMetric(dict(coco='coco'))
+    with pytest.raises(ValueError, match='coco/a.jpg: an ood_score is not finite'):
+        metric.process({}, [sample('coco/a.jpg', 0, [0.0, value])])
+
+
 def test_masks_of_images_in_subfolders(tmp_path):
     """By path inside the set; one folder for all serves where base names are unique."""
     for name, value in (('a/x.png', 1), ('b/x.png', 0), ('y.png', 1)):

@@ -182,6 +182,10 @@ def test_files_and_the_tool(tmp_path):
     done = run_tool(known, '--ood', f'x={unknown}', '--out', tmp_path / 'o.json')
     assert done.returncode == 1 and 'no measure of x/all' in done.stderr and 'x/all' in done.stdout
     assert json.loads((tmp_path / 'o.json').read_text())['x/all']['auroc'] is None
+    done = run_tool(known, '--ood', f'x={unknown}', '--gt', gt, '--out', gt)
+    assert (
+        done.returncode == 1 and 'gt.json would replace its own source' in done.stderr and read_detections(gt)
+    )
     for wrong in (['x'], [f'x={unknown}', f'x={known}'], [f'={unknown}']):
         assert 'takes NAME=FILE' in run_tool(known, '--ood', *wrong).stderr
 

@@ -4,6 +4,7 @@ import json
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mmroad.zoo
@@ -52,6 +53,9 @@ def test_statistics_of_the_training_images(tool, model, monkeypatch, tmp_path, c
     ):
         tool('sml_statistics.py', CONFIG, 'x.pth', '--out', 'none.json', '--images', images / '*1.jpg')
     assert not (tmp_path / 'none.json').exists()
+    (tmp_path / 'x.pth').write_text('mine')
+    with pytest.raises(SystemExit, match='x.pth would replace .*source'):
+        tool('sml_statistics.py', CONFIG, 'x.pth', '--out', 'x.pth', '--images', images)
     monkeypatch.setattr(
         model.decode_head.conv_seg.weight, 'data', model.decode_head.conv_seg.weight * float('nan')
     )
@@ -63,6 +67,12 @@ def test_histogram(tool, tmp_path, capsys):
     tool('class_histogram.py', CONFIG, '--cache', 'c.npz', '--tile', '32', '--crop', '32', '48')
     out = capsys.readouterr().out
     assert '3 crops of 32 x 48' in out and 'road ' in out
+    with open('other.npz', 'wb') as file:
+        np.savez(file, mine=np.ones(3))
+    with pytest.raises(SystemExit, match='other.npz holds mine'):
+        tool('class_histogram.py', CONFIG, '--cache', 'other.npz')
+    with np.load('other.npz') as content:
+        assert content['mine'].sum() == 3
     with pytest.raises(SystemExit, match='give --cache'):
         tool('class_histogram.py', CONFIG)
     with pytest.raises(SystemExit, match='give --crop'):

@@ -74,5 +74,47 @@ def test_the_tool_scores_saved_maps_and_names_what_is_missing(tmp_path):
     assert failed.returncode == 1 and 'maps/1: no anomaly map' in failed.stderr
 
 
+@pytest.mark.parametrize('kind', ['npz', 'png'])
+def test_maps_are_written_without_masks_and_never_under_one_name(kind, tmp_path):
+    metric = AnomalyMetric(format_only=True, format_dir=str(tmp_path / 'maps'), format_kind=kind)
+    first = sample(0)
+    del first['gt_sem_seg']
+    metric.process(
+        {}, [dict(first, img_path='/data/a/drive.0001.jpg'), dict(first, img_path='/data/a/2.jpg')]
+    )
+    metric.process({}, [dict(first, img_path='/data/a/2.jpg')])  # repeated by the sampler
+    with pytest.raises(
+        ValueError, match=r'/data/a/2\.jpg and /data/b/2\.jpg would both be written to .*maps/2\.'
+    ):
+        metric.process({}, [dict(first, img_path='/data/b/2.jpg')])
+    assert sorted(path.name for path in (tmp_path / 'maps').iterdir()) == [f'2.{kind}', f'drive.0001.{kind}']
+    assert metric.evaluate(2) == {}
+
+
+def test_equal_names_on_two_ranks_are_told(monkeypatch, tmp_path):
+    metric = AnomalyMetric(format_only=True, format_dir=str(tmp_path))
+    metric.process({}, [dict(sample(0), img_path='/a/0.jpg')])
+    others = [{'0.npz': '/a/0.jpg'}, {'0.npz': '/b/0.jpg'}]
+    monkeypatch.setattr('mmroad.anomaly.metric.all_gather_object', lambda own: others)
+    with pytest.raises(ValueError, match=r'/a/0\.jpg and /b/0\.jpg were both written to .*/0\.npz'):
+        metric.evaluate(1)
+
+
+def test_what_cannot_be_scored_or_written_is_told_at_once(tmp_path):
+    without = sample(0)
+    del without['gt_sem_seg']
+    with pytest.raises(
+        ValueError, match=r'/data/0\.jpg: no mask, so nothing can be scored; .* --format-only'
+    ):
+        AnomalyMetric().process({}, [without])
+    del without['anomaly_map']
+    with pytest.raises(ValueError, match=r'/data/0\.jpg: the model computes no anomaly map'):
+        AnomalyMetric().process({}, [without])
+    with pytest.raises(ValueError, match='no kind of anomaly map'):
+        AnomalyMetric(format_dir=str(tmp_path), format_kind='tif')
+    with pytest.raises(ValueError, match='needs a folder'):
+        AnomalyMetric(format_only=True)
+
+
 if __name__ == '__main__':
     work(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -29,7 +29,10 @@ def made(dtype, seed=0, images=4, ties=False):
         if ties:
             scores = np.round(scores * 3) / 3
         if np.dtype(dtype).kind in 'iu':
-            scores = (scores * 40 + 300).round()
+            scores = (
+                (scores * 20 + 60).round() if np.dtype(dtype).itemsize == 1 else (scores * 40 + 300).round()
+            )
+            scores = np.clip(scores, np.iinfo(dtype).min, np.iinfo(dtype).max)
         out.append((scores.astype(dtype), labels))
     return out
 
@@ -50,7 +53,9 @@ def sklearn_scores(images):
     )
 
 
-@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64, np.uint16, np.int32])
+@pytest.mark.parametrize(
+    'dtype', [np.float16, np.float32, np.float64, np.int8, np.uint8, np.uint16, np.int16, np.int32]
+)
 @pytest.mark.parametrize('ties', [False, True])
 @pytest.mark.parametrize('lookup', [None, 0, 1000], ids=['at once', 'looked up', 'sorted again'])
 def test_equals_scikit_learn(dtype, ties, lookup, monkeypatch):
@@ -74,14 +79,38 @@ def test_negative_zero_ties_with_zero_and_infinities_are_scores():
     assert got.auroc == 0.875 and got.fpr95.threshold == 0.0
 
 
-def test_joined_parts_score_as_one():
-    images = made(np.float32)
+def test_the_first_of_equally_near_points_counts(monkeypatch):
+    """Of 50 outliers TPR .94 and .96 are as near to .95; inliers between put them into two ranges."""
+    monkeypatch.setattr(runs, 'RANGE', 4)
+    monkeypatch.setattr(runs, 'STRIDE', 1)
+    outliers, inliers = np.arange(50, 0, -1), np.linspace(3.1, 3.9, 12)
+    scores = np.concatenate([outliers, inliers])[None].astype(np.float32)
+    labels = np.uint8([[1] * 50 + [0] * 12])
+    got, want = run([(scores, labels)]), sklearn_scores([(scores, labels)])
+    assert (got.fpr95_nearest.tpr, got.fpr95_nearest.fpr) == (0.94, want['nearest']) == (0.94, 0)
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.uint8, np.uint16])
+def test_joined_parts_score_as_one(dtype):
+    images = made(dtype)
     parts = [PixelMetrics() for _ in range(3)]
     for i, image in enumerate(images):
         parts[i % 2].add(*image)
     parts[0].merge(parts[1].part())
     parts[0].merge(parts[2].part())  # one that saw no image
     assert parts[0].compute() == run(images)
+    with pytest.raises(ValueError, match='cannot be joined'):
+        parts[0].merge(PixelMetrics().part()._replace(dtype=np.dtype('c8')))
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize('label', [0, 1])
+def test_nan_is_refused_of_every_type_unless_left_out(dtype, label):
+    metrics = PixelMetrics()
+    with pytest.raises(ValueError, match=r'a\.png: anomaly scores that are not numbers'):
+        metrics.add(np.array([[0, np.nan]], dtype), np.uint8([[0, label]]), 'a.png')
+    metrics.add(np.array([[0, np.nan, 1]], dtype), np.uint8([[0, 255, 1]]))
+    assert metrics.compute().auroc == 1
 
 
 def test_a_missing_class_is_said_and_bad_input_is_refused():

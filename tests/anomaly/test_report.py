@@ -9,21 +9,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.anomaly.layouts import find_pairs
 from mmroad.anomaly.pixel import PixelMetrics
 from mmroad.anomaly.report import FolderScores, further_numbers
+from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
 
 
 @pytest.fixture
 def saved(tmp_path):
-    """Three images: an easy one, a hard one, one without outliers; each map in another form."""
+    """Three images: one without outliers, an easy one, a hard one; each map in another form."""
     images = []
-    for i, (shift, outliers) in enumerate([(3, True), (0.2, True), (0, False)]):
-        rng = np.random.default_rng(i)
+    for i, (shift, outliers) in enumerate([(0, False), (3, True), (0.2, True)]):
+        rng = np.random.default_rng((2, 0, 1)[i])
         labels = np.zeros((40, 50), np.uint8)
         labels[10:25, 10:25] = outliers
         labels[:2] = 255
@@ -33,8 +35,8 @@ def saved(tmp_path):
             (tmp_path / 'set' / folder).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(tmp_path / f'set/{folder}/{i}.png'), value)
     (tmp_path / 'maps').mkdir()
-    np.save(tmp_path / 'maps/0.npy', images[0][0])
-    for i in (1, 2):
+    np.save(tmp_path / 'maps/1.npy', images[1][0])
+    for i in (0, 2):
         save_map(tmp_path / f'maps/{i}', images[i][0])
     return tmp_path, images
 
@@ -62,14 +64,21 @@ def test_everything_is_written(saved):
     assert data['pr_curve']['recall'][-1] == 1
     assert data['pr_curve']['precision'][-1] == pytest.approx(450 / (450 + 5250 * fpr[-2]))
     assert [sum(data['histogram'][key]) for key in ('inlier', 'outlier')] == [5250, 450]
-    assert [row['image'] for row in data['images']] == ['1.png', '0.png', '2.png']
+    assert [row['image'] for row in data['images']] == ['2.png', '1.png', '0.png']
     easy = data['images'][1]
-    scores, labels = images[0]
+    scores, labels = images[1]
     assert easy['tpr'] == (scores[labels == 1] >= want.fpr95.threshold).mean()
     assert data['images'][2]['ap'] is None and data['images'][2]['fpr'] > 0
     assert data['legacy_hist']['dropped_fraction'] < 0.01 and data['smiyc']['tp_25'] >= 1
+    official, found = SmiycPixels(), []  # from float16 scores
+    halves = [(scores.astype(np.float16), labels) for scores, labels in images]
+    for half in halves:
+        official.add(*half)
+    curve = official.compute()
+    found = join(components(*half, curve.best_f1_threshold, 'obstacle') for half in halves)
+    assert data['smiyc'] == pytest.approx(curve._asdict() | component_scores(found), abs=1e-12)
     with open(folder / 'out/images.csv') as file:
-        assert [row['image'] for row in csv.DictReader(file)] == ['1.png', '0.png', '2.png']
+        assert [row['image'] for row in csv.DictReader(file)] == ['2.png', '1.png', '0.png']
     assert cv2.imread(str(folder / 'out/curves.png')).shape[1] > 1000
 
 
@@ -84,6 +93,66 @@ def test_scores_outside_the_legacy_histogram_leave_the_other_numbers(saved):
     assert found.scores == plain.scores and plain.legacy == {}
     assert 'scores in [0, 1]' in found.legacy['note']
     assert further_numbers({}, found.legacy) == found.legacy['note']
+
+
+def test_infinite_scores_are_in_the_histogram_and_beyond_smiyc(saved):
+    folder, images = saved
+    (folder / 'maps/1.npy').unlink()
+    scores, labels = images[1]
+    scores[5, 5], scores[15, 15] = -np.inf, np.inf
+    np.save(folder / 'maps/1.npy', scores)
+    found = FolderScores(find_pairs('masks', folder / 'set'), 'masks', folder / 'maps', track='obstacle')
+    assert found.histogram.sum(1).tolist() == [5250, 450] and np.isfinite(found.edges).all()
+    assert found.histogram[0, 0] >= 1 and found.histogram[1, -1] >= 1
+    assert found.smiyc == dict(note='SMIYC keeps scores as float16, which those of 1.png are beyond')
+    assert further_numbers(found.smiyc, {}) == found.smiyc['note']
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int64, bool])
+@pytest.mark.parametrize('form', ['npy', 'png'])
+def test_integer_maps_score_as_the_same_numbers_do(saved, dtype, form):
+    """Grey PNGs and integer arrays that other tools save."""
+    folder, images = saved
+    if form == 'png' and dtype == np.int64:
+        pytest.skip('PNG has no such values')
+    pairs = find_pairs('masks', folder / 'set')
+    (folder / 'whole').mkdir()
+    (folder / 'float').mkdir()
+    for i, (scores, _) in enumerate(images):
+        whole = (scores > 0.4) if dtype is bool else (scores.clip(0, 1) * 200).round().astype(dtype)
+        np.save(folder / f'float/{i}.npy', whole.astype(np.float32))
+        if form == 'npy':
+            np.save(folder / f'whole/{i}.npy', whole)
+        else:
+            Image.fromarray(whole).save(folder / f'whole/{i}.png')
+    got, want = (
+        FolderScores(pairs, 'masks', folder / name, track='obstacle', legacy=True)
+        for name in ('whole', 'float')
+    )
+    assert got.scores.summary() == pytest.approx(want.scores.summary(), abs=1e-12)
+    for key in ('ap', 'auroc', 'fpr95', 'threshold95', 'best_f1'):
+        assert got.smiyc[key] == pytest.approx(want.smiyc[key], abs=1e-12), key
+    assert got.legacy == pytest.approx(want.legacy, nan_ok=True)
+    assert np.array_equal(got.histogram, want.histogram)
+
+
+def test_what_cannot_be_scored_is_told_before_anything_is_read(saved):
+    folder, images = saved
+    pairs = find_pairs('masks', folder / 'set')
+
+    def read(path):
+        raise AssertionError('read')
+
+    (folder / 'maps/2.npz').unlink()
+    with pytest.raises(FileNotFoundError, match=r'maps/2: no anomaly map .* \(1 of 3 images have none\)'):
+        FolderScores(pairs, 'masks', folder / 'maps', progress=read)
+    save_map(folder / 'maps/2', images[2][0][:-1])
+    with pytest.raises(
+        ValueError, match=r'maps/2\.npz: the map is \(39, 50\), its mask .*2\.png is \(40, 50\)'
+    ):
+        FolderScores(pairs, 'masks', folder / 'maps')
+    with pytest.raises(ValueError, match=r'0\.png: images has no masks, so nothing can be scored'):
+        FolderScores(find_pairs('images', folder / 'set'), 'images', folder / 'maps')
 
 
 def test_maps_of_other_makers(tmp_path):

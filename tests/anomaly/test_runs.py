@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +69,54 @@ def test_a_full_disk_and_lost_files_are_named(collected, monkeypatch, tmp_path):
     monkeypatch.setattr(os, 'write', full)
     with pytest.raises(OSError, match="No space left on device; TMPDIR names.*000000'"):
         collected()
+
+
+def test_writes_in_parts_lose_nothing(collected, monkeypatch):
+    """The system may write less than it is asked to, as it does beyond 2 GiB."""
+    plain = os.write
+    monkeypatch.setattr(runs, 'BUFFER', 40_000)  # several pages at a time
+    monkeypatch.setattr(os, 'write', lambda file, data: plain(file, data[: max(runs.PAGE, len(data) // 2)]))
+    own, (inliers, outliers) = collected()
+    ranges = list(own.falling())
+    assert np.array_equal(np.concatenate([part for _, part in ranges[::-1]]), np.sort(outliers))
+    assert sum(len(part) for found, _ in ranges for part in found) == len(inliers)
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from mmroad.anomaly import runs
+runs.BUFFER = 8000
+own = runs.ScoreRuns(sys.argv[1])
+for _ in range(4):
+    own.add(np.zeros(500), np.ones(50))
+print('ready', flush=True)
+if sys.argv[2] == 'killed':
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(collected, tmp_path):
+    command = [sys.executable, '-c', KILLED, str(tmp_path)]
+    subprocess.run([*command, 'killed'], stdout=subprocess.DEVNULL)
+    (dead,) = tmp_path.iterdir()
+    assert dead.name.startswith('.') and len(list(dead.iterdir())) > 2
+    running = subprocess.Popen([*command, 'living'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert running.stdout.readline() == b'ready\n'
+    (living,) = tmp_path.iterdir()
+    assert living != dead
+    own, _ = collected()
+    assert living in tmp_path.iterdir() and len(list(tmp_path.iterdir())) == 2  # its own and the living one's
+    running.communicate(b'')
+    del own
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_that_fit_in_memory_need_no_folder(tmp_path):
+    own = ScoreRuns(tmp_path / 'missing')
+    own.add(np.zeros(5), np.ones(5))
+    assert len(list(own.falling())) == 1
 
 
 @pytest.mark.parametrize('value', [0.0, -1e9, np.inf])

@@ -1,5 +1,7 @@
 """The loading of label maps in the pipelines: beside mmseg's own, and what each shipped pipeline refuses."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -11,7 +13,7 @@ from PIL import Image
 import mmroad.abet
 import mmroad.rankseg
 import mmroad.rba  # noqa: F401
-from mmroad.files.transforms import LoadLabelMap
+from mmroad.files.transforms import LabelCheckHook, LoadLabelMap
 from mmroad.zoo import configs_folder, get_config
 
 LABELS = np.array([[0, 1, 2], [17, 18, 255]], np.uint8)
@@ -137,3 +139,49 @@ def test_mapillary_labels_are_checked_too(tmp_path):
     assert load(results(save(tmp_path / 'a.png', np.uint8([[13, 65]]))))['gt_seg_map'].tolist() == [[0, 255]]
     with pytest.raises(ValueError, match=r'a\.png: values 66 .* expected 0 to 65'):
         load(results(save(tmp_path / 'a.png', np.uint8([[13, 66]]))))
+
+
+def runner_of(number, dataset, wrap=0):
+    """What the hook sees of a runner."""
+    model = SimpleNamespace(decode_head=SimpleNamespace(num_classes=number))
+    for _ in range(wrap):
+        model = SimpleNamespace(module=model)
+    return SimpleNamespace(
+        model=model, train_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    )
+
+
+def dataset_of(step, label_map=None, classes=('a', 'b')):
+    pipeline = SimpleNamespace(transforms=[step])
+    return SimpleNamespace(pipeline=pipeline, label_map=label_map, metainfo=dict(classes=classes))
+
+
+@pytest.mark.parametrize('wrap', [0, 1, 2])
+def test_numbers_of_classes_are_compared_before_the_first_step(wrap):
+    hook, load = LabelCheckHook(), LoadLabelMap(num_classes=19)
+    joined = SimpleNamespace(datasets=[dataset_of(LoadLabelMap(num_classes=5)), dataset_of(load)])
+    boosted = SimpleNamespace(dataset=dataset_of(load), boost=dataset_of(LoadLabelMap(num_classes=65)))
+    for dataset in (dataset_of(load), dataset_of(LoadLabelMap()), dataset_of(LoadAnnotations())):
+        hook.before_train(runner_of(19, dataset, wrap))
+    hook.before_train(runner_of(2, dataset_of(load, {i: i % 2 for i in range(19)}), wrap))
+    for number, dataset, message in (
+        (
+            5,
+            dataset_of(load),
+            r"19 classes \(LoadLabelMap's num_classes\), the decode head has 5 \(model\.decode_head",
+        ),
+        (19, joined, '5 classes .* has 19'),
+        (19, boosted, '65 classes .* has 19'),
+        (
+            19,
+            dataset_of(load, {0: 0}),
+            r"2 classes \(its data set's metainfo\.classes\), the decode head has 19",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hook.before_train(runner_of(number, dataset, wrap))
+
+
+def test_the_configs_have_the_comparison():
+    for name in ('rba_swin_b_1dl_ood_coco', 'abet_deepv3plus_wrn38_cityscapes', 'rankseg_small_road_scenes'):
+        assert get_config(name).default_hooks.label_check.type == 'LabelCheckHook'

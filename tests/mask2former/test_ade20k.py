@@ -12,8 +12,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
 from pycocotools import mask as coco
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
-from mmroad.mask2former.ade20k import CATEGORIES, STUFF, THINGS
+from mmroad.mask2former.ade20k import CATEGORIES, STUFF, THINGS, read_segments, segment_ids
 from mmroad.zoo import configs_folder
 
 CONFIG = configs_folder() / 'rankseg/maskformer2_swin_large_IN21k_384_bs16_160k_ade20k_panoptic.py'
@@ -193,6 +195,136 @@ def test_wrong_predictions_by_hand(cfg, tmp_path):
     right = 2 * 60 * 80 - 2 * first_row - bed - 13 * 14
     assert scores['published/pAcc'] == pytest.approx(100 * right / (2 * 60 * 80 - 2 * first_row))
     assert 0 < scores['coco/segm_mAP'] < 1
+
+
+def test_instance_scores_are_cocos_and_not_rounded(cfg, ade):
+    def spoil(logits, masks, sample):
+        masks[1, :, 33:37] = -9.0
+        masks[2, 12:17] = -9.0
+
+    samples = results(cfg, spoil)
+    scores = evaluate(cfg, samples)
+    truth = COCO(str(ade / 'ade20k_instance_val.json'))
+    detections = []
+    for sample in samples:
+        found = sample.pred_instances
+        for mask, score, label in zip(found.masks.numpy(), found.scores.tolist(), found.labels.tolist()):
+            code = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+            detections.append(
+                dict(image_id=sample.img_id, category_id=THINGS[label], score=score, segmentation=code)
+            )
+    official = COCOeval(truth, truth.loadRes(detections), 'segm')
+    official.params.maxDets = [100, 300, 1000]
+    official.evaluate()
+    official.accumulate()
+    official.summarize()
+    names = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+    assert {k: v for k, v in scores.items() if k.startswith('coco/')} == pytest.approx(
+        {f'coco/segm_{name}': value for name, value in zip(names, official.stats)}, abs=1e-12
+    )
+    assert scores['coco/segm_mAP'] != round(scores['coco/segm_mAP'], 3)
+    part = dict(cfg.val_evaluator[1])
+    for changes in (dict(classwise=True), dict(metric='proposal'), dict(ann_file=None)):
+        with pytest.raises(ValueError, match='ADE20KInstanceMetric'):
+            METRICS.build(dict(part, **changes))
+
+
+def test_no_instance_scores_0(cfg):
+    metric = METRICS.build(cfg.val_evaluator[1])
+    metric.dataset_meta = ADE20KPanopticDataset.METAINFO
+    sample = results(cfg)[0]
+    sample.pred_instances = sample.pred_instances[:0]
+    metric.process({}, [sample.to_dict()])
+    assert set(metric.evaluate(1).values()) == {0.0}
+
+
+def test_kinds_that_neither_side_has_are_nan(cfg, ade, tmp_path):
+    content = json.loads((ade / 'ade20k_panoptic_val.json').read_text())
+    ids = {}
+    for annotation in content['annotations']:
+        infos = annotation['segments_info']
+        annotation['segments_info'] = [s for s in infos if s['category_id'] in THINGS]
+        ids[annotation['file_name']] = [s['id'] for s in infos if s['category_id'] in STUFF]
+    (tmp_path / 'val.json').write_text(json.dumps(content))
+    (tmp_path / 'seg').mkdir()
+    for name, stuff in ids.items():
+        picture = np.array(Image.open(ade / f'ade20k_panoptic_val/{name}'))
+        picture[np.isin(segment_ids(picture), stuff)] = 0
+        Image.fromarray(picture).save(tmp_path / f'seg/{name}')
+    config = dict(cfg.val_evaluator[0], ann_file=str(tmp_path / 'val.json'), seg_prefix=str(tmp_path / 'seg'))
+    metric = METRICS.build(config)
+    for sample in results(cfg):
+        segments = sample.pred_panoptic_seg.sem_seg
+        segments[(segments % 1000 >= len(THINGS))] = 150
+        metric.process({}, [sample.to_dict()])
+    scores = metric.evaluate(2)
+    assert scores['panoptic/PQ'] == scores['panoptic/PQ_th'] == pytest.approx(100)
+    assert all(np.isnan(scores[f'panoptic/{key}_st']) for key in ('PQ', 'SQ', 'RQ'))
+
+
+def test_images_of_one_name_are_told(cfg, tmp_path):
+    metric = METRICS.build(dict(cfg.val_evaluator[0], format_dir=str(tmp_path)))
+    sample = results(cfg)[0].to_dict()
+    metric.process({}, [dict(sample, img_path='a/1.jpg')])
+    with pytest.raises(ValueError, match=r'a/1\.jpg and b/1\.jpg would both be written to .*panoptic/1\.png'):
+        metric.process({}, [dict(sample, img_path='b/1.jpg')])
+
+
+def test_bad_panoptic_pictures_are_named(ade, tmp_path):
+    source = np.array(Image.open(ade / 'ade20k_panoptic_val/ADE_val_00000001.png'))
+    ids, path = [5, 305, 605, 905], tmp_path / 'pan.png'
+    Image.fromarray(source).save(path)
+    assert np.array_equal(read_segments(path, SIZE, ids), segment_ids(source))
+    with pytest.raises(
+        ValueError, match=r'pan\.png: \(60, 80\) pixels \(height, width\), its image has \(80, 60\)'
+    ):
+        read_segments(path, SIZE[::-1], ids)
+    with pytest.raises(ValueError, match=r'pan\.png: .*\[905\] are not listed, \[7\] are not in the picture'):
+        read_segments(path, SIZE, [5, 305, 605, 7])
+    Image.fromarray(source[..., 0]).save(path)
+    with pytest.raises(ValueError, match=r"pan\.png: Pillow's mode L, expected RGB"):
+        read_segments(path, SIZE, ids)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r'pan\.png: not an image that can be read'):
+        read_segments(path, SIZE, ids)
+    with pytest.raises(FileNotFoundError, match=r'b\.png: no such panoptic PNG'):
+        read_segments(tmp_path / 'b.png', SIZE, ids)
+
+
+def test_bad_annotation_files_are_named(cfg, ade, tmp_path):
+    path, content = tmp_path / 'val.json', json.loads((ade / 'ade20k_panoptic_val.json').read_text())
+    config = dict(cfg.val_dataloader.dataset, ann_file=str(path))
+    with pytest.raises(FileNotFoundError, match=r'val\.json: no such file'):
+        DATASETS.build(config)
+    other = json.loads(json.dumps(content))
+    other['annotations'][1]['segments_info'][0]['category_id'] = 150
+    bare = json.loads(json.dumps(content))
+    del bare['images'][0]['height']
+    for value, message in (
+        ('[1', 'not JSON'),
+        ('[' * 10**5, 'not JSON'),
+        ('[]', 'no list categories and images and annotations in it'),
+        (json.dumps(dict(content, annotations=None)), 'no list annotations in it'),
+        (
+            json.dumps(dict(content, annotations=content['annotations'][1:])),
+            "'ADE_val_00000001' has no annotation",
+        ),
+        (json.dumps(other), "'ADE_val_00000002': segment 5 has the category 150, which is none of the 150"),
+        (json.dumps(bare), "'ADE_val_00000001': no 'height' in it"),
+    ):
+        path.write_text(value)
+        with pytest.raises(ValueError, match=rf'val\.json: .*{message}'):
+            DATASETS.build(config)
+
+
+def test_another_label_map_is_named_in_the_semantic_scores(cfg, ade, tmp_path):
+    sample = results(cfg)[0].to_dict()
+    metric = METRICS.build(dict(cfg.val_evaluator[2], seg_prefix=str(tmp_path)))
+    metric.dataset_meta = ADE20KPanopticDataset.METAINFO
+    for labels, message in ((np.full(SIZE, 151), 'values 151'), (np.zeros((3, 4)), 'has 3 x 4 pixels')):
+        Image.fromarray(labels.astype(np.uint8)).save(tmp_path / 'ADE_val_00000001.png')
+        with pytest.raises(ValueError, match=rf'ADE_val_00000001\.png: .*{message}'):
+            metric.process({}, [sample])
 
 
 SMALL = dict(

@@ -56,6 +56,22 @@ def test_losses_and_gradients_are_finite(loss, label):
     assert all(x.grad is None or x.grad.isfinite().all() for x in inputs)
 
 
+def test_gambler_loss_is_finite_where_a_class_is_impossible():
+    """A hundred queries that are sure of class 0: an outlier's other probabilities underflow to 0, and its
+    terms are those of the least value."""
+    class_logits = torch.zeros(1, 100, 3)
+    class_logits[..., 0] = 50.0
+    masks = torch.full((1, 100, 8, 8), 50.0)
+    labels = torch.full((1, 8, 8), 254)
+    value = GamblerLoss(ood_reg=0.1)(class_logits.requires_grad_(), masks, labels)
+    value.backward()
+    reward = 100.0**2
+    share = math.exp(-100) / reward  # class 1: e^-100 + e^-100 / reward, below 1e-7
+    assert share < 1e-7
+    assert value.item() == pytest.approx(-0.1 * (math.log(1.0) + math.log(1e-7)) / 2, rel=1e-5)
+    assert class_logits.grad.isfinite().all()
+
+
 def test_unknown_names_are_errors():
     with pytest.raises(ValueError, match='expected nls'):
         OutlierLoss(target='rba')

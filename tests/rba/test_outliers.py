@@ -57,12 +57,47 @@ def test_paste_is_skipped_by_chance_and_where_the_object_is_too_large(objects):
     assert not PasteOutlier(**objects, prob=1.0)(scene((2, 40)))['gt_seg_map'].any()
 
 
-def test_subset_is_the_same_for_a_seed(objects):
+def test_subset_is_the_same_for_a_seed(objects, monkeypatch):
     def names(seed):
         return PasteOutlier(**objects, prob=1, num_objects=3, seed=seed).names
 
-    assert names(0) == names(0) and len(names(0)) == 3
+    assert len(names(0)) == 3
     assert len({tuple(names(seed)) for seed in range(8)}) > 1
+    before, plain = names(0), Path.glob
+    monkeypatch.setattr(Path, 'glob', lambda *args: list(plain(*args))[::-1])  # as another file system lists
+    assert names(0) == before
+    monkeypatch.setattr(
+        Path, 'glob', lambda *args: sorted(plain(*args), key=lambda path: path.stem[::-1] + 'x')
+    )
+    assert names(0) == before == sorted(before)
+
+
+def test_an_object_of_the_images_size_is_pasted(objects):
+    paste = PasteOutlier(**objects, prob=1.0, num_objects=None)
+    paste.names = ['0']
+    after = paste(scene((3, 5)))
+    assert (after['gt_seg_map'] == 254).sum() == 14
+    assert not paste(scene((2, 5)))['gt_seg_map'].any() and not paste(scene((3, 4)))['gt_seg_map'].any()
+
+
+def test_bad_objects_are_named_and_hidden_files_are_none(objects):
+    folder = objects['mask_dir']
+    (folder / '._0.png').write_bytes(b'macOS')
+    paste = PasteOutlier(**objects, prob=1.0)
+    assert paste.names == [str(i) for i in range(6)]
+    mask = np.array(Image.open(folder / '0.png'))
+    for array, message in (
+        (np.dstack([mask] * 2 + [mask // 2]), 'a colour image'),
+        (mask.T.copy(), r'30 x 20 pixels \(height x width\), its image 20 x 30'),
+    ):
+        Image.fromarray(array).save(folder / '0.png')
+        with pytest.raises(ValueError, match=rf'mask/0\.png: .*{message}'):
+            paste.load('0')
+    Image.fromarray(mask > 0).save(folder / '0.png')  # 1-bit: ones are outliers
+    assert PasteOutlier(**objects, prob=1.0, value=1).load('0')[1].sum() == 14
+    (objects['img_dir'] / '0.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'img/0\.png: no such image'):
+        paste.load('0')
 
 
 def test_missing_folder_is_named_when_it_is_needed(tmp_path):
@@ -111,13 +146,85 @@ def test_mapillary_and_cityscapes_in_one_training_set(objects, tmp_path):
     assert built[0]['inputs'].shape == (3, 512, 900)
 
 
-def test_coco_masks(tmp_path, capsys):
+@pytest.fixture
+def tool():
     spec = importlib.util.spec_from_file_location(
         'coco_outlier_masks', ROOT / 'tools/dataset_converters/coco_outlier_masks.py'
     )
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    box = [[2, 3, 8, 3, 8, 9, 2, 9]]
+    return tool
+
+
+BOX = [[2, 3, 8, 3, 8, 9, 2, 9]]
+
+
+def coco(**changes):
+    content = dict(
+        categories=[dict(id=1, name='person'), dict(id=18, name='dog')],
+        images=[
+            dict(id=0, file_name='a.jpg', height=20, width=20),
+            dict(id=1, file_name='b.jpg', height=20, width=20),
+        ],
+        annotations=[dict(id=5 + i, image_id=i, category_id=18, segmentation=BOX) for i in range(2)],
+    )
+    return json.dumps(content | changes)
+
+
+SHAPES = {
+    'counts that do not fill': dict(counts=[0, 5, 20], size=[20, 20]),
+    'text that does not fill': dict(counts='j023000', size=[20, 20]),
+    'empty text': dict(counts='', size=[20, 20]),
+    'other size': dict(counts=[0, 400], size=[10, 40]),
+    'two corners': [[1, 1, 5, 5]],
+    'odd': [[1, 1, 5, 5, 6, 6, 7]],
+    'nothing': [],
+    'null': None,
+}
+
+
+@pytest.mark.parametrize('kind', SHAPES)
+def test_bad_segmentations_leave_their_image_out_by_name(kind, tool, tmp_path, capsys):
+    annotations = [
+        dict(id=5, image_id=0, category_id=18, segmentation=SHAPES[kind]),
+        dict(id=6, image_id=1, category_id=18, segmentation=BOX),
+    ]
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_train2017.json').write_text(coco(annotations=annotations))
+    with pytest.raises(
+        SystemExit, match=r'1 images are left out:\nimage 0 \(a\.jpg\), annotation 5: segmentation'
+    ):
+        tool.main([str(tmp_path), '--min-size', '10'])
+    assert '1 masks written' in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / 'annotations/ood_seg_train2017').iterdir()] == ['b.png']
+
+
+FILES = {
+    'not JSON': ('{', 'not JSON'),
+    'a list': ('[]', "no list 'images'"),
+    'no images': (coco(images=None), "no list 'images'"),
+    'no key': (coco(categories=[dict(id=1)]), 'entry 0 of categories has no name'),
+    'no image': (coco(annotations=[dict(id=3, image_id=9, category_id=18)]), 'annotation 3 is of image 9'),
+    'other classes': (coco(categories=[dict(id=18, name='dog')]), 'no category is called person'),
+    'one name': (
+        coco(images=[dict(id=i, file_name=f'{i}/a.jpg', height=20, width=20) for i in range(2)]),
+        r'0/a\.jpg and 1/a\.jpg would both be a\.png',
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', FILES)
+def test_bad_annotation_files_are_named_and_nothing_is_written(kind, tool, tmp_path):
+    content, message = FILES[kind]
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_train2017.json').write_text(content)
+    with pytest.raises(SystemExit, match=rf'instances_train2017\.json: .*{message}'):
+        tool.main([str(tmp_path)])
+    assert not (tmp_path / 'annotations/ood_seg_train2017').exists()
+
+
+def test_coco_masks(tool, tmp_path, capsys):
+    box = BOX
     rle = dict(counts=[0, 5, 20 * 20 - 5], size=[20, 20])
     content = dict(
         categories=[dict(id=1, name='person'), dict(id=18, name='dog')],

@@ -29,6 +29,18 @@ def test_by_hand(name):
     assert get_score(name)(SEG, PROBS, MASKS, outlier).item() == pytest.approx(EXPECTED[name], rel=1e-6)
 
 
+def test_eam_takes_the_inliers_alone():
+    """A query that is surest of "no object" adds its best inlier class."""
+    probs = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.1, 0.7]])
+    assert get_score('eam')(SEG, probs, MASKS).item() == pytest.approx(1 - 0.7 - 0.5 * 0.2, rel=1e-6)
+
+
+def test_dense_hybrid_is_finite_where_the_head_is_sure():
+    outlier = torch.tensor([200.0, -200.0]).view(2, 1, 1)
+    value = get_score('dense_hybrid')(SEG, PROBS, MASKS, outlier).item()
+    assert value == pytest.approx(-math.log(BOTH) + math.log(1e-9), rel=1e-6)
+
+
 def test_uno_takes_the_outlier_class():
     probs = torch.tensor([[0.6, 0.1, 0.2, 0.1], [0.1, 0.2, 0.5, 0.2]])
     value = get_score('uno')(SEG, probs, MASKS, None).item()

@@ -71,6 +71,18 @@ def test_anomaly_scores_of_the_test_loop_are_scikit_learns(scenes, tmp_path):
         assert (truth == 255 * np.array(Image.open(mask))[..., None]).all()
 
 
+def test_images_without_masks_are_run_for_their_maps(scenes, tmp_path):
+    cfg = config('rba_small_1dl_ood_road_scenes', scenes, tmp_path)
+    cfg.test_dataloader.dataset.layout = 'images'
+    cfg.test_evaluator.update(format_only=True, format_dir=str(tmp_path / 'maps'), format_kind='smiyc')
+    assert Runner.from_cfg(cfg).test() == {}
+    images = sorted((scenes / 'ood/val/images').iterdir())
+    for image in images:
+        anomaly = load_map(tmp_path / f'maps/{image.stem}.hdf5')
+        assert anomaly.dtype == np.float16 and anomaly.shape == np.array(Image.open(image)).shape[:2]
+    assert len(list((tmp_path / 'maps').iterdir())) == len(images) == 2
+
+
 def test_bridge_masks_score_the_same_with_the_official_evaluator(scenes, tmp_path):
     cfg = config('rba_small_1dl_road_scenes', scenes, tmp_path)
     cfg.test_evaluator.format_dir = str(tmp_path / 'out')

@@ -11,7 +11,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('maps', help='folder of NAME.npz, NAME.png or NAME.hdf5')
+    parser.add_argument('maps', help='folder of NAME.npz, .npy, .png or .hdf5')
     parser.add_argument('layout', help='data set: a key of mmroad.anomaly.layouts.LAYOUTS')
     parser.add_argument('root', help="the data set's folder")
     parser.add_argument('--out-dir', help='write data.json, images.csv (the hardest first), curves.png')
@@ -28,16 +28,18 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    import json
-    import os
+    from pathlib import Path
 
     from rich.progress import track
 
     from mmroad.anomaly.layouts import find_pairs
-    from mmroad.anomaly.report import COLUMNS, FolderScores, further_numbers, write
+    from mmroad.anomaly.report import COLUMNS, FolderScores, further_numbers, plain, write
+    from mmroad.files import write_json
 
     official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
     try:
+        for folder in filter(None, (args.out_dir, args.out_file and Path(args.out_file).parent)):
+            Path(folder).mkdir(parents=True, exist_ok=True)  # before the work: it may not be possible
         found = FolderScores(
             find_pairs(args.layout, args.root),
             args.layout,
@@ -47,7 +49,7 @@ def main() -> None:
             progress=lambda pairs, title: track(pairs, title, transient=True),
         )
     except (ImportError, OSError, KeyError, ValueError) as error:
-        sys.exit(f'error: {error}')
+        sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')
     scores = found.scores.summary()
     print(found.scores.table())
     print(further_numbers(found.smiyc, found.legacy), end='\n\n')
@@ -55,12 +57,9 @@ def main() -> None:
     for name, outliers, *shares in found.images[: args.hardest]:
         print(f'{name:40}{outliers:10}' + ''.join(f'{100 * share:10.2f}' for share in shares))
     if args.out_dir:
-        write(args.out_dir, scores | found.data())
+        write(args.out_dir, plain(scores) | found.data())
     if args.out_file:
-        part = f'{args.out_file}.{os.getpid()}.tmp'
-        with open(part, 'w') as file:
-            json.dump(scores, file, indent=2)
-        os.replace(part, args.out_file)
+        write_json(args.out_file, plain(scores), indent=2)
 
 
 if __name__ == '__main__':

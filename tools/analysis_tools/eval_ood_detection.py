@@ -10,6 +10,7 @@ With the ground truth of the ID images also by VOS's protocol (score above the b
 import argparse
 import math
 import sys
+from pathlib import Path
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,9 +34,12 @@ def main() -> None:
     args = parse_args()
     from mmroad.abet.detection_files import align, read_detection_file
     from mmroad.abet.ood_detection import evaluate, table
-    from mmroad.files import write_json
+    from mmroad.files import OutputNames, write_json
 
     try:
+        if args.out:
+            sources = [args.id, *args.ood.values(), *([args.gt] if args.gt else [])]
+            out = OutputNames(Path(args.out).parent, sources).path(Path(args.out).name)
         known = read_detection_file(args.id)
         ood = {name: read_detection_file(path).rows for name, path in args.ood.items()}
         pair = align(known, read_detection_file(args.gt, need_score=False)) if args.gt else (None, None)
@@ -48,7 +52,7 @@ def main() -> None:
             name: {key: value if math.isfinite(value) else None for key, value in row.items()}
             for name, row in results.items()
         }
-        write_json(args.out, finite)
+        write_json(out, finite)
     if empty := [name for name, row in results.items() if math.isnan(row['auroc'])]:
         sys.exit(f'no measure of {", ".join(empty)}: no detection of ID or of OOD images is left')
 

@@ -45,11 +45,12 @@ def main() -> None:
     from rich.progress import track
 
     from mmroad.abet.saved_scores import ClassStatistics
-    from mmroad.files import write_json
+    from mmroad.files import OutputNames, write_json
     from mmroad.files.sources import Item, Source, open_source
     from mmroad.zoo import get_config, init_model
 
     try:
+        out = OutputNames(Path(args.out).parent, [args.checkpoint]).path(Path(args.out).name)
         if args.images:
             source = open_source(args.images)
         else:
@@ -76,7 +77,7 @@ def main() -> None:
     if not number:
         sys.exit(f'no image could be read:{left_out}')
     result = statistics.result()
-    write_json(args.out, result)
+    write_json(out, result)
     unseen = result['count'].count(0)
     print(
         f'{number} images: {args.out}'

@@ -63,7 +63,10 @@ class VSPWDataset(BaseVideoDataset):
             raise ValueError(
                 f'{len(self.metainfo["classes"])} classes; label maps of 8 bits hold 255 and "none"'
             )
-        lines = names_file.read_text(encoding='utf-8-sig').splitlines()
+        try:
+            lines = names_file.read_text(encoding='utf-8-sig').splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{names_file}: not a list in UTF-8 ({error.reason})') from error
         names = [line.strip() for line in lines if line.strip()]
         if not names:
             raise ValueError(f'{names_file}: no video in this list')

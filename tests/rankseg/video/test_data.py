@@ -156,9 +156,9 @@ def test_vspw_errors(vspw, tmp_path):
         (tmp_path / 'data/gone' / kind).touch()
     with pytest.warns(UserWarning, match='2 frames and 1 masks; the 1 that have both'):
         videos = dataset('vspw', data_root=str(tmp_path))
-    for name in ('2.png', '3.png'):
+    for name in ('0.png', '2.png'):
         (tmp_path / 'data/gone/mask' / name).touch()
-    with pytest.warns(UserWarning, match='2 frames and 3 masks; the 1 that have both'):
+    with pytest.warns(UserWarning, match='2 frames and 3 masks; the 2 that have both'):
         dataset('vspw', data_root=str(tmp_path))
     with pytest.raises(ValueError, match='origin/1.jpg: .* no image'):
         videos[0]

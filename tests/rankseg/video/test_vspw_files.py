@@ -157,6 +157,9 @@ def test_lists_of_videos(tmp_path):
         dataset(tmp_path, names=['day/a', 'my video', 'day/a'])
     with pytest.raises(ValueError, match='val.txt: no video'):
         dataset(tmp_path, names=['', ' '])
+    (tmp_path / 'val.txt').write_text('day/a', encoding='utf-16')
+    with pytest.raises(ValueError, match='val.txt: not a list in UTF-8'):
+        dataset(tmp_path)
 
 
 def test_predictions_stay_below_the_output_folder(tmp_path):
