@@ -3,7 +3,8 @@
     python tools/infer_image.py faster_rcnn_r50_fpn_3x_det_bdd100k published 'drives/*.jpg' --out-dir out
 
 writes out/pictures/NAME and, of detectors, out/det.json (BDD100K's format) and out/det.coco.json; of segmentation,
-out/classes/NAME.png. infer_anomaly.py and infer_detic.py have their models' further options.
+out/classes/NAME.png. What cannot be read is left out and listed at the end, with exit code 1. infer_anomaly.py and
+infer_detic.py have their models' further options.
 """
 
 import argparse
@@ -27,14 +28,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.inference import inferencer
+    from mmroad.inference import inferencer, run_tool
 
     try:
         run = inferencer(args.config, args.checkpoint, args.device, args.threshold).run
-        count = sum(1 for _ in run(args.source, args.out_dir))
+        run_tool(run(args.source, args.out_dir), args.out_dir, 'images')
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))
-    print(f'{count} images written to {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -95,7 +95,7 @@ class RankSegMixin:
         """The recorded classes (B, C) bool that oracle mode needs in prediction.
 
         Raises:
-            ValueError: A sample has none.
+            ValueError: A sample has none, or others than the head's.
         """
         device, labels = self.query_feat.weight.device, []
         for meta in self.sample_metas(batch_data_samples):
@@ -105,13 +105,22 @@ class RankSegMixin:
                     f'metainfo {CLASSES_KEY!r}: put RecordClasses after the loading of annotations and '
                     f'{CLASSES_KEY!r} among the meta_keys of the packing'
                 )
-            labels.append(torch.as_tensor(meta[CLASSES_KEY], dtype=torch.long, device=device))
+            labels.append(torch.as_tensor(self._known(meta), dtype=torch.long, device=device))
         return present_classes(labels, self.num_classes)
+
+    def _known(self, meta: dict) -> list[int]:
+        """A sample's recorded classes, which must be the head's."""
+        if other := [label for label in meta[CLASSES_KEY] if not 0 <= label < self.num_classes]:
+            raise ValueError(
+                f'{meta.get("img_path", "an image")}: {CLASSES_KEY} has {", ".join(map(str, other[:5]))}, but the head '
+                f'has {self.num_classes} classes: num_classes or the label map is of another data set'
+            )
+        return meta[CLASSES_KEY]
 
     def target_classes(self, instances: list[InstanceData], metas: list[dict]) -> Tensor:
         """The multi-label targets (B, C) bool: recorded classes where there are any, else the targets'."""
         labels = [
-            gt.labels.new_tensor(meta[CLASSES_KEY]) if CLASSES_KEY in meta else gt.labels
+            gt.labels.new_tensor(self._known(meta)) if CLASSES_KEY in meta else gt.labels
             for gt, meta in zip(instances, metas, strict=True)
         ]
         return present_classes(labels, self.num_classes)

@@ -30,6 +30,12 @@ class RecordClasses(BaseTransform):
                 f'{results.get("img_path", "an image")}: RecordClasses finds no gt_seg_map; put it after the '
                 f'loading of annotations with their label map'
             )
-        labels = np.unique(results['gt_seg_map'])
+        label_map = results['gt_seg_map']
+        if label_map.ndim != 2:
+            name = results.get('seg_map_path', 'a label map')
+            raise ValueError(
+                f'{name}: {label_map.shape}, expected (H, W) of class ids; load it with LoadLabelMap'
+            )
+        labels = np.unique(label_map)
         results[CLASSES_KEY] = [int(label) for label in labels if label != self.ignore_index]
         return results

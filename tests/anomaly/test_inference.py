@@ -6,7 +6,9 @@ import torch
 import mmroad
 from mmroad.abet import scores as abet
 from mmroad.anomaly.inference import AnomalyInferencer
-from mmroad.anomaly.pictures import BAR, anomaly_picture, heat_map
+from mmroad.anomaly.pictures import BAR, anomaly_picture, colour_bar, heat_map
+from mmroad.anomaly.visualizer import AnomalyVisualizer
+from mmroad.files.sources import LeftOut
 from mmroad.rba import scores as rba
 
 
@@ -64,6 +66,31 @@ def test_folder_glob_and_video(inferencer, folder, source):
     np.testing.assert_allclose(stored, results[2].anomaly, rtol=1e-3, atol=1e-6)
 
 
+def test_images_that_cannot_be_used(folder, tmp_path):
+    from PIL import Image
+
+    inferencer = mmroad.inferencer('rba_small_1dl_road_scenes')
+    (folder / 'im1.png').write_bytes(b'')
+    cv2.imwrite(str(folder / 'thin.png'), np.zeros((1, 3000, 3), np.uint8))
+    cv2.imwrite(str(folder / 'wide.png'), np.zeros((1, 30_000, 3), np.uint8))
+    run = inferencer.run(folder, folder / 'out', progress=False)
+    with pytest.warns(LeftOut, match='im1.png is left out'):
+        assert [result.name for result in run] == ['im0.png', 'im2.png', 'thin.png', 'wide.png']
+    # .jpg does not hold a picture of 90,000 pixels; the map and the classes are there
+    assert sorted(run.left_out) == ['im1.png', 'wide.png'] and 'wide.jpg' in run.left_out['wide.png']
+    assert np.load(folder / 'out/anomaly/wide.npz')['anomaly'].shape == (1, 30_000)
+    grey = cv2.imread(str(folder / 'im0.png'), 0)
+    want = inferencer(cv2.merge([grey] * 3)).anomaly
+    assert np.array_equal(inferencer(grey).anomaly, want)
+    assert np.array_equal(inferencer(Image.fromarray(grey)).anomaly, want)
+    with pytest.raises(ValueError, match='of uint16'):
+        inferencer(grey.astype(np.uint16))
+    cv2.imwrite(str(folder / 'im0.jpg'), np.zeros((50, 70, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'im0\.(jpg|png) and im0\.(jpg|png) would both be written'):
+        inferencer.run(folder, folder / 'again')
+    assert not (folder / 'again').exists()
+
+
 def test_another_score(inferencer, folder):
     first = inferencer(folder / 'im1.png').anomaly
     inferencer.model.set_score('entropy')
@@ -106,3 +133,30 @@ def test_picture_outlines_and_shows_the_truth():
     assert truth[15, 15] == 255 and truth[30, 30] == 0 and (truth[0] == 128).all()
     with pytest.raises(ValueError, match='differ in size'):
         anomaly_picture(image, anomaly[:10], (-1.0, 0.0))
+
+
+def test_colour_bar_runs_from_the_highest_score_down_and_marks_the_threshold():
+    bar = colour_bar(101, (0.0, 1.0))
+    ends = heat_map(np.array([[1.0, 0.0]]), (0.0, 1.0))[0]
+    assert (bar[0, 0] == ends[0]).all() and (bar[-1, 0] == ends[1]).all()
+    marked = colour_bar(101, (0.0, 1.0), 0.75)
+    assert np.flatnonzero((marked[:, :15] == 255).all((1, 2))).tolist() == [25]
+    for outside in (-0.5, 0.0, 1.0, 2.0):
+        assert np.array_equal(colour_bar(101, (0.0, 1.0), outside), bar)
+
+
+def test_a_prediction_without_a_score_is_not_drawn_as_if_it_had_one(tmp_path):
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    visualizer = AnomalyVisualizer()
+    visualizer.dataset_meta = dict(classes=('road',), palette=[[0, 200, 0]])
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 20, 30, dtype=torch.long)))
+    image = np.full((20, 30, 3), 100, np.uint8)
+    with pytest.raises(ValueError, match='no anomaly score to draw'):
+        visualizer.add_datasample('a', image, sample)
+    visualizer.add_datasample('a', image, sample, draw_pred=False, out_file=str(tmp_path / 'a.png'))
+    assert visualizer.get_image()[0, 0].tolist() == [40, 160, 40]
+    assert cv2.imread(str(tmp_path / 'a.png'))[0, 0].tolist() == [40, 160, 40]
+    visualizer.add_datasample('a', image, sample, draw_gt=False, draw_pred=False)
+    assert np.array_equal(visualizer.get_image(), image)

@@ -1,6 +1,8 @@
 """Images of files and of callers: what is read and taken, and what is refused by name."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -52,7 +54,7 @@ def test_an_image_is_turned_as_its_exif_entry_says(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'said'),
     [
-        (b'', 'empty'),
+        (b'', 'the file is empty'),
         (b'<html>', 'not an image'),
         (cv2.imencode('.png', BGR)[1].tobytes()[:40], 'not an image'),
         (cv2.imencode('.jpg', np.repeat(BGR, 99, 0))[1].tobytes()[:-90], 'cut'),  # imread gives a grey rest
@@ -79,6 +81,18 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         write_image(tmp_path / 'd/e.png', BGR)
     assert [p.name for p in tmp_path.iterdir()] == ['d']
+
+
+def test_two_processes_may_write_one_image(tmp_path):
+    code = f"""
+import numpy as np
+from mmroad.files import write_image
+for i in range(200):
+    write_image({str(tmp_path / 'a.png')!r}, np.full((20, 30, 3), i, np.uint8))
+"""
+    running = [subprocess.Popen([sys.executable, '-c', code]) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
+    assert read_image(tmp_path / 'a.png')[0, 0, 0] == 199 and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize('grey', [GREY, GREY[..., None], Image.fromarray(GREY)])
@@ -124,3 +138,10 @@ def test_arrays_stay_as_they_are():
 def test_other_images_are_refused_by_type_and_shape(image, said):
     with pytest.raises(ValueError, match=f'street: .*{said}'):
         as_bgr(image, 'street')
+
+
+def test_a_pillow_image_of_a_cut_file_is_named(tmp_path):
+    Image.fromarray(np.repeat(BGR, 99, 0)).save(tmp_path / 'a.png')
+    (tmp_path / 'a.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-200])
+    with Image.open(tmp_path / 'a.png') as image, pytest.raises(ImageError, match='street: not an image'):
+        as_bgr(image, 'street')  # Pillow reads the pixels only now

@@ -1,5 +1,6 @@
 """The mixin on mmseg's, mmdet's and the video track head, small ones."""
 
+import numpy as np
 import pytest
 import torch
 from mmdet.models.dense_heads import Mask2FormerHead as DetHead
@@ -205,3 +206,19 @@ def test_mixed_precision_keeps_ranking_and_norms_in_float32():
         logits, _ = model(feats(1), samples(1))
     assert model.ml_logits.dtype == torch.float32
     assert all(x.dtype == torch.float32 and torch.isfinite(x).all() for x in logits)
+
+
+def test_recorded_classes_must_be_the_heads():
+    """Of an image's label map or of another data set's."""
+    from mmroad.rankseg import RecordClasses
+
+    model = head(Seg)
+    metas = [dict(img_path='a.jpg', gt_classes=[0, 2]), dict(img_path='b.jpg', gt_classes=[1, CLASSES, 254])]
+    with pytest.raises(ValueError, match=f'b.jpg: gt_classes has {CLASSES}, 254, but the head has {CLASSES}'):
+        model.target_classes([instances([0]), instances([1])], metas)
+    with pytest.raises(ValueError, match=f'b.jpg: gt_classes has {CLASSES}, 254'):
+        model.recorded_classes([SegDataSample(metainfo=meta) for meta in metas])
+    labels = np.array([[2, 255], [0, 2]])
+    assert RecordClasses()(dict(gt_seg_map=labels))['gt_classes'] == [0, 2]
+    with pytest.raises(ValueError, match=r'c.png: \(2, 2, 3\), expected \(H, W\)'):
+        RecordClasses()(dict(gt_seg_map=np.stack([labels] * 3, 2), seg_map_path='c.png'))

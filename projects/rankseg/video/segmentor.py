@@ -48,9 +48,20 @@ class VideoMask2Former(Mask2FormerVideo):
         self.num_tracks, self.backbone_frames = num_tracks, backbone_frames
 
     def clip_queries(self, images: Tensor, frames: Sequence[DetDataSample]) -> tuple[Tensor, Tensor]:
-        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalised frames (T, 3, H, W)."""
+        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalised frames (T, 3, H, W).
+
+        Raises:
+            ValueError: They are not finite.
+        """
         parts = [self.backbone(part) for part in images.split(self.backbone_frames)]
-        return self.track_head.predict_queries([torch.cat(level) for level in zip(*parts)], frames)
+        queries = self.track_head.predict_queries([torch.cat(level) for level in zip(*parts)], frames)
+        if not all(logits.isfinite().all() for logits in queries):
+            first = frames[0].metainfo.get('img_path', 'a clip')
+            raise ValueError(
+                f'{first} and the {len(frames) - 1} frames after it: predictions are not finite; the checkpoint is of '
+                f'a run that diverged'
+            )
+        return queries
 
     def semantic_maps(self, images: Tensor, frames: Sequence[DetDataSample]) -> list[Tensor]:
         """The class of every pixel of a clip's frames, each (H, W) uint8 at its original size."""

@@ -235,6 +235,15 @@ def test_tracks_of_one_pass_and_of_clips():
         assert all(code['size'] == [64, 96] for code in track['segmentations'])
 
 
+@pytest.mark.parametrize('task', ['semantic', 'instance'])
+def test_predictions_that_are_no_numbers_are_told(task):
+    model, _ = build(SMALL[1], **{'model.task': task})
+    with torch.no_grad():
+        model.eval().track_head.mask_embed[-1].bias[0] = float('nan')
+        with pytest.raises(ValueError, match='0.jpg and the 1 frames after it: predictions are not finite'):
+            model.test_step(batch(clip()))
+
+
 def test_wrong_options():
     with pytest.raises(ValueError, match='task is'):
         build(SMALL[0], **{'model.task': 'panoptic'})
