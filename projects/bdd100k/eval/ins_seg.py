@@ -25,13 +25,15 @@ from .masks import (
     overlaps,
     pair_files,
     pair_frames,
+    pair_names,
     read_frames,
     read_pair,
     rles,
     segments,
+    stem,
     without_overlaps,
 )
-from .result import Scores
+from .result import Scores, told
 
 CLASSES = tuple(DET_CLASSES[:8])
 
@@ -116,10 +118,17 @@ def _bitmasks(gt: str | Path, result: str | Path, score_file: Path, nproc: int) 
             'write an empty one for an image without predictions'
         )
     scores = _read_scores(score_file)
-    unscored = [path.name for path, _ in pairs if path.stem not in scores]
+    names = list(scores)
+    rows = pair_names([stem(path, gt) for path, _ in pairs], names, gt, score_file)
+    unscored = [path.name for (path, _), row in zip(pairs, rows) if row < 0]
     if unscored:
         raise LabelFileError(f'{score_file}: no frame {unscored[0]!r} ({len(unscored)} images have none)')
-    found = in_threads(lambda pair: _match_image(*pair, scores[pair[0].stem]), pairs, nproc)
+    told(
+        [names[i] for i in sorted(set(range(len(names))) - set(rows))],
+        'frames of the score file are of no image',
+    )
+    pairs = [(*pair, scores[names[row]]) for pair, row in zip(pairs, rows)]
+    found = in_threads(lambda pair: _match_image(*pair), pairs, nproc)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(iouType='segm')
         params = evaluation.params
@@ -132,7 +141,7 @@ def _bitmasks(gt: str | Path, result: str | Path, score_file: Path, nproc: int) 
 
 
 def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(instance, score) of every image, best first, by the stem of its name."""
+    """(instance, score) of every image, best first, by its name without suffix."""
     if not path.is_file():
         raise LabelFileError(f'{path}: no such score file')
     scores = {}
@@ -140,7 +149,10 @@ def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
         pairs = sorted(((x.index, x.score) for x in frame.labels or ()), key=lambda x: -x[1])
         if len({index for index, _ in pairs}) < len(pairs):
             raise LabelFileError(f'{path}: frame {frame.name!r}: two labels have the same index')
-        scores[Path(frame.name).stem] = pairs
+        name = Path(frame.name).with_suffix('').as_posix()
+        if name in scores:
+            raise LabelFileError(f'{path}: two frames are called {name!r}')
+        scores[name] = pairs
     return scores
 
 
