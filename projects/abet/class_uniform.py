@@ -18,7 +18,8 @@ from mmengine.dataset import DefaultSampler
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.registry import DATA_SAMPLERS
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 
@@ -65,7 +66,7 @@ def dataset_centroids(
     another set of them is computed anew (with a progress bar) and written.
 
     Args:
-        dataset: An mmseg dataset whose pipeline holds a ``LoadAnnotations``.
+        dataset: An mmseg dataset whose pipeline holds a ``LoadLabelMap`` (or ``LoadAnnotations``).
         cache_file: A ``.npz``.
         workers: Threads that read label maps.
 
@@ -82,7 +83,7 @@ def dataset_centroids(
         with np.load(cache_file) as cached:
             if str(cached['identity']) == identity:
                 return cached['centroids']
-    load = TRANSFORMS.build(_load_annotations(dataset))
+    load = _load_annotations(dataset)
 
     def one(index: int) -> np.ndarray:
         found = tile_centroids(load(dict(infos[index], seg_fields=[]))['gt_seg_map'], num_classes, tile)
@@ -107,15 +108,13 @@ def _write(path: Path, identity: str, centroids: np.ndarray) -> None:
     os.replace(part, path)
 
 
-def _load_annotations(dataset: Dataset) -> dict:
+def _load_annotations(dataset: Dataset) -> LoadAnnotations:
     for transform in dataset.pipeline.transforms:
-        if type(transform).__name__ == 'LoadAnnotations':
-            return dict(
-                type='LoadAnnotations',
-                reduce_zero_label=transform.reduce_zero_label,
-                imdecode_backend=transform.imdecode_backend,
-            )
-    raise ValueError(f'{type(dataset).__name__}: the pipeline has no LoadAnnotations, classes are unknown')
+        if isinstance(transform, LoadAnnotations):
+            return transform
+    raise ValueError(
+        f'{type(dataset).__name__}: the pipeline has no LoadLabelMap (or LoadAnnotations), classes are unknown'
+    )
 
 
 @DATASETS.register_module()

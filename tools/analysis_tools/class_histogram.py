@@ -55,7 +55,7 @@ def main() -> None:
         config = dict(dataset=cfg.train_dataloader.dataset)
     inner = dict(config['dataset'])
     crop = args.crop or next(t['size'] for t in inner['pipeline'] if t['type'] == 'CentroidCrop')
-    labels = dict(next(t for t in inner['pipeline'] if t['type'] == 'LoadAnnotations'))
+    labels = dict(next(t for t in inner['pipeline'] if t['type'] in ('LoadLabelMap', 'LoadAnnotations')))
     config['dataset'] = dict(inner, pipeline=[labels])
     if 'boost' in config:
         config['boost'] = dict(config['boost'], pipeline=[labels])
