@@ -7,6 +7,7 @@ kept if the slice decodes: a cut at the wrong place leaves brackets open, which 
 
 from __future__ import annotations
 
+import codecs
 import gc
 import mmap
 import re
@@ -20,7 +21,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Box2D, LabelFileError, decode_frames
+from .scalabel import (
+    DET_CLASSES,
+    IGNORE_MAPPING,
+    NAME_MAPPING,
+    Corners,
+    LabelFileError,
+    decode_frames,
+    decode_list,
+    is_true,
+    json_files,
+    naming,
+)
 
 #: Frame attributes that data can be selected and scores split by.
 FRAME_ATTRIBUTES = ('weather', 'scene', 'timeofday')
@@ -41,7 +53,8 @@ class _Attributes(msgspec.Struct, gc=False):
 
 class _Label(msgspec.Struct, gc=False):
     category: str | None = None
-    box2d: Box2D | None = None
+    box2d: Corners = None
+    bbox: Any = None
     score: float | None = None
     attributes: _Attributes | None = None
 
@@ -59,13 +72,14 @@ class _Frame(msgspec.Struct, gc=False):
     attributes: _FrameAttributes | None = None
 
 
-_DECODE_FRAMES = msgspec.json.Decoder(list[_Frame])
 #: Where a frame may begin: its first key, or its attributes (keys may be sorted).
 _NEXT_FRAME = re.compile(
-    rb'\}\s*,\s*(?=\{\s*"(?:(?:name|labels|videoName|url)"\s*:'
+    rb'\}\s*,\s*(?=\{\s*"(?:(?:name|labels|videoName|url|bbox)"\s*:'
     rb'|attributes"\s*:\s*\{\s*"(?:scene|timeofday|weather)"))'
 )
-_BEFORE_FRAMES = re.compile(rb'\s*\{[^\[\]]*"frames"\s*:\s*\[')
+#: What a cut at a wrong place, or a broken file, ends in; the whole file is then decoded and the place told.
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError, MemoryError)
+_BEFORE_FRAMES = re.compile(rb'\s*\{[^\[\]{}]*"frames"\s*:\s*\[')
 
 
 @dataclass
@@ -78,7 +92,7 @@ class Columns:
     names: Sequence[str]  #: (m,) the image's file name
     videos: Sequence[str | None]  #: (m,) ``videoName``
     has_labels: np.ndarray  #: (m,) bool, False where ``labels`` is missing, null or empty
-    attributes: dict[str, np.ndarray]  #: (m,) int16 codes into ``attribute_values`` of each frame attribute
+    attributes: dict[str, np.ndarray]  #: (m,) int32 codes into ``attribute_values`` of each frame attribute
     attribute_values: dict[str, list[str]]
     frame: np.ndarray  #: (n,) int32 row in ``names``, ascending
     category: np.ndarray  #: (n,) int16 row in ``DET_CLASSES``
@@ -88,6 +102,10 @@ class Columns:
     crowd: np.ndarray  #: (n,) bool
     source: str = ''  #: where they were read, for messages
     unboxed: int = 0  #: labels without a box2d, which are not among the n
+    files: Sequence[str] = ()  #: (k,) names of the files of a folder; empty where ``source`` is a file
+    file_rows: np.ndarray = field(
+        default_factory=lambda: np.zeros(0, np.int32)
+    )  #: (k,) row of its first frame
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -99,10 +117,26 @@ class Columns:
         boxes[:, 2:] += 1 - boxes[:, :2]
         return boxes
 
+    def place(self, row: int) -> str:
+        """The file that a frame was read from."""
+        if not len(self.files):
+            return self.source
+        return str(Path(self.source) / self.files[np.searchsorted(self.file_rows, row, 'right') - 1])
+
     def duplicates(self) -> list[str]:
         """Names that more than one frame carries."""
         names, counts = np.unique(np.array(self.names, dtype=object), return_counts=True)
         return names[counts > 1].tolist()
+
+    def repeated(self) -> str:
+        """What is to be said of names that more than one frame carries, with the files of the first; '' if none."""
+        names = self.duplicates()
+        if not names:
+            return ''
+        rows = [row for row, name in enumerate(self.names) if name == names[0]]
+        places = list(dict.fromkeys(map(self.place, rows)))
+        where = f'in {places[0]} and {places[1]}' if len(places) > 1 else f'{len(rows)} times in {places[0]}'
+        return f'{len(names)} names are carried by several frames; the first is {names[0]!r}, {where}'
 
     def check_boxes(self) -> None:
         """Raise LabelFileError if the labels are another task's, and at the first box that is not
@@ -122,8 +156,9 @@ class Columns:
         if bad.any():
             i = int(bad.argmax())
             x1, y1, x2, y2 = self.xyxy[i].tolist()
+            row = self.frame[i]
             raise LabelFileError(
-                f'{self.source}: frame {self.names[self.frame[i]]!r}: box2d of a {DET_CLASSES[self.category[i]]} '
+                f'{self.place(row)}: frame {self.names[row]!r}: box2d of a {DET_CLASSES[self.category[i]]} '
                 f'{what}: x1={x1} y1={y1} x2={x2} y2={y2} ({int(bad.sum())} such boxes in all). Correct the file.'
             )
 
@@ -139,102 +174,150 @@ class _Builder:
         default_factory=lambda: {k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')}
     )
     unboxed: int = 0
+    files: list[str] = field(default_factory=list)
+    file_rows: list[int] = field(default_factory=list)
+    flat: dict[tuple[str | None, str], int] = field(default_factory=dict)  #: rows of a flat list's images
+
+    def begin(self, path: Path) -> None:
+        self.files.append(path.name)
+        self.file_rows.append(len(self.names))
+        self.flat = {}
 
     def add(self, frames: list[_Frame], path: Path) -> None:
-        start = len(self.names)
-        self.names += [f.name for f in frames]
-        self.videos += [f.videoName for f in frames]
-        self.has_labels.append(np.array([bool(f.labels) for f in frames], bool))
+        rows, new = self._rows(frames)
+        self.names += [f.name for f in new]
+        self.videos += [f.videoName for f in new]
+        self.has_labels.append(np.array([bool(f.labels) for f in new], bool))
         for key in FRAME_ATTRIBUTES:
             table = self.values[key]
-            read = (None if f.attributes is None else getattr(f.attributes, key) for f in frames)
+            read = (None if f.attributes is None else getattr(f.attributes, key) for f in new)
             codes = [table.setdefault('' if v is None else str(v), len(table)) for v in read]
-            self.attributes[key].append(np.array(codes, np.int16))
+            self.attributes[key].append(np.array(codes, np.int32))
         boxed = [[label for label in f.labels if label.box2d is not None] if f.labels else () for f in frames]
         labels = list(chain.from_iterable(boxed))
-        self.unboxed += sum(len(f.labels) for f in frames if f.labels) - len(labels)
+        unboxed = sum(len(f.labels) for f in frames if f.labels) - len(labels)
+        self.unboxed += unboxed
         try:
             codes = np.array([_CODES[label.category] for label in labels], np.int16)
         except KeyError:
-            raise _unknown_category(frames, path) from None
+            raise _bad_label(frames, path) from None
+        if unboxed and any(label.bbox is not None for f in frames for label in f.labels or ()):
+            raise _bad_label(frames, path)
         counts = np.array([len(part) for part in boxed], np.int64)
         boxes = self.boxes
-        boxes['frame'].append(np.repeat(np.arange(start, start + len(frames), dtype=np.int32), counts))
+        boxes['frame'].append(np.repeat(rows, counts))
         ignored = codes >= _IGNORED
         boxes['category'].append(np.where(ignored, codes - _IGNORED, codes).astype(np.int16))
-        sides = chain.from_iterable(map(msgspec.structs.astuple, [label.box2d for label in labels]))
-        boxes['xyxy'].append(np.fromiter(sides, float, 4 * len(labels)).reshape(-1, 4))
+        corners = [label.box2d for label in labels]
+        try:
+            sides = chain.from_iterable(map(msgspec.structs.astuple, corners))
+            xyxy = np.fromiter(sides, float, 4 * len(labels))
+        except TypeError:  # some are lists in the file
+            xyxy = np.array([c if type(c) is tuple else msgspec.structs.astuple(c) for c in corners], float)
+        boxes['xyxy'].append(xyxy.reshape(-1, 4))
         boxes['score'].append(np.array([label.score for label in labels], float))
         marks = [(i, label.attributes) for i, label in enumerate(labels) if label.attributes is not None]
         crowd = np.zeros(len(labels), bool)
-        for i, attributes in marks:
-            if attributes.crowd:
-                crowd[i] = True
-            if attributes.ignored:
-                ignored[i] = True
+        try:
+            for i, attributes in marks:
+                if attributes.crowd is not None and is_true(attributes.crowd):
+                    crowd[i] = True
+                if attributes.ignored is not None and is_true(attributes.ignored):
+                    ignored[i] = True
+        except ValueError:
+            raise _bad_label(frames, path) from None
         boxes['crowd'].append(crowd)
         boxes['ignored'].append(ignored)
 
-    def columns(self, source: str) -> Columns:
+    def _rows(self, frames: list[_Frame]) -> tuple[np.ndarray, list[_Frame]]:
+        """The row of each frame, and the frames that begin one: a flat list may come back to an image."""
+        start, new, rows = len(self.names), [], []
+        if all(frame.category is None for frame in frames):
+            return np.arange(start, start + len(frames), dtype=np.int32), frames
+        for frame in frames:
+            key = frame.videoName, frame.name
+            row = start + len(new)
+            if frame.category is not None:
+                row = self.flat.setdefault(key, row)
+            if row == start + len(new):
+                new.append(frame)
+            rows.append(row)
+        return np.array(rows, np.int32), new
+
+    def columns(self, source: Path) -> Columns:
         arrays = {key: np.concatenate(parts) for key, parts in self.boxes.items()}
+        has_labels = np.concatenate(self.has_labels)
+        if (np.diff(arrays['frame']) < 0).any():
+            order = np.argsort(arrays['frame'], kind='stable')
+            arrays = {key: array[order] for key, array in arrays.items()}
+        folder = source.is_dir()
         return Columns(
             names=self.names,
             videos=self.videos,
-            has_labels=np.concatenate(self.has_labels),
+            has_labels=has_labels,
+            files=self.files if folder else (),
+            file_rows=np.array(self.file_rows if folder else (), np.int32),
             attributes={k: np.concatenate(v) for k, v in self.attributes.items()},
             attribute_values={k: list(v) for k, v in self.values.items()},
-            source=source,
+            source=str(source),
             unboxed=self.unboxed,
             **arrays,
         )
 
 
-def _unknown_category(frames: list[_Frame], path: Path) -> LabelFileError:
+def _bad_label(frames: list[_Frame], path: Path) -> LabelFileError:
+    """The error of the first label that cannot be used."""
     for frame in frames:
         for i, label in enumerate(frame.labels or ()):
-            if label.box2d is not None and label.category not in _CODES:
+            place = f'{path}: frame {frame.name!r}: labels[{i}]'
+            if label.box2d is None:
+                if label.bbox is not None:
+                    return LabelFileError(
+                        f'{place} has a "bbox" and no "box2d"; write box2d = {{x1, y1, x2, y2}} in pixels, where x2 '
+                        'and y2 are inclusive'
+                    )
+                continue
+            if label.category not in _CODES:
                 return LabelFileError(
-                    f'{path}: frame {frame.name!r}: labels[{i}].category is {label.category!r}, which is no BDD100K '
-                    f'detection category; known are {", ".join(map(str, _CODES))}. Is this the label file of '
-                    'another task or data set?'
+                    f'{place}.category is {label.category!r}, which is no BDD100K detection category; known are '
+                    f'{", ".join(map(str, _CODES))}. Is this the label file of another task or data set?'
                 )
-    raise AssertionError('every category is known')
+            for key in ('crowd', 'ignored'):
+                try:
+                    is_true(getattr(label.attributes, key, None))
+                except ValueError as error:
+                    return LabelFileError(f'{place}.attributes.{key} is {error}')
+    raise AssertionError('every label can be used')
 
 
 def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
-    """Read a Scalabel file, or every ``*.json`` below a folder in sorted order.
+    """Read a Scalabel file, or the label files of a folder (``scalabel.json_files``).
 
-    A file holds a bare list of frames, ``{"frames": [...]}`` or one frame; legacy 2018 files too.
+    A file holds a bare list of frames, ``{"frames": [...]}`` or one frame; older layouts (``layouts``) too.
 
     Args:
         path: The file or folder.
         progress: Called with bytes done and bytes in all.
 
     Raises:
-        LabelFileError: Nothing to read, a file that is not Scalabel, or an unknown category; the
-            message names the file and the place.
+        LabelFileError: Nothing to read, a file that is not Scalabel, an unknown category, or a ``crowd`` or
+            ``ignored`` that is no truth value; the message names the file and the place.
     """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(path.rglob('*.json'))
-        if not files:
-            raise LabelFileError(f'{path}: the folder holds no .json file')
-    elif path.is_file():
-        files = [path]
-    else:
-        raise LabelFileError(f'{path}: no such file or folder')
+    path, files = Path(path), json_files(path)
     total, done = sum(f.stat().st_size for f in files), 0
     builder = _Builder()
     with _no_gc():
         for file in files:
-            for frames, size in _slices(file):
-                builder.add(frames, file)
-                done += size
-                if progress:
-                    progress(done, total)
+            builder.begin(file)
+            with naming(file):
+                for frames, size in _slices(file):
+                    builder.add(frames, file)
+                    done += size
+                    if progress:
+                        progress(done, total)
     if not builder.names:
         builder.add([], path)
-    return builder.columns(str(path))
+    return builder.columns(path)
 
 
 @contextmanager
@@ -257,7 +340,7 @@ def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
         return
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
         start = data.find(b'[') + 1
-        head = bytes(data[:start])
+        head = bytes(data[:start]).removeprefix(codecs.BOM_UTF8)
         if head.strip() != b'[' and not _BEFORE_FRAMES.fullmatch(head):
             yield decode_frames(bytes(data), path, _Frame), size
             return
@@ -287,7 +370,7 @@ def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
             return _decode_between(data, start - 1, match.start() + 1), match.end()
         except msgspec.ValidationError:
             return None, start
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             place = match.end()
     return None, start
 
@@ -298,6 +381,6 @@ def _decode_between(data: mmap.mmap, first: int, last: int) -> list[_Frame]:
     data[first], data[last] = b'[]'
     try:
         with memoryview(data) as view, view[first : last + 1] as part:
-            return _DECODE_FRAMES.decode(part)
+            return decode_list(part, _Frame)
     finally:
         data[first], data[last] = separators

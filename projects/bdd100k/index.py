@@ -12,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import replacing
 from .columns import Columns, read_columns
-from .scalabel import LabelFileError
+from .scalabel import LabelFileError, json_files
 
 #: Part of every key: another layout or reading makes other caches.
-VERSION = 1
-_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')
+VERSION = 2
+_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'file_rows')
+_TEXTS = ('names', 'videos', 'files')
 _MAGIC = b'mmroad-index'
+_CHECKSUM = 16  # bytes, of all that follows it
+_MISSING = b'\xff'  # no text in UTF-8
 
 
 class Names(Sequence):
@@ -29,7 +33,7 @@ class Names(Sequence):
 
     @classmethod
     def of(cls, names: Sequence[str | None]) -> Names:
-        encoded = [b'\0' if name is None else name.encode() for name in names]
+        encoded = [_MISSING if name is None else name.encode() for name in names]
         ends = np.cumsum([len(e) for e in encoded], dtype=np.int64)
         return cls(np.frombuffer(b''.join(encoded), np.uint8), ends)
 
@@ -39,13 +43,13 @@ class Names(Sequence):
     def __getitem__(self, i: int) -> str | None:
         i = range(len(self))[i]
         raw = self.text[self.ends[i - 1] if i else 0 : self.ends[i]].tobytes()
-        return None if raw == b'\0' else raw.decode()
+        return None if raw == _MISSING else raw.decode()
 
     def __iter__(self) -> Iterator[str | None]:
         text, start = self.text.tobytes(), 0
         for end in self.ends.tolist():
             raw = text[start:end]
-            yield None if raw == b'\0' else raw.decode()
+            yield None if raw == _MISSING else raw.decode()
             start = end
 
 
@@ -53,16 +57,13 @@ def indexed_columns(path: str | Path, *, progress=None) -> Columns:
     """``read_columns`` through a cache beside the label file (or in ``$MMROAD_HOME/index`` where that
     folder cannot be written).
 
-    A cache is used if size, modification and change time of every file are those it was made from;
-    if only times differ, if the content's digest is. It is written to a temporary file and renamed.
+    A cache is used if size, modification and change time of every file are those it was made from; if only
+    times differ, if the content's digest is. It carries a checksum: a damaged one is made again.
 
     Raises:
         LabelFileError: As ``read_columns``.
     """
-    path = Path(path)
-    files = sorted(path.rglob('*.json')) if path.is_dir() else [path]
-    if not path.exists() or not files:
-        raise LabelFileError(f'{path}: no such file or folder, or a folder without .json files')
+    path, files = Path(path), json_files(path)
     stats = [f'{VERSION}'] + [_stat(file) for file in files]
     caches = _places(path)
     digest = None
@@ -106,13 +107,14 @@ def _places(path: Path) -> list[Path]:
     """Where the cache may be: beside the labels, else in the user's cache folder."""
     home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
+    path = path.absolute()
     return [path.with_name(f'.{path.name}.index'), home / 'index' / f'{path.stem}-{name}.index']
 
 
 def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) -> Path | None:
     arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in _ARRAYS}
     arrays |= {f'attribute.{k}': v for k, v in columns.attributes.items()}
-    for key in ('names', 'videos'):
+    for key in _TEXTS:
         names = getattr(columns, key)
         names = names if isinstance(names, Names) else Names.of(names)
         arrays[f'{key}.text'], arrays[f'{key}.ends'] = names.text, names.ends
@@ -128,52 +130,47 @@ def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) 
         unboxed=columns.unboxed,
     )
     head = json.dumps(header).encode()
-    head = _MAGIC + len(head).to_bytes(8, 'little') + head
-    head += b'\0' * (-len(head) % 64)
+    head = len(head).to_bytes(8, 'little') + head
+    head += b'\0' * (-(len(_MAGIC) + _CHECKSUM + len(head)) % 64)
+    parts = [head]
+    for array in arrays.values():
+        parts += [array.reshape(-1).view(np.uint8), b'\0' * (-array.nbytes % 64)]
+    checksum = hashlib.blake2b(digest_size=_CHECKSUM)
+    for part in parts:
+        checksum.update(part)
     for cache in caches:
-        part = cache.with_name(f'{cache.name}.{os.getpid()}.tmp')
-        try:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with open(part, 'wb') as file:
-                file.write(head)
-                for array in arrays.values():
-                    file.write(array.tobytes())
-                    file.write(b'\0' * (-array.nbytes % 64))
-            os.replace(part, cache)
+        with contextlib.suppress(OSError):
+            with replacing(cache) as temporary, open(temporary, 'wb') as file:
+                file.writelines([_MAGIC, checksum.digest(), *parts])
             return cache
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
     return None  # nowhere to write: the columns stay in memory
 
 
 def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
+    """The columns of a cache and its header; None where it is not there or is damaged: it is made again."""
     try:
-        with open(cache, 'rb') as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                return None
-            size = int.from_bytes(file.read(8), 'little')
-            header = json.loads(file.read(size))
-        start = len(_MAGIC) + 8 + size
-        start += -start % 64
-        block = (
-            np.memmap(cache, np.uint8, 'r', offset=start)
-            if os.path.getsize(cache) > start
-            else np.empty(0, np.uint8)
-        )
-        arrays = {}
-        for key, (dtype, shape, offset) in header['arrays'].items():
-            count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            arrays[key] = np.asarray(block[offset : offset + count]).view(dtype).reshape(shape)
-        columns = Columns(
-            names=Names(arrays['names.text'], arrays['names.ends']),
-            videos=Names(arrays['videos.text'], arrays['videos.ends']),
-            attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
-            attribute_values=header['attribute_values'],
-            source=str(source),
-            unboxed=header['unboxed'],
-            **{key: arrays[key] for key in _ARRAYS},
-        )
-        return columns, header
-    except (OSError, ValueError, KeyError):
-        return None  # not there, or cut off: it is made again
+        block = np.memmap(cache, np.uint8, 'r')
+    except (OSError, ValueError):  # no file, or an empty one
+        return None
+    start = len(_MAGIC) + _CHECKSUM
+    whole = hashlib.blake2b(block[start:], digest_size=_CHECKSUM)
+    if block[:start].tobytes() != _MAGIC + whole.digest():
+        return None
+    size = int.from_bytes(block[start : start + 8].tobytes(), 'little')
+    header = json.loads(block[start + 8 : start + 8 + size].tobytes())
+    start += 8 + size
+    start += -start % 64
+    arrays = {}
+    for key, (dtype, shape, offset) in header['arrays'].items():
+        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        part = block[start + offset : start + offset + count]
+        arrays[key] = np.asarray(part).view(dtype).reshape(shape)
+    columns = Columns(
+        **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in _TEXTS},
+        attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
+        attribute_values=header['attribute_values'],
+        source=str(source),
+        unboxed=header['unboxed'],
+        **{key: arrays[key] for key in _ARRAYS},
+    )
+    return columns, header

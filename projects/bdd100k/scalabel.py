@@ -7,15 +7,19 @@ skips what a detector does not use, and says where a file is wrong.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
+import json
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from .layouts import MARKERS, as_frames, is_old
 
 #: The detection classes in BDD100K's order (COCO category ids 1-10).
 DET_CLASSES = (
@@ -42,6 +46,18 @@ NAME_MAPPING = {
 IGNORE_MAPPING = {'other person': 'pedestrian', 'other vehicle': 'car', 'trailer': 'truck'}
 
 
+#: First bytes of files that people take for label files.
+_KINDS = {
+    b'\x1f\x8b': 'it is packed with gzip: unpack it (gunzip) and give the file inside',
+    b'PK\x03\x04': 'it is a zip archive: unpack it and give the file inside',
+    b'BZh': 'it is packed with bzip2: unpack it (bunzip2) and give the file inside',
+    b'\xfd7zXZ': 'it is packed with xz: unpack it (unxz) and give the file inside',
+    b'\x28\xb5\x2f\xfd': 'it is packed with zstd: unpack it (unzstd) and give the file inside',
+    codecs.BOM_UTF16_LE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
+    codecs.BOM_UTF16_BE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
+    b'version https://git-lfs': 'it is a Git LFS pointer: fetch the file itself (git lfs pull)',
+    b'<': 'it is a web page or XML: download the label file itself',
+}
 _FALSE = ('false', '0', 'no', 'n', 'f', 'off')
 _TRUE = ('true', '1', 'yes', 'y', 't', 'on')
 
@@ -115,14 +131,22 @@ class Box2D(msgspec.Struct, gc=False):
     y2: float
 
 
+#: A box as files hold it: an object, or a list of x1, y1, x2, y2.
+Corners = Box2D | tuple[float, float, float, float] | None
+
+
 class Label(msgspec.Struct):
     """One object. Fields that detection does not use are skipped."""
 
     category: str | None = None
-    box2d: Box2D | None = None
+    box2d: Corners = None
     score: float | None = None
-    id: str | int | None = None
-    attributes: dict[str, bool | int | float | str | None | list] | None = None
+    id: Any = None
+    attributes: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.box2d, tuple):
+            self.box2d = Box2D(*self.box2d)
 
 
 class Frame(msgspec.Struct):
@@ -130,7 +154,7 @@ class Frame(msgspec.Struct):
 
     name: str
     labels: list[Label] | None = None
-    attributes: dict[str, bool | int | float | str | None | list] | None = None
+    attributes: dict[str, Any] | None = None
 
 
 def load_frames(path: str | Path) -> list[Frame]:
@@ -151,48 +175,137 @@ def load_frames(path: str | Path) -> list[Frame]:
     return [frame for file in json_files(path) for frame in decode_frames(file.read_bytes(), file, Frame)]
 
 
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Whatever ends the reading of a file becomes a LabelFileError that names it."""
+    try:
+        yield
+    except LabelFileError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise LabelFileError(f'{path}: cannot be read: {error}') from error
+    except UnicodeDecodeError as error:
+        raise LabelFileError(
+            f'{path}: {error.object[:60]!r} in it is no UTF-8: save the file as UTF-8'
+        ) from error
+    except Exception as error:  # decoders end in several ways, such as RecursionError and MemoryError
+        what = f'{type(error).__name__}: {error}'
+        raise LabelFileError(f'{path}: not a label file that can be read: {what}') from error
+
+
 @functools.cache
-def _decoders(frame_type: type) -> tuple[msgspec.json.Decoder, msgspec.json.Decoder, msgspec.json.Decoder]:
-    dataset = msgspec.defstruct('Dataset', [('frames', list[frame_type])])
-    return tuple(msgspec.json.Decoder(kind) for kind in (list[frame_type], dataset, frame_type))
+def _decoder(frame_type: type) -> msgspec.json.Decoder:
+    """Of a list of ``frame_type`` with room for what marks entries of older layouts."""
+    fields = [(key, Any, None) for key in MARKERS]
+    return msgspec.json.Decoder(list[msgspec.defstruct(frame_type.__name__, fields, bases=(frame_type,))])
+
+
+def decode_list(content: bytes | memoryview | msgspec.Raw, frame_type: type) -> list:
+    """The frames of a JSON list in any of BDD100K's layouts (see ``layouts``), as records of ``frame_type``.
+
+    Frames made of a flat list's entries have a ``category`` that is not None.
+
+    Raises:
+        msgspec.DecodeError: Not JSON, or not frames (``msgspec.ValidationError``).
+    """
+    decoder = _decoder(frame_type)
+    frames = decoder.decode(content)
+    if not any(map(is_old, frames)):
+        return frames
+    (kind,) = decoder.type.__args__
+    try:
+        found = as_frames(msgspec.json.decode(content))
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from error
+    frames = []
+    for frame in found:
+        try:
+            frames.append(msgspec.convert(frame, kind))
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f'{error} (frame {frame["name"]!r})') from error
+    return frames
 
 
 def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
     """The frames of one file's content, as records of ``frame_type``.
 
+    The content is a list of frames, ``{"frames": [...]}``, one frame, or one of BDD100K's older layouts
+    (see ``layouts``); a byte order mark of UTF-8 is skipped.
+
     Raises:
         LabelFileError: Not a Scalabel label file; the message names the file and the place.
     """
-    many, dataset, single = _decoders(frame_type)
-    start = content.lstrip()[:1]
-    try:
-        if start == b'[':
-            return many.decode(content)
-        if start != b'{':
-            raise LabelFileError(f'{path}: not JSON (starts with {content[:20]!r})')
-        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        if 'frames' in keys:
-            return dataset.decode(content).frames
-        if 'name' in keys:
-            return [single.decode(content)]
-    except msgspec.DecodeError as error:
-        raise LabelFileError(f'{path}: not a Scalabel label file: {error}{_where(content, error)}') from error
+    content = content.removeprefix(codecs.BOM_UTF8)
+    start = re.match(rb'\s*(.?)', content)[1]
+    if start not in (b'[', b'{') or b'\0' in content[:2]:
+        raise LabelFileError(f'{path}: not JSON: {_kind(content)}')
+    with naming(path):
+        try:
+            if start == b'{':
+                content = _list_in(content, path)
+            return decode_list(content, frame_type)
+        except msgspec.DecodeError as error:
+            raise LabelFileError(
+                f'{path}: not a Scalabel label file: {error}{_where(bytes(content), error)}'
+            ) from error
+
+
+def _kind(content: bytes) -> str:
+    """What a file is that is no JSON in UTF-8, and what to do."""
+    if not content.strip():
+        return 'the file is empty'
+    for start, what in _KINDS.items():
+        if content.startswith(start):
+            return what
+    if b'\0' in content[:4]:
+        return _KINDS[codecs.BOM_UTF16_LE]
+    return f'it starts with {content[:20]!r}'
+
+
+def _list_in(content: bytes, path: str | Path) -> bytes | msgspec.Raw:
+    """The list of frames in an object."""
+    keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    if 'frames' in keys:
+        if content.count(b'"frames"') > 1 and _top_keys(content).count('frames') > 1:
+            raise LabelFileError(
+                f'{path}: has "frames" more than once: join the lists, or keep the right one'
+            )
+        if 'name' not in keys or _have_names(keys['frames']):
+            return keys['frames']
+    if 'name' in keys:
+        return b'[' + content + b']'
     raise LabelFileError(
         f'{path}: neither a list of frames nor an object with "frames"; its keys are '
         f'{", ".join(sorted(keys)) or "none"}. A COCO file has "images": give the Scalabel file instead.'
     )
 
 
+def _top_keys(content: bytes) -> list[str]:
+    """The keys of an object, repeated ones too."""
+    return json.loads(content, object_pairs_hook=lambda pairs: [key for key, _ in pairs])
+
+
+def _have_names(frames: msgspec.Raw) -> bool:
+    """Whether they are Scalabel's frames and not those of one image's file of 2018."""
+    with contextlib.suppress(msgspec.ValidationError):
+        return any(
+            'name' in frame for frame in msgspec.json.decode(frames, type=list[dict[str, msgspec.Raw]])
+        )
+    return False
+
+
 def _where(content: bytes, error: msgspec.DecodeError) -> str:
     """The frame of a decoding error, by its name, and for broken JSON the text around the place."""
     message = str(error)
-    keys = dict[str, msgspec.Raw]
-    row = re.search(r'at `\$(\.frames)?\[(\d+)\]', message)
-    with contextlib.suppress(msgspec.DecodeError, KeyError):
-        if row:
-            frames = msgspec.json.decode(content, type=keys)['frames'] if row[1] else content
-            frame = msgspec.json.decode(frames, type=list[msgspec.Raw])[int(row[2])]
-            return f' (frame {msgspec.json.decode(msgspec.json.decode(frame, type=keys)["name"])!r})'
+    if row := re.search(r'at `\$\[(\d+)\]', message):
+        with contextlib.suppress(Exception):  # the content is broken: what can be said is said
+            frame = msgspec.json.decode(content, type=list[dict[str, msgspec.Raw]])[int(row[1])]
+            if 'name' in frame:
+                return f' (frame {msgspec.json.decode(frame["name"])!r})'
+            hint = '; results of COCO are not read: give det.json' if 'image_id' in frame else ''
+            return f'; its keys are {", ".join(sorted(frame)) or "none"}{hint}'
     if byte := re.search(r'\(byte (\d+)\)', message):
         place = int(byte[1])
         around = content[max(0, place - 60) : place + 20].decode(errors='replace')
@@ -200,6 +313,8 @@ def _where(content: bytes, error: msgspec.DecodeError) -> str:
         name = re.match(rb'"name"\s*:\s*"([^"]*)"', content[start : start + 1000]) if start >= 0 else None
         near = f', in or after frame {name[1].decode(errors="replace")!r}' if name else ''
         hint = '. NaN and Infinity are no numbers in JSON' if re.search('NaN|Inf', around) else ''
+        if 'trailing characters' in message:
+            hint = '. A file is one JSON value: frames that stand one below the other need [ , ] around them'
         return f'{near}, near {around!r}{hint}'
     return ''
 
