@@ -95,7 +95,8 @@ def _detection(args: argparse.Namespace) -> tuple:
             stacklevel=2,
         )
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
-    told(gt.duplicates(), 'names are carried by several frames of the ground truth, each of which counts')
+    if gt.repeated():
+        warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
     classes = known_classes(args.classes) if args.classes else None
     steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
