@@ -1,9 +1,15 @@
-"""Training hooks of BDD100K recipes."""
+"""Hooks of BDD100K detection runs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
+from torch import nn
+
+from .dataset import BDD100KDetDataset
+from .metric import BDD100KDetMetric
 
 
 @HOOKS.register_module()
@@ -31,3 +37,75 @@ class StrongAugmentationOff(Hook):
             loader._iterator = None
         self._done = True
         runner.logger.info(f'strong augmentation is off from epoch {runner.epoch} on')
+
+
+@HOOKS.register_module()
+class DetSetupHook(Hook):
+    """Compares the parts of a detection run before its first step, and gives the metric its ground truth.
+
+    Every data set has the same classes in the same order, the model's heads have as many, and
+    ``BDD100KDetMetric`` has the images that will be run in its ground truth.
+
+    Args:
+        check_heads: Compare the heads' ``num_classes`` with the data sets' classes (not of heads with a
+            vocabulary of their own).
+
+    Raises:
+        ValueError: They do not fit; says which.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, check_heads: bool = True) -> None:
+        self.check_heads = check_heads
+
+    def before_run(self, runner) -> None:
+        loops = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
+        loops = {name: loop for name, loop in loops.items() if hasattr(loop, 'dataloader')}  # built ones
+        classes: dict[str, Sequence[str]] = {}
+        for name, loop in loops.items():
+            found = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
+            if found:
+                classes[f'{name}_dataloader'] = (found,) if isinstance(found, str) else tuple(found)
+        self._compare(classes, runner.model)
+        for loop in loops.values():
+            metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
+            for metric in metrics:
+                if isinstance(metric, BDD100KDetMetric) and len(datasets) == 1:
+                    metric.use(datasets[0])
+
+    def _compare(self, classes: dict[str, Sequence[str]], model: nn.Module) -> None:
+        for place, names in classes.items():
+            first, wanted = next(iter(classes.items()))
+            if names != wanted:
+                raise ValueError(
+                    f'{place} has the {len(names)} classes {", ".join(names)}, {first} the {len(wanted)} '
+                    f'{", ".join(wanted)}: give all data sets one metainfo=dict(classes=...)'
+                )
+            for head, number in _heads(model) if self.check_heads else ():
+                if number != len(names):
+                    raise ValueError(
+                        f'model.{head} has num_classes={number}, {place} has {len(names)} classes '
+                        f'({", ".join(names)}): set num_classes={len(names)} in every head of the model, or the '
+                        f'{number} classes as metainfo=dict(classes=...) of every data set'
+                    )
+
+
+def _leaves(dataset) -> Iterator:
+    """The data sets inside wrappers."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+    else:
+        for part in inner:
+            yield from _leaves(part)
+
+
+def _heads(model: nn.Module) -> Iterator[tuple[str, int]]:
+    """Names and numbers of classes of the modules that tell classes apart (an RPN tells objects)."""
+    model = getattr(model, 'module', model)
+    for name, module in model.named_modules():
+        number = getattr(module, 'num_classes', None)
+        if 'head' in name and isinstance(number, int) and 'rpn_head' not in name.split('.'):
+            yield name, number
