@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmdet.datasets.base_det_dataset import BaseDetDataset
@@ -13,11 +14,10 @@ from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 from PIL import Image
 
+from ..files.images import ImageError, is_image, read_image
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
-from .scalabel import DET_CLASSES, LabelFileError
-
-IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+from .scalabel import DET_CLASSES, LabelFileError, det_classes
 
 
 @DATASETS.register_module()
@@ -29,7 +29,10 @@ class BDD100KDetDataset(BaseDetDataset):
     in pixels: the file's x2 and y2 are inclusive.
 
     Args:
-        ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``.
+        ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``, those in hidden
+            folders and with hidden names left out.
+        metainfo: ``dict(classes=...)`` takes some of the ten classes, in this order; boxes of the others are
+            left out. The names of 2018 (person, bike, motor) are mapped.
         ignored: ``keep`` crowd and ignored boxes as ignored regions (``ignore_flag`` 1), or ``drop`` them.
         attributes: Frame attributes to select by, such as ``dict(timeofday=['night'])``.
         image_size: (width, height) of every image where that is known; None reads it from each
@@ -40,6 +43,8 @@ class BDD100KDetDataset(BaseDetDataset):
     Raises:
         LabelFileError: Wrong file, unknown category, bad box, a name twice; names the place.
         FileNotFoundError: Images are missing; names the first.
+        ImageError: An image cannot be read; names it. It is a ``ValueError``.
+        ValueError: Classes that BDD100K lacks, or arguments that are not read.
     """
 
     METAINFO = dict(
@@ -82,6 +87,21 @@ class BDD100KDetDataset(BaseDetDataset):
         kwargs['serialize_data'] = False
         super().__init__(*args, **kwargs)
 
+    @classmethod
+    def _load_metainfo(cls, metainfo: Mapping | None = None) -> dict:
+        given = dict(metainfo or {})
+        other = [key for key in given if key != 'classes' and key.lower() == 'classes']
+        if other:
+            raise ValueError(f'metainfo has {other}, which is not read; write metainfo=dict(classes=(...))')
+        classes = given.get('classes')
+        if isinstance(classes, str) and not Path(classes).is_file():  # a file lists a name a line
+            given['classes'] = [classes]
+        meta = super()._load_metainfo(given)
+        meta['classes'] = det_classes(meta['classes'])
+        if 'palette' not in given:
+            meta['palette'] = [cls.METAINFO['palette'][DET_CLASSES.index(name)] for name in meta['classes']]
+        return meta
+
     # ------------------------------------------------------------------ reading
 
     def full_init(self) -> None:
@@ -90,12 +110,9 @@ class BDD100KDetDataset(BaseDetDataset):
         if self.ann_file:
             self._columns = indexed_columns(self.ann_file)
             self._columns.check_boxes()
-            repeated = self._columns.duplicates()
+            repeated = self._columns.repeated()
             if repeated:
-                raise LabelFileError(
-                    f'{self.ann_file}: {len(repeated)} frames share their name with another, the first is '
-                    f'{repeated[0]!r}. Frames of one file need names of their own.'
-                )
+                raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
         else:
             self._columns = self._unlabelled_images()
         columns = self._columns
@@ -110,9 +127,8 @@ class BDD100KDetDataset(BaseDetDataset):
 
     def _unlabelled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))
-        names = sorted(
-            str(p.relative_to(folder)) for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES
-        )
+        found = (p.relative_to(folder) for p in folder.rglob('*') if is_image(p))
+        names = sorted(str(p) for p in found if not any(part.startswith('.') for part in p.parts))
         if not names:
             raise FileNotFoundError(f'no images below {folder} (and no ann_file is given)')
         m = len(names)
@@ -149,7 +165,9 @@ class BDD100KDetDataset(BaseDetDataset):
                     f'{columns.source}: no frame has {key} {sorted(unknown)}; its values are {sorted(values)}'
                 )
             keep &= np.isin(columns.attributes[key], [values.index(v) for v in wanted])
-        useful = ~(columns.ignored | columns.crowd) & (self._labels[columns.category] >= 0)
+        known = self._labels[columns.category] >= 0
+        useful = ~(columns.ignored | columns.crowd) & known
+        self._tell_classes(known, columns.category[useful])
         has_box = np.zeros(len(keep), bool)
         has_box[columns.frame[useful]] = True
         empty = int((keep & ~has_box).sum())
@@ -168,6 +186,20 @@ class BDD100KDetDataset(BaseDetDataset):
                 f'{columns.source}: no image is left by attributes={self.attributes} and filter_cfg'
             )
         return frames
+
+    def _tell_classes(self, known: np.ndarray, useful: np.ndarray) -> None:
+        """Say which boxes the classes leave out, and which classes have nothing to learn from."""
+        source, classes = self._columns.source, self._metainfo['classes']
+        if not known.all():
+            print_log(
+                f'{source}: {int((~known).sum())} of {len(known)} boxes are left out: they are of other classes '
+                f'than {", ".join(classes)}',
+                logger='current',
+            )
+        found = {DET_CLASSES[c] for c in np.unique(useful)}
+        none = [name for name in classes if name not in found]
+        if self.ann_file and none and not self.test_mode:
+            print_log(f'{source}: there is no box to learn {", ".join(none)} from', logger='current')
 
     def _check_images(self) -> None:
         frames = range(len(self._frames) if self.check_images else 1)
@@ -235,9 +267,26 @@ class BDD100KDetDataset(BaseDetDataset):
             return tuple(self.image_size)
         size = self._sizes[self._frames[idx]]
         if not size[0]:
-            with Image.open(self.img_path(idx)) as image:
-                size[:] = image.size
+            path = self.img_path(idx)
+            try:
+                with Image.open(path) as image:
+                    size[:] = image.size
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # Pillow's decoders end in several ways, some without the path
+                raise ImageError(f'{path}: not an image whose size can be read: {error}') from error
         return int(size[0]), int(size[1])
+
+    def prepare_data(self, idx: int) -> Any:
+        """A sample after the pipeline; where that fails and the image cannot be read, the error names it."""
+        try:
+            return super().prepare_data(idx)
+        except Exception as error:
+            try:
+                read_image(self.img_path(idx))
+            except (ImageError, FileNotFoundError) as unreadable:
+                raise unreadable from error
+            raise
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -13,7 +13,7 @@ import functools
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +334,26 @@ def map_category(name: str) -> tuple[str, bool]:
     if name not in DET_CLASSES:
         raise KeyError(name)
     return name, False
+
+
+def det_classes(classes: str | Sequence[str]) -> tuple[str, ...]:
+    """The classes that a data set or a model says it has, by BDD100K's names of today.
+
+    Args:
+        classes: One name or several, in any order; other spellings (``NAME_MAPPING``) are renamed.
+
+    Raises:
+        ValueError: No class, one that BDD100K lacks, or one that stands twice.
+    """
+    given = [classes] if isinstance(classes, str) else list(classes)
+    named = tuple(NAME_MAPPING.get(name, name) for name in given)
+    unknown = [name for name in named if name not in DET_CLASSES]
+    if unknown or not named or len(set(named)) < len(named):
+        what = f'{unknown} are none of them' if unknown else 'one stands twice' if named else 'there is none'
+        raise ValueError(
+            f'classes {given}: {what}; the detection classes of BDD100K are {", ".join(DET_CLASSES)}'
+        )
+    return named
 
 
 def duplicate_names(frames: Iterable[Frame]) -> list[str]:

@@ -10,8 +10,10 @@ import pytest
 from mmdet.datasets import AspectRatioBatchSampler, CocoDataset, MultiImageMixDataset
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, RepeatDataset
 
+from mmroad.bdd100k import dataset as dataset_module
 from mmroad.bdd100k.dataset import BDD100KDetDataset
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
+from mmroad.files.images import ImageError
 
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
 
@@ -63,6 +65,25 @@ def test_options_drop_ignored_boxes_and_images_without_boxes(root, caplog):
     assert len(build(root, filter_cfg=dict(filter_empty_gt=True), test_mode=True)) == 4
 
 
+def test_an_image_with_nothing_but_crowds_is_empty(root):
+    frames = [
+        dict(name='a.jpg', labels=[label(crowd=True), label(ignored='yes')]),
+        dict(name='b.jpg', labels=[label()]),
+    ]
+    (root / 'gt.json').write_text(json.dumps(frames))
+    data = build(root, filter_cfg=dict(filter_empty_gt=True))
+    assert [data.get_data_info(i)['file_name'] for i in range(len(data))] == ['b.jpg']
+    assert [i['ignore_flag'] for i in build(root).get_data_info(0)['instances']] == [1, 1]
+
+
+def test_crowd_in_words_is_no_crowd_where_it_says_so(root):
+    frames = [
+        dict(name='a.jpg', labels=[label(crowd='false', ignored='0'), label(crowd=0), label(crowd='True')])
+    ]
+    (root / 'gt.json').write_text(json.dumps(frames))
+    assert [i['ignore_flag'] for i in build(root).get_data_info(0)['instances']] == [0, 0, 1]
+
+
 def test_frames_are_selected_by_attribute(root):
     night = build(root, attributes=dict(timeofday=['night']))
     assert [night.get_data_info(i)['img_id'] for i in range(len(night))] == [0, 3]
@@ -73,15 +94,97 @@ def test_frames_are_selected_by_attribute(root):
 
 
 def test_subsets_classes_and_wrappers(root):
-    assert len(build(root, indices=2)) == 2
-    assert [build(root).get_subset([3, 0]).get_data_info(0)['file_name']] == ['d.jpg']
+    for indices, names in ((2, 'ab'), (-2, 'cd'), ([3, 0], 'da')):
+        for data in (build(root, indices=indices), build(root).get_subset(indices)):
+            assert [data.get_data_info(i)['file_name'][0] for i in range(len(data))] == list(names)
     few = build(root, metainfo=dict(classes=('bus', 'car')))
     assert few.get_cat_ids(3) == [0] and few.get_cat_ids(0) == [1]
+    few = build(root, metainfo=dict(classes=('bus', 'car')), ignored='drop')
+    assert [few.get_cat_ids(i) for i in range(4)] == [[1], [], [], [0]]
     assert len(ConcatDataset([build(root), build(root)])) == 8
     assert (
         len(ClassBalancedDataset(build(root, filter_cfg=dict(filter_empty_gt=True)), oversample_thr=0.9)) >= 2
     )
     assert len(pickle.loads(pickle.dumps(build(root)))) == 4
+
+
+OLD = ('person', 'rider', 'car', 'bus', 'truck', 'bike', 'motor', 'traffic light', 'traffic sign', 'train')
+
+
+def test_classes_may_have_the_names_of_2018_and_be_one(root):
+    data = build(root, metainfo=dict(classes=OLD))
+    assert data.metainfo['classes'][0] == 'pedestrian' and data.metainfo['classes'][5:7] == (
+        'bicycle',
+        'motorcycle',
+    )
+    assert data.get_cat_ids(0) == [2, 0] and data.get_cat_ids(3) == [3, 5]
+    assert data.metainfo['palette'][0] == build(root).metainfo['palette'][0] == (220, 20, 60)
+    one = build(root, metainfo=dict(classes='bike'))
+    assert one.metainfo['classes'] == ('bicycle',) and one.metainfo['palette'] == [(119, 11, 32)]
+    assert one.get_cat_ids(3) == [0] and one.get_cat_ids(0) == []
+    (root / 'classes.txt').write_text('bus\nmotor\n')
+    assert build(root, metainfo=dict(classes=str(root / 'classes.txt'))).metainfo['classes'] == (
+        'bus',
+        'motorcycle',
+    )
+    own = build(root, metainfo=dict(classes=['car'], palette=[(1, 2, 3)]))
+    assert own.metainfo['palette'] == [(1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ('metainfo', 'message'),
+    [
+        (dict(classes=('car', 'dog')), r"\['dog'\] are none of them; .* are pedestrian, rider, car"),
+        (dict(classes=('person', 'pedestrian')), 'one stands twice'),
+        (dict(classes=()), 'there is none'),
+        (dict(classes='car,bus'), r"\['car,bus'\] are none of them"),
+        (dict(classes=('Car',)), r"\['Car'\] are none of them"),
+        (
+            dict(CLASSES=('car',)),
+            r"metainfo has \['CLASSES'\], which is not read; write metainfo=dict\(classes=",
+        ),
+    ],
+)
+@pytest.mark.parametrize('lazy_init', [False, True])
+def test_classes_that_bdd100k_lacks_are_refused(root, metainfo, message, lazy_init):
+    with pytest.raises(ValueError, match=message):
+        build(root, metainfo=metainfo, lazy_init=lazy_init)
+
+
+def test_boxes_that_the_classes_leave_out_are_told(root, caplog, monkeypatch):
+    told = []
+    monkeypatch.setattr(dataset_module, 'print_log', lambda text, logger: told.append(text))
+    build(root, metainfo=dict(classes=('bus', 'train')))
+    assert f'{root}/gt.json: 4 of 5 boxes are left out: they are of other classes than bus, train' in told
+    assert f'{root}/gt.json: there is no box to learn train from' in told
+    told.clear()
+    build(root, metainfo=dict(classes=('bus',)), test_mode=True, indices=1)
+    assert not any('to learn bus' in text for text in told)
+
+
+@pytest.mark.parametrize('content', ['empty', 'cut header', 'text'])
+@pytest.mark.parametrize('image_size', [None, (32, 24)])
+@pytest.mark.parametrize('suffix', ['jpg', 'png'])
+def test_an_image_that_cannot_be_read_is_named(root, content, image_size, suffix):
+    frames = [dict(name=f'{name}.{suffix}', labels=[label()]) for name in 'ab']
+    (root / 'gt.json').write_text(json.dumps(frames))
+    for frame in frames:
+        cv2.imwrite(str(root / 'images' / frame['name']), np.zeros((24, 32, 3), np.uint8))
+    bad = root / f'images/b.{suffix}'
+    bad.write_bytes({'empty': b'', 'cut header': bad.read_bytes()[:20], 'text': b'no image'}[content])
+    data = build(root, image_size=image_size, pipeline=[dict(type='mmdet.LoadImageFromFile')])
+    assert data[0]['img'].shape == (24, 32, 3)
+    with pytest.raises(ImageError, match=rf'images/b\.{suffix}'):
+        data[1]
+    bad.unlink()
+    with pytest.raises(FileNotFoundError, match=rf'images/b\.{suffix}'):
+        data[1]
+
+
+def test_a_step_that_fails_on_a_good_image_says_its_own_error(root):
+    data = build(root, pipeline=[dict(type='mmdet.LoadImageFromFile'), lambda results: results['nothing']])
+    with pytest.raises(KeyError, match='nothing'):
+        data[0]
 
 
 def test_batches_are_grouped_by_shape_and_images_mixed(root):
@@ -149,7 +252,12 @@ def test_boxes_are_those_of_the_official_conversion_and_coco_dataset(root, label
 def test_a_folder_of_images_without_labels(root):
     (root / 'images/more').mkdir()
     cv2.imwrite(str(root / 'images/more/e.png'), np.zeros((8, 8, 3), np.uint8))
-    data = BDD100KDetDataset(data_root=str(root), data_prefix=dict(img='images/'), test_mode=True)
+    (root / 'images/.thumbs').mkdir()
+    for name in ('._a.jpg', '.thumbs/a.jpg', 'notes.txt'):
+        (root / 'images' / name).write_bytes(b'junk')
+    images = dict(data_root=str(root), data_prefix=dict(img='images/'))
+    assert len(BDD100KDetDataset(**images, filter_cfg=dict(filter_empty_gt=True))) == 5
+    data = BDD100KDetDataset(**images, test_mode=True)
     assert [data.get_data_info(i)['file_name'] for i in range(len(data))] == [
         'a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'more/e.png',
     ]  # fmt: skip
@@ -168,7 +276,11 @@ def test_a_folder_of_images_without_labels(root):
             lambda f: f[3]['labels'][1]['box2d'].update(x2=-4.0),
             "frame 'd.jpg': box2d of a bicycle is inverted",
         ),
-        (lambda f: f[3].update(name='a.jpg'), "the first is 'a.jpg'"),
+        (lambda f: f[3].update(name='a.jpg'), "the first is 'a.jpg', 2 times in .*gt.json"),
+        (
+            lambda f: f[3]['labels'][1]['attributes'].update(crowd='perhaps'),
+            r"frame 'd.jpg': labels\[1\].attributes.crowd is 'perhaps'",
+        ),
         (lambda f: f[0].pop('name'), 'missing required field `name`'),
     ],
 )

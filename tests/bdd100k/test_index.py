@@ -47,6 +47,7 @@ def test_second_time_comes_from_the_cache_and_is_equal(tmp_path, reads):
         for key in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'has_labels'):
             np.testing.assert_array_equal(getattr(got, key), getattr(want, key))
         assert not got.xyxy.flags.writeable  # mapped, so shared
+        assert got.place(4) == str(path) and got.repeated() == ''
 
 
 def test_a_changed_file_is_read_again_even_with_its_old_time(tmp_path, reads):
@@ -100,6 +101,56 @@ def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeyp
     assert len(reads) == 1
 
 
+def test_without_a_place_for_the_cache_the_labels_are_read_every_time(tmp_path, monkeypatch, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    monkeypatch.setattr(index_module, '_places', lambda p: [path / 'x', path / 'y/z'])
+    assert len(indexed_columns(path)) == len(indexed_columns(path)) == 3 and len(reads) == 2
+    assert os.listdir(tmp_path) == ['gt.json']
+
+
+def test_a_cache_with_one_flipped_bit_is_made_again(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    want, cache = indexed_columns(path), tmp_path / '.gt.json.index'
+    content = cache.read_bytes()
+    places = [0, 15, 29, 40, *range(60, len(content), len(content) // 40), len(content) - 1]
+    for k, place in enumerate(places):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << k % 8
+        cache.write_bytes(damaged)
+        got = indexed_columns(path)
+        assert list(got.names) == list(want.names)
+        np.testing.assert_array_equal(got.xyxy, want.xyxy)
+        assert cache.read_bytes() == content
+    assert len(reads) == 1 + len(places)
+
+
+@pytest.mark.parametrize('content', [b'', b'mmroad-index', b'mmroad-index' + b'\xff' * 60, b'junk' * 100])
+def test_a_file_that_is_no_cache_is_replaced(tmp_path, reads, content):
+    path = write(tmp_path / 'gt.json', 3)
+    (tmp_path / '.gt.json.index').write_bytes(content)
+    assert len(indexed_columns(path)) == 3 and len(indexed_columns(path)) == 3 and len(reads) == 1
+
+
+def test_files_of_a_folder_are_kept(tmp_path, reads, monkeypatch):
+    (tmp_path / 'labels').mkdir()
+    for name in 'ab':
+        write(tmp_path / f'labels/{name}.json', 2)
+    (tmp_path / 'labels/.ipynb_checkpoints').mkdir()
+    write(tmp_path / 'labels/.ipynb_checkpoints/a.json', 2)
+    (tmp_path / 'labels/._a.json').write_bytes(b'\0\5\x16\7')
+    monkeypatch.chdir(tmp_path / 'labels')
+    for source in (tmp_path / 'labels', tmp_path / 'labels', '.'):
+        got = indexed_columns(source)
+        assert [os.path.basename(got.place(row)) for row in range(4)] == [
+            'a.json',
+            'a.json',
+            'b.json',
+            'b.json',
+        ]
+        assert got.repeated().startswith("2 names are carried by several frames; the first is 'ä0.jpg', in ")
+    assert len(reads) == 1 and (tmp_path / '.labels.index').is_file()
+
+
 def test_folder_of_files_and_empty_ground(tmp_path, reads):
     (tmp_path / 'labels').mkdir()
     write(tmp_path / 'labels/a.json', 2)
@@ -111,8 +162,12 @@ def test_folder_of_files_and_empty_ground(tmp_path, reads):
     assert len(indexed_columns(empty)) == len(indexed_columns(empty).names) == 0
     with pytest.raises(LabelFileError, match='no such file'):
         indexed_columns(tmp_path / 'none.json')
+    (tmp_path / 'labels/none').mkdir()
+    with pytest.raises(LabelFileError, match='holds no .json file'):
+        indexed_columns(tmp_path / 'labels/none')
 
 
 def test_names_keep_what_is_missing():
-    names = Names.of(['a', None, '', 'b'])
-    assert list(names) == ['a', None, '', 'b'] == [names[i] for i in range(4)] and names[-1] == 'b'
+    want = ['a', None, '', '\0', 'b']
+    names = Names.of(want)
+    assert list(names) == want == [names[i] for i in range(5)] and names[-1] == 'b'

@@ -1,9 +1,11 @@
 """Reading Scalabel files: every layout, and errors that name the place."""
 
+import gzip
 import json
 
 import pytest
 
+from mmroad.bdd100k import scalabel
 from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
     LabelFileError,
@@ -114,13 +116,26 @@ def test_what_is_no_truth_value(value):
         ('[{"labels": []}]', 'missing required field `name`'),
         ('[{"name": "a.jpg"', 'not a Scalabel label file'),
         ('{"images": [], "annotations": []}', 'annotations, images'),
-        ('hello', 'not JSON'),
-        ('', 'not JSON'),
+        ('hello', "not JSON: it starts with b'hello'"),
+        ('', 'not JSON: the file is empty'),
+        (' \n', 'not JSON: the file is empty'),
+        ('<!DOCTYPE html>', 'it is a web page'),
+        ('version https://git-lfs.github.com/spec/v1', 'it is a Git LFS pointer'),
+        (gzip.compress(b'[]'), r'packed with gzip: unpack it \(gunzip\)'),
+        (b'PK\3\4', 'it is a zip archive'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16-le'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "a.jpg"}]'.encode('utf-16-be'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "ä.jpg"}]'.encode('latin-1'), r"b'\\xe4.jpg' in it is no UTF-8"),
+        ('{"name": "a.jpg"}\n{"name": "b.jpg"}', r'one below the other need \[ , \] around them'),
+        ('[{"name": "a.jpg", "x": ' + '[' * 20000 + ']' * 20000 + '}]', 'RecursionError'),
+        ('{"x": ' + '[' * 20000 + ']' * 20000 + ', "frames": []}', 'RecursionError'),
+        ('[{"name": "a.jpg", "labels": [{"score": 1e999}]}]', 'out of range'),
     ],
 )
 def test_errors_name_file_and_place(tmp_path, content, message):
     file = tmp_path / 'broken.json'
-    file.write_text(content)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(LabelFileError, match=message) as raised:
         load_frames(file)
     assert str(file) in str(raised.value)
@@ -154,3 +169,18 @@ def test_truth_is_that_of_the_official_reader(value):
     typing = pytest.importorskip('scalabel.label.typing')
     utils = pytest.importorskip('scalabel.label.utils')
     assert is_true(value) is utils.check_crowd(typing.Label(id='0', attributes=dict(crowd=value)))
+
+
+@pytest.mark.parametrize(
+    'error', [MemoryError(), RecursionError('deep'), OSError(5, 'Input/output error'), OverflowError()]
+)
+def test_whatever_ends_a_reader_names_the_file(tmp_path, monkeypatch, error):
+    def fails(*args):
+        raise error
+
+    monkeypatch.setattr(scalabel, 'decode_list', fails)
+    (tmp_path / 'gt.json').write_text('[]')
+    with pytest.raises(
+        LabelFileError, match=rf'gt\.json: .*{error.args[-1] if error.args else type(error).__name__}'
+    ):
+        load_frames(tmp_path / 'gt.json')
