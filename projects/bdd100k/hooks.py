@@ -47,8 +47,7 @@ class DetSetupHook(Hook):
     ``BDD100KDetMetric`` has the images that will be run in its ground truth.
 
     Args:
-        check_heads: Compare the heads' ``num_classes`` with the data sets' classes (not of heads with a
-            vocabulary of their own).
+        check_classes: False for models that take their classes from a vocabulary, one each for training and test.
 
     Raises:
         ValueError: They do not fit; says which.
@@ -56,8 +55,8 @@ class DetSetupHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, check_heads: bool = True) -> None:
-        self.check_heads = check_heads
+    def __init__(self, check_classes: bool = True) -> None:
+        self.check_classes = check_classes
 
     def before_run(self, runner) -> None:
         loops = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
@@ -67,7 +66,8 @@ class DetSetupHook(Hook):
             found = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
             if found:
                 classes[f'{name}_dataloader'] = (found,) if isinstance(found, str) else tuple(found)
-        self._compare(classes, runner.model)
+        if self.check_classes:
+            _compare(classes, runner.model)
         for loop in loops.values():
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
             datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
@@ -75,21 +75,23 @@ class DetSetupHook(Hook):
                 if isinstance(metric, BDD100KDetMetric) and len(datasets) == 1:
                     metric.use(datasets[0])
 
-    def _compare(self, classes: dict[str, Sequence[str]], model: nn.Module) -> None:
-        for place, names in classes.items():
-            first, wanted = next(iter(classes.items()))
-            if names != wanted:
+
+def _compare(classes: dict[str, Sequence[str]], model: nn.Module) -> None:
+    """Raise ValueError where data sets (loader: classes) differ, or heads have another number."""
+    for place, names in classes.items():
+        first, wanted = next(iter(classes.items()))
+        if names != wanted:
+            raise ValueError(
+                f'{place} has the {len(names)} classes {", ".join(names)}, {first} the {len(wanted)} '
+                f'{", ".join(wanted)}: give all data sets one metainfo=dict(classes=...)'
+            )
+        for head, number in _heads(model):
+            if number != len(names):
                 raise ValueError(
-                    f'{place} has the {len(names)} classes {", ".join(names)}, {first} the {len(wanted)} '
-                    f'{", ".join(wanted)}: give all data sets one metainfo=dict(classes=...)'
+                    f'model.{head} has num_classes={number}, {place} has {len(names)} classes ({", ".join(names)}): '
+                    f'set num_classes={len(names)} in every head of the model, or the {number} classes as '
+                    'metainfo=dict(classes=...) of every data set'
                 )
-            for head, number in _heads(model) if self.check_heads else ():
-                if number != len(names):
-                    raise ValueError(
-                        f'model.{head} has num_classes={number}, {place} has {len(names)} classes '
-                        f'({", ".join(names)}): set num_classes={len(names)} in every head of the model, or the '
-                        f'{number} classes as metainfo=dict(classes=...) of every data set'
-                    )
 
 
 def _leaves(dataset) -> Iterator:

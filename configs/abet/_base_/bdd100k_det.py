@@ -32,7 +32,8 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=val_dataset)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='BDD100KDetMetric', ann_file='data/bdd100k/labels/det_20/det_val.json')
+val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
+default_hooks = dict(setup=dict(type='DetSetupHook'))
 test_evaluator = val_evaluator
 _ood = dict(type='CocoDataset', test_mode=True, pipeline=test_pipeline)
 ood_test_dataset = dict(
