@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmroad.bdd100k.columns import read_columns
@@ -145,6 +146,19 @@ AWKWARD = {
         [{**G, 'videoName': 'v'}, {**G, 'videoName': 'w', 'labels': []}],
         [{**P, 'videoName': 'w'}, {**P, 'videoName': 'v', 'labels': []}],
     ),
+    'videos only in the predictions': (
+        [G, B],
+        [
+            {**P, 'videoName': 'v'},
+            {**Q, 'videoName': 'w'},
+            {**P, 'labels': [], 'videoName': 'w'},
+            {**P, 'videoName': 'x'},
+        ],
+    ),
+    'videos only in the ground truth': (
+        [{**G, 'videoName': 'v'}, {**B, 'videoName': 'w'}],
+        [Q, {**P, 'labels': []}, P],
+    ),
     'frames object': ({'frames': [G]}, {'frames': [P], 'groups': None, 'config': None}),
     'unsorted names': ([B, G], [Q, P]),
     'predicted class without ground truth': ([G], [P, with_label(Q, category='bus')]),
@@ -251,7 +265,7 @@ def test_it_starts_without_the_heavy_frameworks(tmp_path):
 
 def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
     gts, preds = made_set(3)
-    for i, frame in enumerate(gts):
+    for i, frame in enumerate(gts[1:]):
         frame['attributes'] = {'weather': ['clear', 'rainy'][i % 2], 'timeofday': 'night'}
     gt, pred = save(tmp_path, gts, preds)
     main(
@@ -269,33 +283,194 @@ def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
         ]
     )
     out = capsys.readouterr().out
-    gt, pred = save(tmp_path, [f for f in gts if f['attributes']['weather'] == 'rainy'], preds)
+    gt, pred = save(tmp_path, gts[:1], preds)
+    assert f'| (none) | {evaluate_det(read_columns(gt), read_columns(pred))["AP"][1]["OVERALL"]:.2f} |' in out
+    gt, pred = save(tmp_path, [f for f in gts[1:] if f['attributes']['weather'] == 'rainy'], preds)
     rainy = evaluate_det(read_columns(gt), read_columns(pred))
     assert f'| rainy | {rainy["AP"][1]["OVERALL"]:.2f} |' in out
     line = next(x for x in (tmp_path / 's.csv').read_text().splitlines() if x.startswith('rainy,OVERALL,'))
     assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
 
 
-def test_confusion_counts_every_box_once(tmp_path):
+def confusion(folder, labels, predictions, frames=1):
+    """Cells of the matrix that are not 0, of images with boxes (x1, y1, width, height, class, score or crowd)."""
     from mmroad.bdd100k.eval.analysis import confusion_matrix
 
-    wrong = with_label(Q, category='bus')
-    gt, pred = save(
-        tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, wrong, {**P, 'name': 'c.jpg', 'labels': []}]
-    )
-    matrix = confusion_matrix(align(read_columns(gt), read_columns(pred)))
-    car, bus, none = DET_CLASSES.index('car'), DET_CLASSES.index('bus'), 10
-    assert (matrix[car, car], matrix[car, bus], matrix[car, none], matrix.sum()) == (1, 1, 1, 3)
+    def label(k, x, y, w, h, name, more):
+        box2d = dict(x1=x, y1=y, x2=x + w - 1, y2=y + h - 1)
+        more = dict(score=more) if isinstance(more, float) else dict(attributes=more)
+        return dict(id=str(k), category=name, box2d=box2d, **more)
+
+    sets = [
+        [dict(name=f'{i}.jpg', labels=[label(k, *box) for k, box in enumerate(boxes)]) for i in range(frames)]
+        for boxes in (labels, predictions)
+    ]
+    matrix = confusion_matrix(align(*map(read_columns, save(folder, *sets))))
+    names = [*DET_CLASSES, 'none']
+    return {(names[i], names[j]): int(matrix[i, j]) for i, j in zip(*matrix.nonzero())}
+
+
+TRUE = (10, 10, 40, 20, 'car', {})
+CONFUSION = {
+    'found': ([TRUE], [(*TRUE[:5], 0.9)], {('car', 'car'): 1}),
+    'other class': ([TRUE], [(*TRUE[:4], 'bus', 0.9)], {('car', 'bus'): 1}),
+    'missed': ([TRUE], [], {('car', 'none'): 1}),
+    'nothing there': ([], [(*TRUE[:5], 0.9)], {('none', 'car'): 1}),
+    'score at the threshold': ([TRUE], [(*TRUE[:5], 0.3)], {('car', 'car'): 1}),
+    'score below it': ([TRUE], [(*TRUE[:5], 0.2999)], {('car', 'none'): 1}),
+    'half of it': ([TRUE], [(10, 10, 20, 20, 'car', 0.9)], {('car', 'car'): 1}),
+    'less than half': ([TRUE], [(10, 10, 19, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
+    'twice': ([TRUE], [(*TRUE[:5], 0.8), (*TRUE[:4], 'bus', 0.9)], {('car', 'bus'): 1, ('none', 'car'): 1}),
+    'opposite corners': ([TRUE], [(900, 500, 40, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
+    'beside in one direction': ([TRUE], [(10, 500, 40, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
+    'the nearer of two': (
+        [TRUE, (14, 10, 40, 20, 'bus', {})],
+        [(15, 10, 40, 20, 'bus', 0.9)],
+        {('bus', 'bus'): 1, ('car', 'none'): 1},
+    ),
+    'a crowd without': ([(*TRUE[:5], {'crowd': True})], [], {}),
+    'a crowd covered': ([(*TRUE[:5], {'crowd': True})], [(*TRUE[:5], 0.9)], {}),
+    'within a crowd': ([(0, 0, 400, 300, 'car', {'crowd': 1})], [(9 * k, 9, 8, 8, 'car', 0.9) for k in range(5)], {}),
+    'within an ignored region': ([(0, 0, 400, 300, 'car', {'ignored': 'yes'})], [(*TRUE[:5], 0.9)], {}),
+    'within an ignored category': ([(0, 0, 400, 300, 'other vehicle', {})], [(*TRUE[:5], 0.9)], {}),
+    'half in a crowd': ([(0, 0, 30, 300, 'car', {'crowd': True})], [(10, 10, 40, 20, 'car', 0.9)], {}),
+    'less than half in a crowd': (
+        [(0, 0, 29, 300, 'car', {'crowd': True})],
+        [(10, 10, 40, 20, 'car', 0.9)],
+        {('none', 'car'): 1},
+    ),
+    'a box before the crowd around it': (
+        [(0, 0, 400, 300, 'car', {'crowd': True}), TRUE],
+        [(*TRUE[:5], 0.9), (*TRUE[:5], 0.8)],
+        {('car', 'car'): 1},
+    ),
+    'a crowd around a missed box': (
+        [(0, 0, 400, 300, 'car', {'crowd': True}), TRUE],
+        [(200, 100, 40, 20, 'car', 0.9)],
+        {('car', 'none'): 1},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', CONFUSION)
+def test_confusion_by_hand(tmp_path, name):
+    labels, predictions, cells = CONFUSION[name]
+    assert confusion(tmp_path, labels, predictions) == cells
+    assert confusion(tmp_path, labels, predictions, frames=3) == {key: 3 * n for key, n in cells.items()}
+
+
+def test_confusion_adds_up_where_nothing_is_ignored(tmp_path):
+    from mmroad.bdd100k.eval.analysis import confusion_matrix
+
+    data = align(*map(read_columns, save(tmp_path, *made_set(4, ties=True))))
+    free = ~data.gt_crowd
+    matrix = confusion_matrix(data, score=0.0)
+    assert matrix[:10].sum(1).tolist() == np.bincount(data.gt_category[free] - 1, minlength=10).tolist()
+    assert matrix[:, :10].sum() <= len(data.dt_image) and matrix[:, :10].sum() > 50
 
 
 def test_pictures_and_matrices_are_written(tmp_path):
-    gt, pred = save(tmp_path, *made_set(1))
+    from PIL import Image
+
+    gt, pred = save(tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, with_label(Q, category='bus')])
+    folder = tmp_path / 'not/there'
     main(
         ['-t', 'det', '-g', str(gt), '-r', str(pred), '-q']
-        + ['--confusion', str(tmp_path / 'c.csv'), '--pr-curves', str(tmp_path / 'pr.png')]
+        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / 'nor/pr.png')]
+        + ['--csv', str(tmp_path / 'neither/s.csv'), '--out-file', str(tmp_path / 'a/b/out.json')]
     )
-    assert (tmp_path / 'c.csv').read_text().count('\n') == 12
-    assert (tmp_path / 'pr.png').read_bytes()[:4] == b'\x89PNG'
+    head, *lines = [line.split(',') for line in (folder / 'c.csv').read_text().splitlines()]
+    assert head[1:] == [line[0] for line in lines] == [*DET_CLASSES, 'none']
+    cells = {
+        (line[0], name): int(cell) for line in lines for name, cell in zip(head[1:], line[1:]) if cell != '0'
+    }
+    assert cells == {('car', 'car'): 1, ('car', 'bus'): 1, ('car', 'none'): 1}
+    with Image.open(tmp_path / 'nor/pr.png') as picture:
+        pixels = np.asarray(picture.convert('RGB'))
+    car = tuple(round(255 * x) for x in (0.17254901960784313, 0.6274509803921569, 0.17254901960784313))  # C2
+    assert len(pixels) > 400 and (pixels == car).all(-1).sum() > 100
+    assert json.loads((tmp_path / 'a/b/out.json').read_text())['AP50'][0]['car'] == pytest.approx(
+        100 / 3, abs=1
+    )
+    assert (tmp_path / 'neither/s.csv').read_text().startswith('weather,class,AP,')
+    assert {p.name for p in folder.iterdir()} == {'c.csv'}
+
+
+def test_the_table_comes_before_what_cannot_be_written(tmp_path, capsys):
+    gt, pred = save(tmp_path, [G], [P])
+    want = evaluate_det(read_columns(gt), read_columns(pred)).table()
+    (tmp_path / 'file').write_text('')
+    extras = ['--out-file', f'{tmp_path}/file/o.json', '--confusion', f'{tmp_path}/file/c.csv', '--csv']
+    with pytest.raises(SystemExit) as end:
+        main(
+            [
+                '-t',
+                'det',
+                '-g',
+                str(gt),
+                '-r',
+                str(pred),
+                *extras,
+                f'{tmp_path}/s.csv',
+                '--pr-curves',
+                'p.nothing',
+            ]
+        )
+    assert capsys.readouterr().out.startswith(want)
+    assert [line.split(':')[1] for line in end.value.code.splitlines()] == [
+        ' --out-file',
+        ' --confusion',
+        ' --pr-curves',
+    ]
+    assert (tmp_path / 's.csv').is_file()
+
+
+def test_an_unknown_backend_is_refused(tmp_path):
+    gt, pred = map(read_columns, save(tmp_path, [G], [P]))
+    with pytest.raises(ValueError, match='backend must be'):
+        evaluate_det(gt, pred, backend='fast')
+
+
+@pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
+def test_scores_of_some_classes_are_those_of_data_without_the_others(tmp_path, backend):
+    """The official tool's mean is over the classes with ground truth: a set without the others has that mean."""
+    if backend == 'hotcoco':
+        pytest.importorskip('hotcoco')
+    kept = {'car', 'van', 'caravan', 'other vehicle', 'motorcycle', 'motor'}
+    for seed in range(3):
+        whole = made_set(seed, crowds=True)
+        part = [
+            [{**f, 'labels': [x for x in f['labels'] if x['category'] in kept]} for f in side]
+            for side in whole
+        ]
+        gt, pred = map(read_columns, save(tmp_path, *whole))
+        mine = evaluate_det(gt, pred, backend=backend, classes=('motorcycle', 'car'))
+        theirs = dict(official(*save(tmp_path, *part)))
+        for key, (each, overall) in mine.items():
+            assert list(each) == ['car', 'motorcycle']
+            for name, value in [*each.items(), ('OVERALL', overall['OVERALL'])]:
+                want = theirs[key][name == 'OVERALL'][name]
+                assert value == pytest.approx(want, abs=1e-9, nan_ok=True), (key, name)
+
+
+def test_the_command_line_takes_classes(tmp_path, capsys):
+    gt, pred = save(tmp_path, [G, with_label(B, category='bus')], [P])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred), '--classes', 'car', 'motor'])
+    lines = capsys.readouterr().out.split('\n')
+    assert [line.split()[0] for line in lines[3:5]] == ['car', 'motorcycle'] and lines[6].split()[1:3] == [
+        '100.0'
+    ] * 2
+    with pytest.raises(SystemExit, match='boat'):
+        main(['-t', 'det', '-g', str(gt), '-r', str(pred), '--classes', 'boat'])
+
+
+@pytest.mark.parametrize('key', ['crowd', 'ignored'])
+@pytest.mark.parametrize('value', [False, True, 'false', 'No', '0', 'off', 'f', 'YES', '1', 'on', 0, 1])
+def test_crowds_in_text_and_numbers_score_as_officially(tmp_path, key, value):
+    two = with_box(G, x1=300, x2=400)['labels'][0]
+    gts = [with_label(G, attributes={key: value}), {**B, 'labels': [*B['labels'], {**two, 'id': '2'}]}]
+    gt, pred = save(tmp_path, gts, [with_box(P, x1=45), Q])
+    same(evaluate_det(read_columns(gt), read_columns(pred)), official(gt, pred))
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason='the shared sample of real labels is not here')
