@@ -31,6 +31,7 @@ from .masks import (
     rles,
     segments,
     stem,
+    told_categories,
     without_overlaps,
 )
 from .result import Scores, told
@@ -133,10 +134,12 @@ def _bitmasks(gt: str | Path, result: str | Path, score_file: Path, nproc: int) 
         evaluation = COCOeval(iouType='segm')
         params = evaluation.params
         params.imgIds, params.catIds = list(range(len(pairs))), list(range(1, len(CLASSES) + 1))
+        found = list(found)
         # COCO's order: class, area, image
-        evaluation.evalImgs = [e for rows in zip(*found) for e in rows]
+        evaluation.evalImgs = [e for rows in zip(*(records for records, _ in found)) for e in rows]
         evaluation._paramsEval = copy.deepcopy(params)
         evaluation.accumulate()
+    told_categories(np.unique(np.concatenate([categories for _, categories in found])), len(CLASSES))
     return coco_scores(evaluation.eval, CLASSES)
 
 
@@ -156,8 +159,11 @@ def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
     return scores
 
 
-def _match_image(gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]) -> list[dict | None]:
-    """COCO's record of one image for every class and area range, None where it holds nothing."""
+def _match_image(
+    gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
+) -> tuple[list[dict | None], np.ndarray]:
+    """COCO's record of one image for every class and area range, None where it holds nothing; and the categories
+    of its instances."""
     gt, pred = read_pair(gt_path, pred_path, 4)
     pred = pred.copy()
     pred[..., 1] = 0  # a prediction has no attributes
@@ -192,7 +198,7 @@ def _match_image(gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
                     gtIgnore=ignore,
                 )
             )
-    return records
+    return records, np.concatenate([gt_class, pred_class])
 
 
 def _greedy(iou: np.ndarray, crowd: np.ndarray) -> np.ndarray:

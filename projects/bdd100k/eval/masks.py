@@ -177,7 +177,7 @@ def read_png(path: Path, channels: int) -> np.ndarray:
             return pixels
         with Image.open(path) as image:
             pixels, mode = np.asarray(image), image.mode
-    except (ValueError, OSError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         where = '' if str(path) in str(error) else f'{path}: cannot be read as PNG: '
         raise LabelFileError(f'{where}{error}') from error
     if mode != 'RGBA':
@@ -306,6 +306,14 @@ def _repeated(frames: Sequence[MaskFrame], key: Callable) -> list[str]:
         if other is not frame:
             names.setdefault(key(frame), f'{frame.name} ({other.file}, {frame.file})')
     return list(names.values())
+
+
+def told_categories(categories: np.ndarray, num_classes: int) -> None:
+    """Warn of categories of bitmasks that are no class; the official tool leaves them out too."""
+    unknown = [str(k) for k in categories.tolist() if not 1 <= k <= num_classes]
+    told(
+        unknown, f'categories of bitmasks (the first channel) are none of 1 to {num_classes} and are left out'
+    )
 
 
 def rles(labels: Sequence[MaskLabel]) -> list[dict]:

@@ -630,3 +630,30 @@ def test_label_maps_of_every_kind_or_their_name(tmp_path):
     (gt / '1.png').write_bytes((gt / '2.png').read_bytes()[:40])
     with pytest.raises(LabelFileError, match='gt/1.png'):
         ours('drivable', gt, pred)
+
+
+def test_values_and_categories_that_are_no_class_are_told(tmp_path):
+    gt, pred, _ = made_masks(tmp_path / 'sem', 'sem_seg', 1)
+    edited(pred / '1.png', lambda x: np.where(np.arange(SIZE[1]) < 9, 33, x))
+    with pytest.warns(UserWarning, match='2 predicted pixel values are no class and count as wrong: 33, 200'):
+        same(ours('sem_seg', gt, pred), official('sem_seg', gt, pred))
+    for task, number in (('ins_seg', 8), ('pan_seg', 40)):
+        folder = tmp_path / task
+        instances(folder, 'gt/0.png', [(0, 0, 20, 40), (30, 0, 40, 10)], category=number)
+        instances(folder, 'pred/0.png', [(0, 0, 20, 40), (30, 0, 40, 10)], category=number + 1)
+        paths = scored(folder, 2)
+        with pytest.warns(UserWarning, match=f'none of 1 to {number} and are left out: {str(number + 1)!r}'):
+            same(ours(task, *paths), official(task, *paths))
+
+
+@pytest.mark.parametrize('kind', ['masks', 'codes'])
+def test_the_folder_that_the_metric_wrote_is_a_result(tmp_path, kind):
+    gt, pred, _ = made_masks(tmp_path / 'png', 'sem_seg', 1)
+    (tmp_path / 'json').mkdir()
+    codes = made_codes(tmp_path / 'json', 'sem_seg', 2)
+    out = tmp_path / 'out'
+    out.mkdir()
+    pred.rename(out / 'masks')
+    codes[1].rename(out / 'sem_seg.json')
+    truth, result = (gt, out / 'masks') if kind == 'masks' else (codes[0], out / 'sem_seg.json')
+    same(ours('sem_seg', truth, out), official('sem_seg', truth, result))
