@@ -105,9 +105,11 @@ def _leaves(dataset) -> Iterator:
 
 
 def _heads(model: nn.Module) -> Iterator[tuple[str, int]]:
-    """Names and numbers of classes of the modules that tell classes apart (an RPN tells objects)."""
+    """Names and numbers of classes of the modules that tell classes apart: not of an RPN, which tells objects, and
+    not of a semantic branch, whose labels are others."""
     model = getattr(model, 'module', model)
     for name, module in model.named_modules():
         number = getattr(module, 'num_classes', None)
-        if 'head' in name and isinstance(number, int) and 'rpn_head' not in name.split('.'):
+        other = {'rpn_head', 'semantic_head'}.intersection(name.split('.'))
+        if 'head' in name and isinstance(number, int) and not other:
             yield name, number
