@@ -1,93 +1,21 @@
 """Our detection scores beside the official evaluator's, on made-up sets and awkward inputs."""
 
-import contextlib
-import io
 import json
 import math
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from det_cases import made_set, official, same, save
 
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.eval.__main__ import main
-from mmroad.bdd100k.eval.det import align, evaluate_det
+from mmroad.bdd100k.eval.det import evaluate_det
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
 
 SAMPLE = Path(__file__).parents[3] / '../shared/data/bdd100k_sample'
-CATEGORIES = [
-    *DET_CLASSES,
-    'bike',
-    'motor',
-    'person',
-    'van',
-    'caravan',
-    'other person',
-    'other vehicle',
-    'trailer',
-]
-
-
-def official(gt, pred):
-    """The official tool's Result, or the exception it dies with."""
-    from bdd100k.eval.run import _load_frames, evaluate_det, load_bdd100k_config
-
-    config = load_bdd100k_config('det')
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        frames = _load_frames(str(gt), str(pred), config, 1)
-        return evaluate_det(*frames, config.scalabel, nproc=1)
-
-
-def same(ours, theirs):
-    theirs = {key: value for key, value in theirs}
-    assert ours.keys() == theirs.keys()
-    for key, rows in ours.items():
-        for mine, want in zip(rows, theirs[key], strict=True):
-            assert list(mine) == list(want)
-            for name, value in mine.items():
-                both_nan = math.isnan(value) and math.isnan(want[name])
-                assert both_nan or abs(value - want[name]) < 1e-9, (key, name, value, want[name])
-
-
-def box(rng, size=1.0):
-    x, y = rng.uniform(0, 1100), rng.uniform(0, 600)
-    w, h = size * rng.uniform(2, 180), size * rng.uniform(2, 120)
-    return dict(x1=x, y1=y, x2=x + w, y2=y + h)
-
-
-def made_set(seed, frames=12, per_frame=12, tiny=False, many=False, crowds=False, ties=False):
-    rng = random.Random(seed)
-    gts, preds = [], []
-    for i in range(frames):
-        labels, found = [], []
-        for k in range(rng.randrange(0, per_frame)):
-            label = dict(id=f'{i}-{k}', category=rng.choice(CATEGORIES), box2d=box(rng, 0.02 if tiny else 1))
-            if crowds and rng.random() < 0.4:
-                label['attributes'] = {rng.choice(['crowd', 'ignored']): True}
-            labels.append(label)
-            for _ in range(rng.randrange(0, 16 if many else 3)):
-                near = {key: value + rng.gauss(0, 4) for key, value in label['box2d'].items()}
-                near['x2'], near['y2'] = max(near['x2'], near['x1']), max(near['y2'], near['y1'])
-                category = label['category'] if rng.random() < 0.8 else rng.choice(CATEGORIES)
-                score = rng.choice([0.1, 0.5, 0.9]) if ties else rng.random()
-                found.append(dict(id=str(len(found)), category=category, box2d=near, score=score))
-        for _ in range(rng.randrange(0, 4)):
-            found.append(
-                dict(id=str(len(found)), category=rng.choice(CATEGORIES), box2d=box(rng), score=rng.random())
-            )
-        gts.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=labels))
-        preds.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=found))
-    return gts, preds
-
-
-def save(folder, gts, preds):
-    gt, pred = folder / 'gt.json', folder / 'pred.json'
-    gt.write_text(json.dumps(gts))
-    pred.write_text(json.dumps(preds))
-    return gt, pred
 
 
 @pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
@@ -290,83 +218,6 @@ def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
     assert f'| rainy | {rainy["AP"][1]["OVERALL"]:.2f} |' in out
     line = next(x for x in (tmp_path / 's.csv').read_text().splitlines() if x.startswith('rainy,OVERALL,'))
     assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
-
-
-def confusion(folder, labels, predictions, frames=1):
-    """Cells of the matrix that are not 0, of images with boxes (x1, y1, width, height, class, score or crowd)."""
-    from mmroad.bdd100k.eval.analysis import confusion_matrix
-
-    def label(k, x, y, w, h, name, more):
-        box2d = dict(x1=x, y1=y, x2=x + w - 1, y2=y + h - 1)
-        more = dict(score=more) if isinstance(more, float) else dict(attributes=more)
-        return dict(id=str(k), category=name, box2d=box2d, **more)
-
-    sets = [
-        [dict(name=f'{i}.jpg', labels=[label(k, *box) for k, box in enumerate(boxes)]) for i in range(frames)]
-        for boxes in (labels, predictions)
-    ]
-    matrix = confusion_matrix(align(*map(read_columns, save(folder, *sets))))
-    names = [*DET_CLASSES, 'none']
-    return {(names[i], names[j]): int(matrix[i, j]) for i, j in zip(*matrix.nonzero())}
-
-
-TRUE = (10, 10, 40, 20, 'car', {})
-CONFUSION = {
-    'found': ([TRUE], [(*TRUE[:5], 0.9)], {('car', 'car'): 1}),
-    'other class': ([TRUE], [(*TRUE[:4], 'bus', 0.9)], {('car', 'bus'): 1}),
-    'missed': ([TRUE], [], {('car', 'none'): 1}),
-    'nothing there': ([], [(*TRUE[:5], 0.9)], {('none', 'car'): 1}),
-    'score at the threshold': ([TRUE], [(*TRUE[:5], 0.3)], {('car', 'car'): 1}),
-    'score below it': ([TRUE], [(*TRUE[:5], 0.2999)], {('car', 'none'): 1}),
-    'half of it': ([TRUE], [(10, 10, 20, 20, 'car', 0.9)], {('car', 'car'): 1}),
-    'less than half': ([TRUE], [(10, 10, 19, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
-    'twice': ([TRUE], [(*TRUE[:5], 0.8), (*TRUE[:4], 'bus', 0.9)], {('car', 'bus'): 1, ('none', 'car'): 1}),
-    'opposite corners': ([TRUE], [(900, 500, 40, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
-    'beside in one direction': ([TRUE], [(10, 500, 40, 20, 'car', 0.9)], {('car', 'none'): 1, ('none', 'car'): 1}),
-    'the nearer of two': (
-        [TRUE, (14, 10, 40, 20, 'bus', {})],
-        [(15, 10, 40, 20, 'bus', 0.9)],
-        {('bus', 'bus'): 1, ('car', 'none'): 1},
-    ),
-    'a crowd without': ([(*TRUE[:5], {'crowd': True})], [], {}),
-    'a crowd covered': ([(*TRUE[:5], {'crowd': True})], [(*TRUE[:5], 0.9)], {}),
-    'within a crowd': ([(0, 0, 400, 300, 'car', {'crowd': 1})], [(9 * k, 9, 8, 8, 'car', 0.9) for k in range(5)], {}),
-    'within an ignored region': ([(0, 0, 400, 300, 'car', {'ignored': 'yes'})], [(*TRUE[:5], 0.9)], {}),
-    'within an ignored category': ([(0, 0, 400, 300, 'other vehicle', {})], [(*TRUE[:5], 0.9)], {}),
-    'half in a crowd': ([(0, 0, 30, 300, 'car', {'crowd': True})], [(10, 10, 40, 20, 'car', 0.9)], {}),
-    'less than half in a crowd': (
-        [(0, 0, 29, 300, 'car', {'crowd': True})],
-        [(10, 10, 40, 20, 'car', 0.9)],
-        {('none', 'car'): 1},
-    ),
-    'a box before the crowd around it': (
-        [(0, 0, 400, 300, 'car', {'crowd': True}), TRUE],
-        [(*TRUE[:5], 0.9), (*TRUE[:5], 0.8)],
-        {('car', 'car'): 1},
-    ),
-    'a crowd around a missed box': (
-        [(0, 0, 400, 300, 'car', {'crowd': True}), TRUE],
-        [(200, 100, 40, 20, 'car', 0.9)],
-        {('car', 'none'): 1},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize('name', CONFUSION)
-def test_confusion_by_hand(tmp_path, name):
-    labels, predictions, cells = CONFUSION[name]
-    assert confusion(tmp_path, labels, predictions) == cells
-    assert confusion(tmp_path, labels, predictions, frames=3) == {key: 3 * n for key, n in cells.items()}
-
-
-def test_confusion_adds_up_where_nothing_is_ignored(tmp_path):
-    from mmroad.bdd100k.eval.analysis import confusion_matrix
-
-    data = align(*map(read_columns, save(tmp_path, *made_set(4, ties=True))))
-    free = ~data.gt_crowd
-    matrix = confusion_matrix(data, score=0.0)
-    assert matrix[:10].sum(1).tolist() == np.bincount(data.gt_category[free] - 1, minlength=10).tolist()
-    assert matrix[:, :10].sum() <= len(data.dt_image) and matrix[:, :10].sum() > 50
 
 
 def test_pictures_and_matrices_are_written(tmp_path):
