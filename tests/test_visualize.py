@@ -133,3 +133,25 @@ def test_help_imports_nothing_heavy(tool):
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith('set()')
+
+
+def test_labels_of_every_layout_and_odd_boxes_are_drawn(data, capsys):
+    far = [label('car', (-1e300, 30, 1e300, 50), attributes=dict(crowd='true')), label(None, (2, 40, 8, 50))]
+    frames = [
+        dict(name='0.png', labels=[]),
+        dict(name='0.png', labels=[*far, label('bus', (20, 20, 60, 50), attributes=dict(crowd='false'))]),
+    ]
+    (data / 'gt').mkdir()
+    (data / 'gt/gt.json').write_text(json.dumps(frames))
+    (data / 'gt/._gt.json').write_bytes(b'\0')
+    (data / 'det.json').write_text(
+        json.dumps([dict(name='0.png', category='car', bbox=[10, 30, 40, 50], score=0.9)])
+    )
+    out = run(data, '--gt', str(data / 'gt'), '--names', '0.png')
+    assert (
+        "1 names are carried by several frames, of which the last is drawn; the first is '0.png'"
+        in capsys.readouterr().err
+    )
+    truth, predicted = np.split(cv2.imread(str(out / '0.png'))[TITLE:], [101], axis=1)
+    assert tuple(truth[50, 15]) == GREY and tuple(truth[45, 20]) == COLORS[4]
+    assert tuple(predicted[50, 42]) == COLORS[2]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ _CODES: dict[str | None, int] = {name: i for i, name in enumerate(DET_CLASSES)}
 _CODES |= {old: _CODES[new] for old, new in NAME_MAPPING.items()}
 #: Categories that are ignored in a class carry its code plus this.
 _IGNORED = 100
+_NAN = float('nan')
 _CODES |= {old: _CODES[new] + _IGNORED for old, new in IGNORE_MAPPING.items()}
 
 
@@ -193,19 +194,21 @@ class _Builder:
             read = (None if f.attributes is None else getattr(f.attributes, key) for f in new)
             codes = [table.setdefault('' if v is None else str(v), len(table)) for v in read]
             self.attributes[key].append(np.array(codes, np.int32))
-        boxed = [[label for label in f.labels if label.box2d is not None] if f.labels else () for f in frames]
-        labels = list(chain.from_iterable(boxed))
-        unboxed = sum(len(f.labels) for f in frames if f.labels) - len(labels)
-        self.unboxed += unboxed
+        labels = list(chain.from_iterable(f.labels for f in frames if f.labels))
+        counts = np.array([len(f.labels) if f.labels else 0 for f in frames], np.int64)
+        frame = np.repeat(rows, counts)
+        boxed = [label.box2d is not None for label in labels]
+        if not all(boxed):
+            if any(label.bbox is not None for label in labels):
+                raise _bad_label(frames, path)
+            self.unboxed += boxed.count(False)
+            labels, frame = list(compress(labels, boxed)), frame[boxed]
         try:
             codes = np.array([_CODES[label.category] for label in labels], np.int16)
         except KeyError:
             raise _bad_label(frames, path) from None
-        if unboxed and any(label.bbox is not None for f in frames for label in f.labels or ()):
-            raise _bad_label(frames, path)
-        counts = np.array([len(part) for part in boxed], np.int64)
         boxes = self.boxes
-        boxes['frame'].append(np.repeat(rows, counts))
+        boxes['frame'].append(frame)
         ignored = codes >= _IGNORED
         boxes['category'].append(np.where(ignored, codes - _IGNORED, codes).astype(np.int16))
         corners = [label.box2d for label in labels]
@@ -215,14 +218,17 @@ class _Builder:
         except TypeError:  # some are lists in the file
             xyxy = np.array([c if type(c) is tuple else msgspec.structs.astuple(c) for c in corners], float)
         boxes['xyxy'].append(xyxy.reshape(-1, 4))
-        boxes['score'].append(np.array([label.score for label in labels], float))
-        marks = [(i, label.attributes) for i, label in enumerate(labels) if label.attributes is not None]
+        scores = (_NAN if label.score is None else label.score for label in labels)
+        boxes['score'].append(np.fromiter(scores, float, len(labels)))
         crowd = np.zeros(len(labels), bool)
         try:
-            for i, attributes in marks:
-                if attributes.crowd is not None and is_true(attributes.crowd):
+            for i, label in enumerate(labels):
+                marks = label.attributes
+                if marks is None:
+                    continue
+                if marks.crowd is not None and is_true(marks.crowd):
                     crowd[i] = True
-                if attributes.ignored is not None and is_true(attributes.ignored):
+                if marks.ignored is not None and is_true(marks.ignored):
                     ignored[i] = True
         except ValueError:
             raise _bad_label(frames, path) from None

@@ -44,11 +44,12 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
     for label in sorted(labels, key=lambda label: label.score or 0):
         if label.box2d is None:
             continue
-        name = NAME_MAPPING.get(label.category, label.category)
+        name = NAME_MAPPING.get(label.category, label.category) or '(no category)'
         color = COLORS[DET_CLASSES.index(name)] if name in DET_CLASSES else OTHER
         color = GREY if is_ignored(label) else color
         box = label.box2d
-        x1, y1, x2, y2 = (round(v) for v in (box.x1, box.y1, box.x2, box.y2))
+        far = 4 * max(canvas.shape)  # OpenCV takes no coordinates beyond 32 bits
+        x1, y1, x2, y2 = (round(min(max(v, -far), far)) for v in (box.x1, box.y1, box.x2, box.y2))
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color, thickness)
         text = name if label.score is None else f'{name} {label.score:.2f}'
         scale = max(0.3, image.shape[1] / 3200)

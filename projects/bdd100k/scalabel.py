@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import functools
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,14 +82,14 @@ def json_files(path: str | Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise LabelFileError(f'{path}: no such file or folder')
-    shown = sorted(p for p in path.iterdir() if not p.name.startswith('.'))
-    files = [p for p in shown if p.suffix == '.json' and p.is_file()]
-    names = {p.name for p in files}
-    if {'det.json', 'det.coco.json'} <= names:
-        files = [path / 'det.json']
-    deeper = [p for p in shown if p.suffix != '.json' and p.is_dir() and any(p.glob('[!.]*.json'))]
-    if not files:
-        packed = [p.name for p in shown if '.json' in p.suffixes]
+    with os.scandir(path) as entries:
+        shown = sorted((e for e in entries if not e.name.startswith('.')), key=lambda e: e.name)
+    names = [e.name for e in shown if e.name.endswith('.json') and not e.is_dir()]
+    if {'det.json', 'det.coco.json'} <= set(names):
+        names = ['det.json']
+    deeper = [path / e.name for e in shown if e.is_dir() and any((path / e.name).glob('[!.]*.json'))]
+    if not names:
+        packed = [e.name for e in shown if '.json.' in e.name]
         hint = f'; give {deeper[0]}, which holds some' if deeper else ''
         hint = hint or (f'; unpack {packed[0]} there' if packed else '')
         raise LabelFileError(f'{path}: the folder holds no .json file{hint}')
@@ -97,7 +98,7 @@ def json_files(path: str | Path) -> list[Path]:
             f'{path}: {len(deeper)} subfolders hold .json files too, which are not read; the first is {deeper[0]}',
             stacklevel=2,
         )
-    return files
+    return [path / name for name in names]
 
 
 def is_true(value: Any) -> bool:
@@ -136,7 +137,7 @@ Corners = Box2D | tuple[float, float, float, float] | None
 
 
 class Label(msgspec.Struct):
-    """One object. Fields that detection does not use are skipped."""
+    """One object. Fields that detection does not use are skipped; ``crowd`` and ``ignored`` are bool."""
 
     category: str | None = None
     box2d: Corners = None
@@ -147,6 +148,11 @@ class Label(msgspec.Struct):
     def __post_init__(self) -> None:
         if isinstance(self.box2d, tuple):
             self.box2d = Box2D(*self.box2d)
+        for key in {'crowd', 'ignored'} & set(self.attributes or ()):
+            try:
+                self.attributes[key] = is_true(self.attributes[key])
+            except ValueError as error:
+                raise ValueError(f'attributes.{key} is {error}') from error
 
 
 class Frame(msgspec.Struct):

@@ -111,7 +111,7 @@ def test_subsets_classes_and_wrappers(root):
 OLD = ('person', 'rider', 'car', 'bus', 'truck', 'bike', 'motor', 'traffic light', 'traffic sign', 'train')
 
 
-def test_classes_may_have_the_names_of_2018_and_be_one(root):
+def test_classes_may_have_the_names_of_2018_and_be_one(root, monkeypatch):
     data = build(root, metainfo=dict(classes=OLD))
     assert data.metainfo['classes'][0] == 'pedestrian' and data.metainfo['classes'][5:7] == (
         'bicycle',
@@ -127,6 +127,9 @@ def test_classes_may_have_the_names_of_2018_and_be_one(root):
         'bus',
         'motorcycle',
     )
+    monkeypatch.chdir(root)
+    (root / 'bus').mkdir()
+    assert build(root, metainfo=dict(classes='bus')).metainfo['classes'] == ('bus',)
     own = build(root, metainfo=dict(classes=['car'], palette=[(1, 2, 3)]))
     assert own.metainfo['palette'] == [(1, 2, 3)]
 
@@ -176,6 +179,9 @@ def test_an_image_that_cannot_be_read_is_named(root, content, image_size, suffix
     assert data[0]['img'].shape == (24, 32, 3)
     with pytest.raises(ImageError, match=rf'images/b\.{suffix}'):
         data[1]
+    if image_size is None:  # a sampler asks for the size alone
+        with pytest.raises(ImageError, match=rf'images/b\.{suffix}: not an image whose size'):
+            data.get_data_info(1)
     bad.unlink()
     with pytest.raises(FileNotFoundError, match=rf'images/b\.{suffix}'):
         data[1]

@@ -43,6 +43,13 @@ def test_every_layout_gives_the_same_frame(tmp_path, content):
         assert label.category == 'car' and label.id == '7' and label.attributes == {'crowd': True}
 
 
+def test_truth_is_read_into_bool(tmp_path):
+    labels = [dict(attributes=dict(crowd=c, ignored=i, other='no')) for c, i in (('false', 1), (0, 'YES'))]
+    (tmp_path / 'gt.json').write_text(json.dumps([dict(name='a.jpg', labels=labels)]))
+    found = [label.attributes for label in load_frames(tmp_path / 'gt.json')[0].labels]
+    assert found == [dict(crowd=False, ignored=True, other='no')] * 2
+
+
 def test_frames_without_labels_are_kept(tmp_path):
     file = tmp_path / 'labels.json'
     file.write_text('[{"name": "a.jpg"}, {"name": "b.jpg", "labels": null}, {"name": "c.jpg", "labels": []}]')
@@ -67,6 +74,13 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
     (copies / 'a.json').write_text('[]')
     with pytest.warns(UserWarning, match='1 subfolders hold .json files too.*old'):
         assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
+
+
+def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
+    (tmp_path / 'a.json').write_text('[]')
+    (tmp_path / 'b.json').symlink_to(tmp_path / 'gone.json')
+    with pytest.raises(FileNotFoundError, match='b.json'):
+        load_frames(tmp_path)
 
 
 def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
@@ -116,6 +130,10 @@ def test_what_is_no_truth_value(value):
         ('[{"labels": []}]', 'missing required field `name`'),
         ('[{"name": "a.jpg"', 'not a Scalabel label file'),
         ('{"images": [], "annotations": []}', 'annotations, images'),
+        (
+            '[{"name": "a"}, {"name": "b", "labels": [{}, {"attributes": {"crowd": "maybe"}}]}]',
+            r"crowd is 'maybe', which is no truth .*\$\[1\]\.labels\[1\]` \(frame 'b'\)",
+        ),
         ('hello', "not JSON: it starts with b'hello'"),
         ('', 'not JSON: the file is empty'),
         (' \n', 'not JSON: the file is empty'),
@@ -184,3 +202,15 @@ def test_whatever_ends_a_reader_names_the_file(tmp_path, monkeypatch, error):
         LabelFileError, match=rf'gt\.json: .*{error.args[-1] if error.args else type(error).__name__}'
     ):
         load_frames(tmp_path / 'gt.json')
+
+
+def test_of_a_folder_the_official_readers_files_are_read(tmp_path):
+    official = pytest.importorskip('scalabel.label.io')
+    for folder in ('.', '.hidden', 'old', 'b.json.d'):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in ('b.json', 'a.json', '.a.json', 'C.json', 'a.JSON', 'a.json.bak', 'ä.json'):
+            (tmp_path / folder / name).write_text(json.dumps([{'name': f'{folder}/{name}'}]))
+    with pytest.warns(UserWarning, match='2 subfolders'):
+        names = [frame.name for frame in load_frames(tmp_path)]
+    assert names == [frame.name for frame in official.load(str(tmp_path), 1).frames]
+    assert names == ['./C.json', './a.json', './b.json', './ä.json']

@@ -85,13 +85,20 @@ def save(path: Path, picture) -> None:
 def main(argv=None) -> None:
     args = parse_args(argv)
     from mmroad.bdd100k.pictures import contact_sheet
-    from mmroad.bdd100k.scalabel import LabelFileError, load_frames
+    from mmroad.bdd100k.scalabel import LabelFileError, duplicate_names, load_frames
 
     try:
         frames = load_frames(args.predictions)
-        truth = {frame.name: frame for frame in load_frames(args.gt)} if args.gt else None
-    except LabelFileError as error:
+        true_frames = load_frames(args.gt) if args.gt else []
+    except (LabelFileError, OSError) as error:
         sys.exit(str(error))
+    if repeated := duplicate_names(true_frames):
+        print(
+            f'warning: {args.gt}: {len(repeated)} names are carried by several frames, of which the last is drawn; '
+            f'the first is {repeated[0]!r}',
+            file=sys.stderr,
+        )
+    truth = {frame.name: frame for frame in true_frames} if args.gt else None
     chosen = select(frames, args.num, args.names, args.predictions)
     on_sheet = []
     for frame in chosen:
