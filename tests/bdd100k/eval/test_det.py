@@ -180,6 +180,18 @@ def test_command_line_says_what_is_missing_and_dies_clearly(tmp_path, capsys):
         main(['-t', 'det', '-g', str(gt), '-r', str(tmp_path / 'none.json')])
 
 
+def test_names_twice_are_told_with_their_files(tmp_path, capsys):
+    for side, name, content in (('g', 'a.json', [G, B]), ('g', 'b.json', [G]), ('p', 'a.json', [P, P, Q])):
+        (tmp_path / side).mkdir(exist_ok=True)
+        (tmp_path / side / name).write_text(json.dumps(content))
+    main(['-t', 'det', '-g', str(tmp_path / 'g'), '-r', str(tmp_path / 'p')])
+    err = capsys.readouterr().err
+    assert f"'a.jpg', in {tmp_path}/g/a.json and {tmp_path}/g/b.json; each of them counts" in err
+    assert "1 names are carried by several predicted frames: the last of each counts: 'a.jpg'" in err
+    main(['-q', '-t', 'det', '-g', str(tmp_path / 'g'), '-r', str(tmp_path / 'p')])
+    assert capsys.readouterr().err == ''
+
+
 def test_it_starts_without_the_heavy_frameworks(tmp_path):
     gt, pred = save(tmp_path, [G], [P])
     code = (
