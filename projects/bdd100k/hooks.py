@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
@@ -63,7 +63,10 @@ class DetSetupHook(Hook):
         loops = {name: loop for name, loop in loops.items() if hasattr(loop, 'dataloader')}  # built ones
         classes: dict[str, Sequence[str]] = {}
         for name, loop in loops.items():
-            found = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
+            meta = getattr(loop.dataloader.dataset, 'metainfo', None)
+            found = (
+                meta.get('classes') if isinstance(meta, Mapping) else None
+            )  # a list: data sets of all kinds
             if found:
                 classes[f'{name}_dataloader'] = (found,) if isinstance(found, str) else tuple(found)
         if self.check_classes:

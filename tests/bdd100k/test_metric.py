@@ -348,6 +348,23 @@ def test_parts_that_do_not_fit_are_refused_before_the_first_step(dataset, truth,
     hook.before_run(run_of(Detector(10), test=(unlabelled, files)))
 
 
+def test_data_sets_inside_others_are_found(dataset, truth):
+    from mmdet.datasets import ConcatDataset, MultiImageMixDataset
+
+    hook, metric = DetSetupHook(), BDD100KDetMetric(of_dataset=True)
+    mixed = MultiImageMixDataset(dataset(), pipeline=[])
+    hook.before_run(run_of(Detector(10), train=(mixed,), test=(ConcatDataset([dataset()]), metric)))
+    metric.process({}, list(perfect(DET_CLASSES)))
+    assert metric.evaluate(3)['bdd100k/AP'] == pytest.approx(100)
+    with pytest.raises(ValueError, match='train_dataloader has 10 classes'):
+        hook.before_run(run_of(Detector(3), train=(mixed,)))
+    both = [dataset(), dataset(metainfo=dict(classes=['car']))]
+    several = SimpleNamespace(
+        metainfo=[d.metainfo for d in both], datasets=both
+    )  # as mmdet's ConcatDataset is then
+    hook.before_run(run_of(Detector(10), train=(mixed,), test=(several,)))
+
+
 def test_two_runs_write_into_one_folder(truth, tmp_path):
     one, two = (BDD100KDetMetric(format_only=True, format_dir=str(tmp_path / 'out')) for _ in range(2))
     for index, found in enumerate(perfect(DET_CLASSES)):
