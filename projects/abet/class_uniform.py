@@ -22,6 +22,8 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from ..files import replacing
+
 
 def tile_centroids(labels: np.ndarray, num_classes: int, tile: int) -> np.ndarray:
     """Centroids of the classes in each tile of a label map.
@@ -79,10 +81,8 @@ def dataset_centroids(
         stat = os.stat(info['seg_map_path'])
         identity.update(f'{info["seg_map_path"]} {stat.st_size} {stat.st_mtime_ns}\n'.encode())
     identity, cache_file = identity.hexdigest(), Path(cache_file)
-    if cache_file.is_file():
-        with np.load(cache_file) as cached:
-            if str(cached['identity']) == identity:
-                return cached['centroids']
+    if (cached := _cached(cache_file, identity)) is not None:
+        return cached
     load = _load_annotations(dataset)
 
     def one(index: int) -> np.ndarray:
@@ -99,13 +99,22 @@ def dataset_centroids(
     return centroids
 
 
+def _cached(path: Path, identity: str) -> np.ndarray | None:
+    """The centroids that a cache holds; None where there is none, it cannot be read, or it is of other files."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as content:
+            return content['centroids'] if str(content['identity']) == identity else None
+    except Exception as error:  # NumPy's reader raises nearly anything on a damaged file
+        print_log(f'{path}: not read ({type(error).__name__}: {error}); it is made anew', logger='current')
+        return None
+
+
 @master_only
 def _write(path: Path, identity: str, centroids: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    with part.open('wb') as file:
+    with replacing(path) as part, part.open('wb') as file:
         np.savez_compressed(file, identity=identity, centroids=centroids)
-    os.replace(part, path)
 
 
 def _load_annotations(dataset: Dataset) -> LoadAnnotations:

@@ -9,8 +9,9 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
+
+from ..files import decode_image
 
 
 def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> int:
@@ -97,10 +98,7 @@ class TarImages:
 
     def image(self, i: int) -> np.ndarray:
         """Member ``i`` as BGR uint8 (H, W, 3)."""
-        image = cv2.imdecode(np.frombuffer(self.read(i), np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f'{self.paths[int(self.tar[i])]}: member {i} is not an image that can be read')
-        return image
+        return decode_image(self.read(i), f'{self.paths[int(self.tar[i])]}: member {i}')
 
 
 @functools.lru_cache(maxsize=8)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from .images import is_image
+from .replacing import write_text
+
+if TYPE_CHECKING:
+    from .sources import Source
+
+#: The file in an output folder inside a source that lists what runs wrote there.
+OUTPUTS = 'mmroad_outputs.txt'
 
 
 class OutputNames:
@@ -70,7 +78,7 @@ class OutputNames:
         if kept is None and source is not None and _identity(source) == (file, str(source)):
             kept = str(source)
         if kept is not None:
-            raise ValueError(f'{place} would replace the source {kept}: choose another output folder')
+            raise ValueError(f'{place} would replace its own source {kept}: choose another output folder')
 
 
 def _identity(path: str | Path) -> tuple[tuple[int, int], str] | None:
@@ -80,3 +88,59 @@ def _identity(path: str | Path) -> tuple[tuple[int, int], str] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino), str(path)
+
+
+class RunFolder:
+    """The output folder of a run over a source: every name is asked for before the first image is read.
+
+    Where the folder lies in what is searched for images, it is noted there what the run writes, so that a second
+    run does not take it for images.
+
+    Args:
+        folder: The output folder.
+        source: What the run goes over.
+        files: Names of files in the folder that are written besides, such as a video's.
+        kinds: The suffix of the files in each subfolder, as for `OutputNames.path`.
+
+    Raises:
+        ValueError: Two images would be written to one file, one onto a source, or where sources are; names them.
+    """
+
+    def __init__(
+        self, folder: str | Path, source: Source, files: Iterable[str] = (), **kinds: str | None
+    ) -> None:
+        self.folder, self._suffixes = Path(folder), kinds
+        self._names = {kind: OutputNames(self.folder / kind, source.files) for kind in kinds}
+        self._files = OutputNames(self.folder, source.files)
+        for kind in kinds:
+            self._keep_apart(self.folder / kind, {item.path.parent for item in source.items})
+            for item in source.items:
+                if not item.is_video:
+                    self.path(kind, item.name)
+        files = list(files)
+        for file in files:
+            self._files.path(file)
+        if self.folder.resolve().is_relative_to(source.base.resolve()):
+            noted = sorted(noted_outputs(self.folder) | {*kinds, *files})
+            write_text(self.folder / OUTPUTS, '\n'.join(noted) + '\n')
+
+    @staticmethod
+    def _keep_apart(folder: Path, sources: set[Path]) -> None:
+        if folder.is_dir():
+            for parent in sources:
+                if parent.resolve().is_relative_to(folder.resolve()):
+                    raise ValueError(
+                        f'{folder} is where results go, but sources lie in {parent}: choose another output folder'
+                    )
+
+    def path(self, kind: str, name: str) -> Path:
+        """The place of an image's file in a subfolder."""
+        return self._names[kind].path(name, self._suffixes[kind])
+
+
+def noted_outputs(folder: str | Path) -> set[str]:
+    """What runs noted that they wrote in a folder."""
+    try:
+        return set(Path(folder, OUTPUTS).read_text(encoding='utf-8').splitlines())
+    except FileNotFoundError:
+        return set()

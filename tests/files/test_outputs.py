@@ -50,8 +50,8 @@ def test_a_source_is_never_the_place(tmp_path):
     (tmp_path / 'link').symlink_to(tmp_path)
     names = OutputNames(tmp_path / 'link', [tmp_path / 'a.jpg', tmp_path / 'b.jpg', tmp_path / 'gone.jpg'])
     for name in ('a.jpg', 'c.jpg'):
-        with pytest.raises(ValueError, match=rf'{name} would replace the source'):
+        with pytest.raises(ValueError, match=rf'{name} would replace its own source'):
             names.path(name)
     assert names.path('d.jpg').name == 'd.jpg'
-    with pytest.raises(ValueError, match='would replace the source'):
+    with pytest.raises(ValueError, match='would replace its own source'):
         OutputNames(tmp_path).path('a.jpg', source=tmp_path / 'a.jpg')

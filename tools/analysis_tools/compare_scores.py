@@ -31,9 +31,8 @@ def main() -> None:
     import numpy as np
 
     from mmroad.abet.figure import curves, draw
-    from mmroad.abet.ood_subsets import write_json
     from mmroad.abet.saved_scores import load_scores
-    from mmroad.media import IMAGES, read_image
+    from mmroad.files import is_image, read_image, write_json
 
     of_image, masks = {}, {}
     try:
@@ -58,10 +57,10 @@ def main() -> None:
     for score, c in measured.items():
         print(f'{score:24} {100 * c.fpr95:7.2f} {100 * c.ap:7.2f} {100 * c.auroc:7.2f}')
     if args.json:
-        write_json({k: dict(fpr95=c.fpr95, ap=c.ap, auroc=c.auroc) for k, c in measured.items()}, args.json)
+        write_json(args.json, {k: dict(fpr95=c.fpr95, ap=c.ap, auroc=c.auroc) for k, c in measured.items()})
     shown = [n for n in names if (masks[n] == 1).any()]
     shown = shown[:: max(1, len(shown) // args.rows)][: args.rows]
-    files = {p.stem: p for p in Path(args.images).iterdir() if p.suffix.lower() in IMAGES}
+    files = {p.stem: p for p in Path(args.images).iterdir() if is_image(p)}
     pictures = [read_image(files[n])[..., ::-1] for n in shown]
     draw(pictures, [masks[n] for n in shown], [of_image[n] for n in shown], measured, args.out)
     print(args.out)

@@ -57,7 +57,7 @@ def letterbox(path, size):
     import torch
     from mmcv import imrescale
 
-    from mmroad.media import read_image
+    from mmroad.files import read_image
 
     image = read_image(path)
     image = imrescale(image, min(size[0] / image.shape[0], size[1] / image.shape[1]))
