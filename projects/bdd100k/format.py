@@ -82,13 +82,24 @@ def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterato
                 record = file.read(size)
                 if len(head) < 8 or len(record) < size:
                     raise OSError(f'{file.name} ends inside a record: its rank was interrupted')
-                places.setdefault(_DECODER.decode(record).index, (rank, start, size))
-        for _, (rank, start, size) in sorted(places.items()):
+                found = _DECODER.decode(record)
+                *_, name = places.setdefault(found.index, (rank, start, size, found.name))
+                check_same(found, name)
+        for _, (rank, start, size, _) in sorted(places.items()):
             files[rank].seek(start)
             yield _DECODER.decode(files[rank].read(size))
     finally:
         for file in files:
             file.close()
+
+
+def check_same(prediction: Prediction, name: str) -> None:
+    """Raise ValueError where a prediction is of another image than ``name``, which has its index."""
+    if prediction.name != name:
+        raise ValueError(
+            f'{name!r} and {prediction.name!r} both are image {prediction.index} of the data set: they are of several '
+            'data sets in one loader; test these one after another'
+        )
 
 
 def merge_parts(

@@ -64,9 +64,9 @@ class DetSetupHook(Hook):
         classes: dict[str, Sequence[str]] = {}
         for name, loop in loops.items():
             meta = getattr(loop.dataloader.dataset, 'metainfo', None)
-            found = (
-                meta.get('classes') if isinstance(meta, Mapping) else None
-            )  # a list: data sets of all kinds
+            if not isinstance(meta, Mapping):  # a list: data sets of several kinds
+                continue
+            found = meta.get('classes')
             if found:
                 classes[f'{name}_dataloader'] = (found,) if isinstance(found, str) else tuple(found)
         if self.check_classes:
@@ -75,8 +75,14 @@ class DetSetupHook(Hook):
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
             datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
             for metric in metrics:
-                if isinstance(metric, BDD100KDetMetric) and len(datasets) == 1:
-                    metric.use(datasets[0])
+                if not isinstance(metric, BDD100KDetMetric) or not datasets:
+                    continue
+                if len(datasets) > 1:
+                    raise ValueError(
+                        f'BDD100KDetMetric takes one data set, not {len(datasets)} in one loader: give their label '
+                        'files in one folder as ann_file, or test them one after another'
+                    )
+                metric.use(datasets[0])
 
 
 def _compare(classes: dict[str, Sequence[str]], model: nn.Module) -> None:

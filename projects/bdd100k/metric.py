@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 
 from ..files.replacing import own_name
 from .columns import FRAME_ATTRIBUTES, Columns
-from .format import PartWriter, Prediction, finite, merge_parts, not_finite
+from .format import PartWriter, Prediction, check_same, finite, merge_parts, not_finite
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, det_classes
 
@@ -225,7 +225,7 @@ def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_C
     """
     first: dict[int, Prediction] = {}
     for prediction in predictions:
-        first.setdefault(prediction.index, prediction)
+        check_same(prediction, first.setdefault(prediction.index, prediction).name)
     frames = [p for _, p in sorted(first.items())]
     counts = [len(p.scores) for p in frames]
     boxes = np.array([b for p in frames for b in p.bboxes], float).reshape(-1, 4)

@@ -257,6 +257,17 @@ def test_of_an_image_run_twice_file_and_score_take_the_first(truth, tmp_path):
     assert official(truth, tmp_path / 'out/det.json')['AP'][1]['OVERALL'] == pytest.approx(100)
 
 
+def test_two_images_of_one_number_are_named(truth, tmp_path):
+    """As of two data sets in one loader; one of them was dropped without a word."""
+    for metric in (
+        BDD100KDetMetric(str(truth)),
+        BDD100KDetMetric(format_only=True, format_dir=str(tmp_path / 'out')),
+    ):
+        metric.process({}, [*perfect(DET_CLASSES), sample(1, [], name='other')])
+        with pytest.raises(ValueError, match="'1.jpg' and 'other.jpg' both are image 1"):
+            metric.evaluate(3)
+
+
 @pytest.fixture
 def dataset(truth, tmp_path):
     def build(**kwargs):
@@ -358,6 +369,8 @@ def test_data_sets_inside_others_are_found(dataset, truth):
     assert metric.evaluate(3)['bdd100k/AP'] == pytest.approx(100)
     with pytest.raises(ValueError, match='train_dataloader has 10 classes'):
         hook.before_run(run_of(Detector(3), train=(mixed,)))
+    with pytest.raises(ValueError, match='takes one data set, not 2'):
+        hook.before_run(run_of(Detector(10), test=(ConcatDataset([dataset(), dataset()]), metric)))
     both = [dataset(), dataset(metainfo=dict(classes=['car']))]
     several = SimpleNamespace(
         metainfo=[d.metainfo for d in both], datasets=both
