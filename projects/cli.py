@@ -54,11 +54,15 @@ def load_config(args: argparse.Namespace) -> Config:
     import torch
     from mmengine.utils import import_modules_from_strings
 
+    from .data_root import follow_data_root
     from .zoo import get_config
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = get_config(args.config)
+    follow_data_root(cfg)
+    root = cfg.get('data_root')
     merge_options(cfg, args.cfg_options)
+    follow_data_root(cfg, root)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
     cfg.launcher = args.launcher

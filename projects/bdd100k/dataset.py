@@ -217,6 +217,17 @@ class BDD100KDetDataset(BaseDetDataset):
             self.full_init()
         return len(self._frames)
 
+    @property
+    def columns(self) -> Columns:
+        """All frames and boxes of the label file."""
+        self.full_init()
+        return self._columns
+
+    @force_full_init
+    def frame_names(self) -> list[str]:
+        """Names of the frames of the samples, in their order."""
+        return [self._columns.names[row] for row in self._frames]
+
     def img_path(self, idx: int) -> str:
         """Where the image of a sample is."""
         return str(Path(self.data_prefix.get('img', '')) / self._columns.names[self._frames[idx]])

@@ -39,8 +39,8 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(path.parent)
-    part = path.with_name(f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{path.name}')
+    remove_dead_parts(path.parent)
+    part = path.with_name(own_name(path.name))
     try:
         yield part
         if durable:
@@ -71,8 +71,14 @@ def _is_no_room(error: Exception) -> bool:
     )
 
 
-def _tidy(folder: Path) -> None:
-    """Remove the parts in a folder whose process has died, once a process and folder."""
+def own_name(name: str) -> str:
+    """A hidden name for a part of this process, another one each time; its ending is that of ``name``."""
+    return f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{name}'
+
+
+def remove_dead_parts(folder: Path) -> None:
+    """Remove what has an `own_name` in a folder, files and folders, and whose process has died; once a process
+    and folder."""
     key = os.getpid(), folder.absolute()
     if key in _tidied:
         return
@@ -81,7 +87,10 @@ def _tidy(folder: Path) -> None:
         for entry in entries:
             match = _PART.match(entry.name)
             if match and match['host'] == _HOST and not _is_alive(int(match['pid'])):
-                Path(entry.path).unlink(missing_ok=True)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
 
 
 def _is_alive(pid: int) -> bool:

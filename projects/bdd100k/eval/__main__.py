@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..classes import known_classes
+from ..scalabel import det_classes
 from .result import told
 
 TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
@@ -95,8 +95,9 @@ def _detection(args: argparse.Namespace) -> tuple:
             stacklevel=2,
         )
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
-    told(gt.duplicates(), 'names are carried by several frames of the ground truth, each of which counts')
-    classes = known_classes(args.classes) if args.classes else None
+    if gt.repeated():
+        warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
+    classes = det_classes(args.classes) if args.classes else None
     steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
         from .split import by_attribute
