@@ -37,10 +37,9 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    if cfg.get('load_from') and not cfg.get('resume') and not args.trust_checkpoint:
-        from mmroad.weights import load_weights_safely
+    from mmroad.loader import install_safe_loader
 
-        load_weights_safely()
+    install_safe_loader(trust=args.trust_checkpoint)
     build_runner(cfg).train()
 
 
