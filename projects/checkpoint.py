@@ -62,15 +62,18 @@ def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> CheckpointError:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = str(error).partition('WeightsUnpickler error: ')[2] or str(error)
+    reason = (text.strip() or type(error).__name__).splitlines()[0][:300]
     return CheckpointError(
-        f'{path} ({kind}, {path.stat().st_size:,} bytes) cannot be read: {type(error).__name__}: {text[:300]} '
+        f'{path} ({kind}, {path.stat().st_size:,} bytes) cannot be read: {type(error).__name__}: {reason} '
         '(damaged, or cut off while downloading?)'
     )
 
 
 def _refused_class(message: str) -> str | None:
     """The class or function that an unpickler refused, from its message."""
+    if 'reduce for unrecognized function None' in message:
+        return 'something reached by getattr'
     found = re.search(
         r'GLOBAL (\S+) was not|unsupported GLOBAL (\S+) whose|wants to load (\S+)|wants to (encode with \S+)'
         r'|reduce for unrecognized function (.+)|but got (<.+>)|imported to load (.+)',
