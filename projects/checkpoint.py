@@ -83,10 +83,11 @@ def _refused_class(message: str) -> str | None:
 
 
 def _load_torch(path: Path, trust: bool) -> Any:
-    if trust:
-        return torch.load(path, map_location='cpu', weights_only=False)
-    with _only_safe_globals():
-        return torch.load(path, map_location='cpu', weights_only=True)
+    with open(path, 'rb') as file:  # by a path that ends in .safetensors torch would read it as such
+        if trust:
+            return torch.load(file, map_location='cpu', weights_only=False)
+        with _only_safe_globals():
+            return torch.load(file, map_location='cpu', weights_only=True)
 
 
 @contextlib.contextmanager

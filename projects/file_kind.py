@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import mmap
 import os
 import re
 import struct
+import tarfile
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +68,7 @@ def describe(head: bytes, size: int | None = None) -> str:
     if not head.strip(b'\0'):
         return f'{len(head)} zero bytes at its beginning: an interrupted copy or download'
     if head[257:262] == b'ustar':
-        return f'a tar archive (its first file is {head[:100].rstrip(bytes(1)).decode("utf-8", "replace")}): unpack it'
+        return f'a tar archive{_first_of_tar(head)}: unpack it'
     text = _text_of(head)
     if text is None:
         return f'no file of weights: it begins with the bytes {head[:8].hex(" ")}'
@@ -82,6 +85,12 @@ def describe(head: bytes, size: int | None = None) -> str:
     if text.startswith('<'):
         return f"XML (a server's answer?): {text[:80]!r}"
     return f'text, no file of weights: {text[:80]!r}'
+
+
+def _first_of_tar(head: bytes) -> str:
+    with contextlib.suppress(tarfile.TarError):
+        return f' (its first file is {tarfile.open(fileobj=io.BytesIO(head), mode="r:").next().name})'
+    return ''
 
 
 def _text_of(head: bytes) -> str | None:

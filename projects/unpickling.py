@@ -51,9 +51,13 @@ class NumpyUnpickler(pickle.Unpickler):
         ('numpy', 'dtype'),
         ('collections', 'OrderedDict'),
         *(
-            (f'numpy.{core}.multiarray', name)
+            (f'numpy.{core}.{module}', name)
             for core in ('core', '_core')
-            for name in ('_reconstruct', 'scalar')
+            for module, name in (
+                ('multiarray', '_reconstruct'),
+                ('multiarray', 'scalar'),
+                ('numeric', '_frombuffer'),
+            )
         ),
     }
 
