@@ -37,9 +37,11 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    import mmroad.class_order_hook  # noqa: F401
     from mmroad.loader import install_safe_loader
 
     install_safe_loader(trust=args.trust_checkpoint)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmengine.ClassOrderHook')]
     build_runner(cfg).train()
 
 
