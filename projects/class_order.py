@@ -40,7 +40,8 @@ def classes_of(content: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     newer = meta.get('dataset_meta')
     lower = {str(k).lower(): v for k, v in newer.items()} if isinstance(newer, Mapping) else {}
-    names = lower.get('classes', meta.get('CLASSES'))
+    names = lower.get('classes')
+    names = meta.get('CLASSES') if names is None else names
     if names is None:
         return None
     names = (names,) if isinstance(names, str) else names
@@ -49,22 +50,12 @@ def classes_of(content: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(map(str, names))
 
 
-def canonical(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Names as ``known`` spells them: of any case, with ``_`` or ``-`` for a blank, and 2018's (person, bike,
-    motor) where ``known`` has their present ones alone."""
-    spelled = {_plain(name): name for name in known}
-
-    def name_of(name: str) -> str:
-        plain = _plain(name)
-        if plain not in spelled:
-            plain = NAME_MAPPING.get(plain) or _SHORT.get(plain, plain)
-        return spelled.get(plain, name)
-
-    return tuple(map(name_of, names))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r'[\s_-]+', ' ', name).strip().lower()
+def canonical(names: Sequence[str]) -> tuple[str, ...]:
+    """Names as they are compared: in lower case, ``_`` and ``-`` as blanks, and 2018's (person, bike, motor) as
+    their present ones, where the list does not have both."""
+    plain = [re.sub(r'[\s_-]+', ' ', name).strip().lower() for name in names]
+    newer = [NAME_MAPPING.get(name) or _SHORT.get(name, name) for name in plain]
+    return tuple(new if new == old or new not in plain else old for old, new in zip(plain, newer))
 
 
 def class_order(have: Sequence[str], *lists: Sequence[str]) -> tuple[tuple[str, ...], list[int] | None]:
@@ -80,13 +71,14 @@ def class_order(have: Sequence[str], *lists: Sequence[str]) -> tuple[tuple[str, 
     Raises:
         ClassOrderError: The classes are others.
     """
-    fitting = [(tuple(want), canonical(have, want)) for want in lists]
-    for want, names in fitting:
-        if names == want:
+    names = canonical(have)
+    fitting = [(tuple(want), canonical(want)) for want in lists]
+    for want, wanted in fitting:
+        if names == wanted:
             return want, None
-    for want, names in fitting:
-        if sorted(names) == sorted(want) and len(set(names)) == len(names):
-            return want, [names.index(name) for name in want]
+    for want, wanted in fitting:
+        if sorted(names) == sorted(wanted) and len(set(names)) == len(names):
+            return want, [names.index(name) for name in wanted]
     shown = ' or '.join(f'{len(want)}: {", ".join(want)}' for want in dict.fromkeys(map(tuple, lists)))
     raise ClassOrderError(
         f"its classes are others than the model's.\n  the checkpoint has {len(have)}: {', '.join(have)}\n"

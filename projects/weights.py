@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import itertools
 import os
 import re
 import shutil
@@ -151,7 +152,7 @@ def fetch(
     problems = []
     for source in sources:
         try:
-            local = Path(source.removeprefix('file://'))
+            local = Path(source.removeprefix('file://')).expanduser()
             if '://' not in source or source.startswith('file://'):
                 if not local.is_file():
                     raise OSError('no such file')
@@ -284,10 +285,10 @@ def _total_of(answer: http.client.HTTPResponse, done: int) -> int | None:
     return done + int(length)
 
 
-def _blocks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+def _blocks(answer: http.client.HTTPResponse, size_of_block: int = 1 << 20) -> Iterator[bytes]:
     """The answer as it comes, while it comes at a kilobyte a second or more."""
     since, size = time.monotonic(), 0
-    while block := answer.read1(1 << 20):
+    while block := answer.read1(size_of_block):
         yield block
         size += len(block)
         if (waited := time.monotonic() - since) > TIMEOUT:
@@ -341,11 +342,11 @@ def _published_md5(source: str, name: str, md5_url: str) -> str:
     if '://' not in url:
         url = Path(url).absolute().as_uri()
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-        text = answer.read(1 << 16).decode('utf-8', 'replace')
+        text = b''.join(itertools.islice(_blocks(answer, 4096), 16)).decode('utf-8', 'replace')
     lines = [line for line in text.splitlines() if name in line] or [text]
     found = re.search(r'(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])', '\n'.join(lines).lower())
     if found is None:
-        raise ValueError(f'there is no MD5 in {url}: it is {describe(text.encode(), len(text))}')
+        raise ValueError(f'there is no MD5 in {url}: it is {describe(text.encode()[:4096], len(text))}')
     return found[0]
 
 

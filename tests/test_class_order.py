@@ -23,6 +23,7 @@ OF_2018 = [
     'traffic sign',
     'train',
 ]
+TODAY = [{'person': 'pedestrian', 'bike': 'bicycle', 'motor': 'motorcycle'}.get(n, n) for n in OF_2018]
 #: For each of today's classes its row there.
 ROWS = [0, 1, 2, 4, 3, 9, 6, 5, 7, 8]
 
@@ -34,7 +35,7 @@ ROWS = [0, 1, 2, 4, 3, 9, 6, 5, 7, 8]
         [n.replace(' ', '_') for n in OF_2018],
         [n.title() for n in OF_2018],
         [n.replace('traffic ', '') for n in OF_2018],
-        [{'person': 'pedestrian', 'bike': 'bicycle', 'motor': 'motorcycle'}.get(n, n) for n in OF_2018],
+        TODAY,
     ],
 )
 def test_the_order_and_names_of_2018(names):
@@ -70,6 +71,12 @@ def test_a_name_that_both_lists_have_is_itself():
     assert class_order(('car', 'person', 'bicycle'), coco) == (coco, [1, 2, 0])
     both = ('person', 'pedestrian')
     assert class_order(('pedestrian', 'person'), both) == (both, [1, 0])
+
+
+def test_a_config_with_the_old_names_is_followed_too():
+    """Names of a user's own config; both lists are read alike."""
+    assert class_order(DET_CLASSES, OF_2018) == (tuple(OF_2018), [DET_CLASSES.index(n) for n in TODAY])
+    assert class_order([*TODAY], OF_2018) == (tuple(OF_2018), None)
 
 
 def test_either_list_of_a_model_fits():

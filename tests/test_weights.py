@@ -49,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         Handler.requests.append((self.path, self.headers.get('Range')))
         name = self.path.rsplit('/', 1)[-1]
+        if name == 'endless.md5':
+            return self.endless(b'', name)
         if name.endswith('.md5'):
             digest = '0' * 32 if 'wrong' in name else hashlib.md5(CONTENT).hexdigest()
             return self.answer(MD5_TEXTS.get(name, f'{digest}  {name}\n').encode())
@@ -228,7 +230,10 @@ def test_what_is_no_file_of_weights_is_refused_and_not_kept(server, tmp_path, mo
         assert not [p for p in left if p.name.endswith('.part')]
 
 
-@pytest.mark.parametrize(('name', 'problem'), [('none', r'empty \(0 bytes\)'), ('html', 'a web page')])
+@pytest.mark.parametrize(
+    ('name', 'problem'),
+    [('none', r'empty \(0 bytes\)'), ('html', 'a web page'), ('endless', '4096 zero bytes')],
+)
 def test_a_file_of_an_md5_without_one_is_refused(server, tmp_path, name, problem):
     with pytest.raises(DownloadError, match=rf'there is no MD5 in .*{name}.md5: it is {problem}'):
         fetch(f'{server}/x.pth', tmp_path / 'x.pth', f'{server}/{name}.md5', progress=quiet)
