@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -145,6 +146,23 @@ def legacy(content: bytes) -> bytes:
     return b''.join(pickle.dumps(head, 2) for head in heads) + content + pickle.dumps([], 2)
 
 
+def tarred(content: bytes) -> bytes:
+    """A file of ``torch.save`` of 2016, a tar archive, with this pickle in it."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode='w') as archive:
+        parts = dict(
+            sys_info=pickle.dumps({}, 2),
+            pickle=content,
+            storages=pickle.dumps(0, 2),
+            tensors=pickle.dumps(0, 2),
+        )
+        for name, part in parts.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(part)
+            archive.addfile(entry, io.BytesIO(part))
+    return file.getvalue()
+
+
 #: Form -> (suffix, bytes of a pickle -> bytes of a file).
 FORMS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     'zip': ('.pth', zipped),
@@ -152,6 +170,7 @@ FORMS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     'pickle': ('.pkl', bytes),
     'pickle_as_pth': ('.pth', bytes),
     'zip_as_pkl': ('.pkl', zipped),
+    'tar': ('.pth.tar', tarred),
     'pickle_as_safetensors': ('.safetensors', bytes),
 }
 

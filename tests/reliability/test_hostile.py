@@ -213,7 +213,7 @@ def test_published_by_a_mirror(files, home, tmp_path, monkeypatch):
         (mirror / f'{NAME}.md5').write_text(hashlib.md5(path.read_bytes()).hexdigest())
         try:
             load_checkpoint(nn.Linear(1, 1), published(NAME))
-        except CheckpointError as error:
+        except (CheckpointError, DownloadError) as error:
             raise CheckpointError(f'placed: {error}') from error
 
     refuse_all(files, read)
