@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,18 +91,22 @@ def _load_torch(path: Path, trust: bool) -> Any:
             return torch.load(file, map_location='cpu', weights_only=True)
 
 
+_LISTED = threading.Lock()  # torch has one list for all threads
+
+
 @contextlib.contextmanager
 def _only_safe_globals() -> Iterator[None]:
     """What `safe_globals` lists and nothing that other libraries have allowed in this process, such as
     mmengine's ``getattr``, from which any code can be reached."""
-    others = torch.serialization.get_safe_globals()
-    torch.serialization.clear_safe_globals()
-    try:
-        torch.serialization.add_safe_globals(safe_globals())
-        yield
-    finally:
+    with _LISTED:
+        others = torch.serialization.get_safe_globals()
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(others)
+        try:
+            torch.serialization.add_safe_globals(safe_globals())
+            yield
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(others)
 
 
 def _load_pickle(path: Path, trust: bool) -> Any:

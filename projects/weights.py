@@ -15,8 +15,6 @@ import itertools
 import os
 import re
 import shutil
-import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +23,7 @@ from pathlib import Path
 
 from .file_kind import describe, kind_of, problem_of, read_head
 from .file_lock import locked
+from .files import replacing
 
 #: ImageNet initialisations: file name -> where it is published.
 _TORCHVISION = 'https://download.pytorch.org/models/'
@@ -176,27 +175,23 @@ def fetch(
 def _fetch_once(source: str, path: Path, md5_url: str | None, progress: Callable, limit: int) -> Path:
     """Download a file that no other process is downloading, or wait until one has."""
     part = path.with_name(f'{path.name}.part')
-    watch = _Watch(part)
     lock = path.with_name(f'.{path.name}.lock')
-    with locked(lock, watch) as held:
+    with locked(lock, _Watch(part)) as held:
         if path.is_file():  # by another process, meanwhile
             return path
         if not held:  # its owner stands still, or there are no locks: a part of one's own
-            part = path.with_name(
-                f'.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}-{path.name}.part'
-            )
+            with replacing(path) as own:
+                _download(source, own, progress, limit)
+                _verify(own, path.name, source, md5_url)
+            return path
         try:
             _download(source, part, progress, limit)
             _verify(part, path.name, source, md5_url)
-            os.replace(part, path)
         except ValueError:  # not what it should be: no use in going on with it
             part.unlink(missing_ok=True)
             raise
-        finally:
-            if not held:
-                part.unlink(missing_ok=True)
-            if path.is_file():
-                lock.unlink(missing_ok=True)
+        os.replace(part, path)  # not `replacing`, which a killed process's part would not outlive
+        lock.unlink(missing_ok=True)
     return path
 
 

@@ -165,7 +165,7 @@ def single_dataset(cfg: Config) -> Mapping[str, Any]:
     """The config of the data set that a model is tested on; where those are several, or outliers, whose
     labels are not what the model predicts, of the one that it is validated on."""
     for loader in ('test_dataloader', 'val_dataloader'):
-        dataset = cfg.get(loader, {}).get('dataset', {})
+        dataset = (cfg.get(loader) or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         if 'datasets' not in dataset and dataset.get('type') != 'AnomalyDataset':
@@ -182,7 +182,9 @@ def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
     from mmdet.registry import DATASETS as DET_DATASETS
     from mmseg.registry import DATASETS as SEG_DATASETS
 
-    kind = dataset.get('type', '')
+    kind = dataset.get('type')
+    if not kind:
+        return {}
     first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
     cls = first.get(kind) or other.get(kind)
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
@@ -193,10 +195,11 @@ def model_classes(cfg: Config) -> list[tuple[str, ...]]:
 
     Empty where they are not known (open vocabularies, whose names come with the weights).
     """
-    if cfg.get('custom_imports', {}) and 'mmroad.detic' in cfg.custom_imports.get('imports', ()):
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    if any(name.startswith('mmroad.detic') for name in imports):
         return []
     lists = []
-    for dataset in (single_dataset(cfg), cfg.get('train_dataloader', {}).get('dataset', {})):
+    for dataset in (single_dataset(cfg), (cfg.get('train_dataloader') or {}).get('dataset', {})):
         while 'dataset' in dataset or dataset.get('datasets'):
             dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
         names = _meta_of(dataset, cfg.get('default_scope', 'mmdet')).get('classes')

@@ -272,3 +272,9 @@ def test_models_know_their_classes():
     for name, count in counts.items():
         assert [len(names) for names in model_classes(get_config(name))][0] == count, name
     assert model_classes(get_config(list_models('Detic_LI_CLIP_R5021k*')[0])) == []
+    cfg = get_config(SMALL)
+    cfg.train_dataloader = None
+    cfg.test_dataloader.dataset.metainfo = dict(classes='car')  # one class, not three of a letter
+    assert model_classes(cfg) == [('car',)]
+    cfg.test_dataloader = cfg.val_dataloader = None
+    assert model_classes(cfg) == []

@@ -295,6 +295,7 @@ def test_a_download_that_stands_still_is_not_waited_for(server, tmp_path, monkey
         assert held
         assert fetch(f'{server}/x.pth', tmp_path / 'x.pth', progress=quiet).read_bytes() == CONTENT
     assert (tmp_path / 'x.pth.part').read_bytes() == b'begun'
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['.x.pth.lock', 'x.pth', 'x.pth.part']
 
 
 def test_what_a_killed_process_began_is_gone_on_with(server, tmp_path):
