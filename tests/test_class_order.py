@@ -1,5 +1,9 @@
 """Checkpoints whose classes stand in another order, under other names, or are others."""
 
+import argparse
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -179,6 +183,22 @@ def test_a_detector_of_2018_predicts_the_same_boxes_and_names(detector, tmp_path
     assert model.dataset_meta['classes'] == DET_CLASSES
     for name, value in detector.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_the_test_tool_follows_the_order_too(detector, tmp_path):
+    spec = importlib.util.spec_from_file_location('test_tool', Path(__file__).parents[1] / 'tools/test.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    cfg = get_config(SMALL)
+    model = build_model(cfg)
+    args = argparse.Namespace(checkpoint=str(tmp_path / 'old.pth'), trust_checkpoint=False, tta=False)
+    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018)), args.checkpoint)
+    tool.load_weights(model, args, cfg)
+    for name, value in detector.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018[:9])), args.checkpoint)
+    with pytest.raises(CheckpointError, match='its classes are others'):
+        tool.load_weights(model, args, cfg)
 
 
 def test_other_classes_do_not_load(detector, tmp_path):
