@@ -35,4 +35,8 @@ def test_mismatch_names_the_command(monkeypatch, installed, mends):
 def test_this_environment_is_right():
     done = subprocess.run([sys.executable, TOOL], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert 'mmcv' in done.stdout and 'CPU only' in done.stdout or 'CUDA' in done.stdout
+    rows = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if line.strip()}
+    assert rows.keys() >= {'python', *check_env.PACKAGES} and {rows[name] for name in check_env.PACKAGES} == {
+        'ok'
+    }
+    assert 'CPU only' in done.stdout or 'CUDA ' in done.stdout

@@ -37,10 +37,11 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    if cfg.get('load_from') and not cfg.get('resume') and not args.trust_checkpoint:
-        from mmroad.weights import load_weights_safely
+    import mmroad.class_order_hook  # noqa: F401
+    from mmroad.loader import install_safe_loader
 
-        load_weights_safely()
+    install_safe_loader(trust=args.trust_checkpoint)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmengine.ClassOrderHook')]
     build_runner(cfg).train()
 
 
