@@ -8,7 +8,7 @@ from .detr_head import DeticDETRHead, FederatedFocalLoss
 from .metric import OpenVocabularyMetric
 from .roi_head import DeticRoIHead
 from .sampler import DeticBatchSampler, DeticSampler
-from .transforms import EfficientDetResizeCrop, PackDeticInputs
+from .transforms import EfficientDetResizeCrop, LoadDeticAnnotations, PackDeticInputs
 from .vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 from .zero_shot import BoxMLP, ZeroShotClassifier
 
@@ -25,6 +25,7 @@ __all__ = [
     'DeticSampler',
     'EfficientDetResizeCrop',
     'FederatedFocalLoss',
+    'LoadDeticAnnotations',
     'OpenVocabularyMetric',
     'PackDeticInputs',
     'Vocabulary',

@@ -16,6 +16,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .losses import caption_loss, image_label_loss
+from .mask_targets import mask_targets
 
 
 class Matched(NamedTuple):
@@ -25,14 +26,6 @@ class Matched(NamedTuple):
     labels: Tensor  #: (n,) in 0..C, C the background
     gt_index: Tensor  #: (n,) row of the matched ground truth (0 where there is none)
     gt_bboxes: Tensor  #: (n, 4) the matched box
-
-
-class MaskTargets(NamedTuple):
-    """What mmdet's mask head asks of a sampling result."""
-
-    pos_priors: Tensor
-    pos_assigned_gt_inds: Tensor
-    pos_gt_labels: Tensor
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -57,10 +50,10 @@ class DeticRoIHead(BaseRoIHead):
         bbox_reg_weights: Factors of a stage's box deltas (x, y, w, h), one entry a stage.
         proposal_score: Multiply class scores by the proposal's and take the root (C2).
         image_loss: Kind of the image-label loss (``mmroad.detic.losses.IMAGE_LABEL_LOSSES``), or None.
-        image_loss_weight: Its weight at each stage.
+        image_loss_weight: Weight of the image-label loss and of the caption loss at each stage.
         num_weak_proposals: Proposals an image-labelled image is judged on.
         image_box: Append the whole image as a region of such images.
-        caption_weight, neg_caption_weight: Weight of the caption loss and of its negatives.
+        caption_weight, neg_caption_weight: A further weight of the caption loss, and that of its negatives.
         train_cfg: ``stages`` (IoU threshold of each), ``num`` and ``pos_fraction`` of the first
             stage's sample, ``mask_size``.
         test_cfg: ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr_binary``,
@@ -215,14 +208,23 @@ class DeticRoIHead(BaseRoIHead):
             return [b[(b[:, 2] > b[:, 0]) & (b[:, 3] > b[:, 1])] for b in refined]
 
     def _mask_loss(self, x: tuple[Tensor, ...], matched: list[Matched], gts: list, background: int) -> Tensor:
-        positive = []
-        for m in matched:
-            keep = m.labels < background
-            positive.append(MaskTargets(m.bboxes[keep], m.gt_index[keep], m.labels[keep]))
-        logits = self._mask_forward(x, bbox2roi([p.pos_priors for p in positive]))
+        if any('masks' not in gt for gt in gts):
+            raise ValueError(
+                'the mask head learns from masks, the ground truth has none: load them '
+                "(dict(type='LoadDeticAnnotations', with_mask=True)), or leave the head out (mask_head=None, "
+                'mask_roi_extractor=None)'
+            )
+        positive = [Matched(*(field[m.labels < background] for field in m)) for m in matched]
+        logits = self._mask_forward(x, bbox2roi([p.bboxes for p in positive]))
         if not len(logits):
             return logits.sum() * 0
-        return self.mask_head.loss_and_target(logits, positive, gts, self.train_cfg)['loss_mask']['loss_mask']
+        size = self.train_cfg['mask_size']
+        targets = [
+            mask_targets(gt.masks, p.bboxes, p.gt_index, size) for p, gt in zip(positive, gts, strict=True)
+        ]
+        # the head has one mask for all classes
+        one_class = torch.cat([p.labels for p in positive]).zero_()
+        return self.mask_head.loss_mask(logits, torch.cat(targets), one_class)
 
     def weak_loss(
         self,
@@ -256,11 +258,14 @@ class DeticRoIHead(BaseRoIHead):
             logits, deltas, prop = self.stage_forward(stage, x, boxes, weight)
             if captions is not None:
                 count = len(captions)
-                each = [
+                each = [  # the whole image is the last region; refined boxes without area are gone
                     caption_loss(s[-1, -count:], first_caption + i, self.neg_caption_weight)
+                    if len(s)
+                    else s.sum()
                     for i, s in enumerate(logits)
                 ]
-                losses[f's{stage}.loss_caption'] = self.caption_weight * sum(each) / len(each)
+                loss = self.caption_weight * sum(each) / len(each)
+                losses[f's{stage}.loss_caption'] = self.image_loss_weight * loss
                 logits = [s[:, :-count] for s in logits]
             if image_labels is not None:
                 loss = image_label_loss(self.image_loss, list(logits), boxes, image_labels, prop)
