@@ -9,3 +9,4 @@ default_hooks = dict(
     )
 )
 log_processor = dict(by_epoch=False)
+custom_hooks = [dict(type='VocabularyCheckHook')]

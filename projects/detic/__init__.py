@@ -2,6 +2,7 @@
 
 from .bbox_head import DeticBBoxHead
 from .centernet_rpn import CenterNetRPNHead
+from .check_vocabulary import VocabularyCheckHook
 from .dataset import DeticDataset
 from .detector import Detic, DeticDETR
 from .detr_head import DeticDETRHead, FederatedFocalLoss
@@ -29,6 +30,7 @@ __all__ = [
     'OpenVocabularyMetric',
     'PackDeticInputs',
     'Vocabulary',
+    'VocabularyCheckHook',
     'ZeroShotClassifier',
     'load_vocabulary',
     'save_vocabulary',
