@@ -101,9 +101,7 @@ class DeticDataset(BaseDetDataset):
         if image.tar_index is not None:
             info.update(tar_index=image.tar_index, tar_path=self.tar_index, img_path=f'tar:{image.tar_index}')
         else:
-            info['img_path'] = join_path(
-                self.data_prefix.get('img', ''), _file_name(image, self.ann_file)
-            )
+            info['img_path'] = join_path(self.data_prefix.get('img', ''), _file_name(image, self.ann_file))
         if self.vocabulary is not None:
             info['vocabulary'] = self.vocabulary
         if self.ann_type in ('image', 'captiontag'):

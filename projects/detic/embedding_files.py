@@ -44,12 +44,16 @@ def read_embeddings(path: str | Path, dim: int = 512) -> EmbeddingFile:
             'of COCO, LVIS, Objects365 and OpenImages), or compute it (tools/make_vocabulary.py)'
         )
     if path.suffix not in SUFFIXES:
-        raise ValueError(f'{path}: class embeddings are read from {", ".join(SUFFIXES)}, not from {path.name}')
+        raise ValueError(
+            f'{path}: class embeddings are read from {", ".join(SUFFIXES)}, not from {path.name}'
+        )
     try:
         arrays, names = _READERS[path.suffix](path)
     except Exception as error:  # each library has errors of its own for damaged files
         reason = 'it is empty' if not path.stat().st_size else f'{type(error).__name__}: {error}'
-        raise ValueError(f'{path}: not a {path.suffix} file of class embeddings that can be read: {reason}') from error
+        raise ValueError(
+            f'{path}: not a {path.suffix} file of class embeddings that can be read: {reason}'
+        ) from error
     array, keys = _chosen(arrays, dim)
     if array is None:
         found = ', '.join(f'{key or "the array"} {a.dtype} {a.shape}' for key, a in list(arrays.items())[:8])
@@ -63,7 +67,9 @@ def read_embeddings(path: str | Path, dim: int = 512) -> EmbeddingFile:
     if not np.isfinite(array).all():
         rows = np.flatnonzero(~np.isfinite(array).all(1))
         first = f' ({names[rows[0]]})' if names is not None else ''
-        raise ValueError(f'{path}: class embeddings with non-finite values, the first in row {rows[0]}{first}')
+        raise ValueError(
+            f'{path}: class embeddings with non-finite values, the first in row {rows[0]}{first}'
+        )
     return EmbeddingFile(np.array(array, np.float32), names)
 
 
@@ -73,7 +79,11 @@ def _chosen(arrays: Mapping[str, np.ndarray], dim: int) -> tuple[np.ndarray | No
     numbers = array is not None and array.dtype.kind in 'fiu'
     if numbers and array.ndim == 2 and dim in array.shape and array.size:
         return array if array.shape[1] == dim else array.T, None
-    if arrays and all(a.shape == (dim,) and a.dtype.kind == 'f' for a in arrays.values()) and '' not in arrays:
+    if (
+        arrays
+        and all(a.shape == (dim,) and a.dtype.kind == 'f' for a in arrays.values())
+        and '' not in arrays
+    ):
         return np.stack(list(arrays.values())), tuple(arrays)
     return None, None
 

@@ -138,7 +138,9 @@ def read_lvis_style(path: str | Path) -> AnnotationFile:
 
 def _decode(path: str | Path, form: type) -> Any:
     if not Path(path).is_file():
-        raise FileNotFoundError(f'annotation file {path} not found; see configs/detic/README.md for its source')
+        raise FileNotFoundError(
+            f'annotation file {path} not found; see configs/detic/README.md for its source'
+        )
     return decode_json(path, form, 'a COCO- or LVIS-style annotation file')
 
 

@@ -383,7 +383,8 @@ def sample(matched: Matched, background: int, num: int, pos_fraction: float) -> 
 
 
 def select_detections(boxes: Tensor, scores: Tensor, cfg: dict) -> InstanceData:
-    """Threshold, class-wise NMS and the best ``max_per_img`` of (n, 4) boxes and (n, C) scores."""
+    """Threshold, class-wise NMS and the best ``max_per_img`` of (n, 4) boxes and (n, C) scores, of which those
+    without width or height are dropped, as detectron2 does."""
     finite = boxes.isfinite().all(1) & scores.isfinite().all(1)
     boxes, scores = boxes[finite], scores[finite]
     if cfg.get('one_class_per_proposal', False) and len(scores):
@@ -394,7 +395,8 @@ def select_detections(boxes: Tensor, scores: Tensor, cfg: dict) -> InstanceData:
     if not len(boxes):
         return result
     keep = class_wise_nms(boxes, scores, labels, float(cfg['nms']['iou_threshold']))
-    return result[keep[: cfg['max_per_img']]]
+    result = result[keep[: cfg['max_per_img']]]
+    return result[(result.bboxes[:, 2:] > result.bboxes[:, :2]).all(1)]
 
 
 def class_wise_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou: float) -> Tensor:
