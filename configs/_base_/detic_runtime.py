@@ -6,7 +6,7 @@ custom_imports = dict(imports=['mmroad.detic', 'mmroad.bdd100k.det'], allow_fail
 default_hooks = dict(
     checkpoint=dict(
         _delete_=True, type='CheckpointHook', by_epoch=False, interval=10000, max_keep_ckpts=2
-    )
+    ),
+    vocabulary=dict(type='VocabularyCheckHook'),
 )
 log_processor = dict(by_epoch=False)
-custom_hooks = [dict(type='VocabularyCheckHook')]

@@ -87,6 +87,8 @@ class VocabularySwap:
     ) -> None:
         """Compare a data set's classes with the vocabulary that its images are judged on, row by row.
 
+        A vocabulary that is given class by class follows the data set's order: a written config sorts its keys.
+
         Args:
             classes: Of the data set, in the order of its labels.
             source: What has them, for the error's text.
@@ -97,6 +99,8 @@ class VocabularySwap:
             ValueError: Another number of classes, or another class in a row.
         """
         names = self.class_names_of(vocabulary)
+        if vocabulary is not None and names is not None and self._follow(vocabulary, classes):
+            return
         count = self._num_classes if vocabulary is None else self._size_of(vocabulary)
         title = "the model's own" if vocabulary is None else f'the vocabulary {vocabulary!r}'
         if len(classes) > count or (len(classes) < count and not first):
@@ -115,6 +119,20 @@ class VocabularySwap:
                 'tools/make_vocabulary.py; NAME=OTHER gives a class another name there), or the right names of '
                 "the model's own (model.class_names=FILE)"
             )
+
+    def _follow(self, name: str, classes: Sequence[str]) -> bool:
+        """Whether a vocabulary of places has the same classes; it has them in that order then."""
+        places = self.places_of(name)
+        if not isinstance(places, Mapping):
+            return False
+        rows = {plain_name(n): n for n in places}
+        wanted = [plain_name(n) for n in classes]
+        if sorted(rows) != sorted(wanted):
+            return False
+        if list(rows) != wanted:
+            self.vocabularies[name] = {rows[n]: places[rows[n]] for n in wanted}
+            self._resolved.pop(name, None)
+        return True
 
     def _size_of(self, name: str) -> int:
         places = self.places_of(name)
