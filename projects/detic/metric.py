@@ -116,8 +116,9 @@ class OpenVocabularyMetric(BaseMetric):
         """Raises ValueError where the data set has other classes than ``ann_file``."""
         self._dataset_meta = meta
         sets = [m.get('classes') for m in (meta if isinstance(meta, (list, tuple)) else [meta]) if m]
-        own = [plain_name(c.name) for c in self.categories]
-        if all(c and [plain_name(n) for n in c] != own for c in sets) and sets:
+        own = [c.name for c in self.categories]
+        plain = [plain_name(n) for n in own]
+        if all(c and [plain_name(n) for n in c] != plain for c in sets) and sets:
             found = '; '.join(f'{len(c)} ({", ".join(c[:5])} ...)' for c in sets)
             raise ValueError(
                 f'{self.ann_file} has {len(own)} categories ({", ".join(own[:5])} ...), the data set has other '
@@ -129,7 +130,7 @@ class OpenVocabularyMetric(BaseMetric):
 
         for sample in data_samples:
             found = sample['pred_instances']
-            boxes = found['bboxes'].double().cpu().numpy()
+            boxes = np.array(found['bboxes'].cpu().numpy(), float)  # a copy: others may read them too
             boxes[:, 2:] -= boxes[:, :2]
             scores = found['scores'].double().cpu().numpy()
             finite = np.isfinite(boxes).all(1) & np.isfinite(scores)
