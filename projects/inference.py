@@ -9,18 +9,135 @@ result.boxes, result.scores, result.names, result.picture
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from .media import open_source, read_image, write_image
+from .bdd100k.format import Prediction, write_predictions
+from .files.images import ImageError, as_bgr, read_image, write_image
+from .files.outputs import RunFolder
+from .files.sources import Item, LeftOut, Source, open_source
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.structures import InstanceData
+    from PIL.Image import Image
     from torch import nn
+
+Result = TypeVar('Result')
+
+
+class Run(Generic[Result]):
+    """Results one by one, as an iterator. What is left early, by ``break`` or Ctrl-C, keeps what was found."""
+
+    def __init__(self, results: Iterator[Result], left_out: dict[str, str]) -> None:
+        self._results = results
+        #: What could not be used and why; known as the run goes on.
+        self.left_out = left_out
+
+    def __iter__(self) -> Iterator[Result]:
+        return self
+
+    def __next__(self) -> Result:
+        return next(self._results)
+
+    def close(self) -> None:
+        """End the run and write what it found so far."""
+        self._results.close()
+
+
+def run_over(
+    source: Source,
+    infer: Callable[[np.ndarray, str], Result],
+    write: Callable[[Result, Item], None] | None = None,
+    finish: Callable[[], None] | None = None,
+    progress: bool = True,
+) -> Run[Result]:
+    """Results of every image of a source; an image that cannot be used is left out and the run goes on.
+
+    Args:
+        infer: The result of an image, BGR uint8 (H, W, 3), and its name.
+        write: Writes a result's files.
+        finish: Writes the files of all results; called once, in whatever way the run ends.
+        progress: Show a progress bar.
+    """
+
+    def results() -> Iterator[Result]:
+        import cv2
+        from rich.progress import Progress
+
+        try:
+            with Progress(disable=not progress) as bar:
+                task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
+                for item, name, image in source.frames():
+                    try:
+                        result = infer(image, name)
+                        if write is not None:
+                            write(result, item)
+                    except (ImageError, MemoryError, RuntimeError, cv2.error) as error:
+                        # RuntimeError: what torch raises for a size that a model or the memory does not take.
+                        source.leave_out(name, error)
+                    else:
+                        yield result
+                    bar.advance(task)
+        finally:
+            if finish is not None:
+                finish()
+
+    return Run(results(), source.left_out)
+
+
+def run_tool(run: Run, out_dir: str, results: str = 'results') -> None:
+    """Go through a run and say what was written; exits 1 where something was left out or the run interrupted."""
+    import signal
+
+    count = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', LeftOut)  # they are listed below
+        try:
+            for _ in run:
+                count += 1
+        except KeyboardInterrupt:
+            run.close()
+            sys.exit(f'interrupted: the {count} {results} so far are in {out_dir}')
+    print(f'{count} {results} written to {out_dir}')
+    if run.left_out:
+        lines = [f'  {name}: {reason}' for name, reason in run.left_out.items()]
+        sys.exit('\n'.join([f'left out ({len(lines)}):', *lines]))
+
+
+def given_image(image: Any, name: str = '') -> tuple[str, np.ndarray]:
+    """The name and the BGR uint8 array (H, W, 3) of an image that a caller gives: a path, which is its name where
+    there is none, or what `as_bgr` takes.
+
+    Raises:
+        FileNotFoundError, ImageError: It cannot be used; says why.
+    """
+    if isinstance(image, (str, Path)):
+        return name or Path(image).name, read_image(image)
+    return name, as_bgr(image, name)
+
+
+def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
+    """The model's batch of one image by its test pipeline.
+
+    Raises:
+        ImageError: The pipeline does not take the image; names it, its size and what was said.
+    """
+    import cv2
+
+    shape = data['img'].shape
+    try:
+        data = pipeline(data)
+    except (cv2.error, ValueError, ArithmeticError, MemoryError) as error:
+        raise ImageError(f'{name or "image"} {shape} cannot be prepared for the model: {error}') from error
+    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
 
 
 class Detections(NamedTuple):
@@ -63,10 +180,9 @@ class DetInferencer:
         self.model, self.threshold, self.pipeline = model, threshold, Compose(array_pipeline(model.cfg))
         self.classes = model.dataset_meta['classes']
 
-    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Detections:
-        """Detections in one image, a path or a BGR array."""
-        if not isinstance(image, np.ndarray):
-            name, image = Path(image).name, read_image(image)
+    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> Detections:
+        """Detections in one image: a path, a BGR or grey uint8 array, or a Pillow image."""
+        name, image = given_image(image, name)
         found = self.predict(image, name)
         boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
         names = [self.classes[c] for c in labels]
@@ -78,8 +194,7 @@ class DetInferencer:
         """What the model finds in a BGR array, best first, on the CPU."""
         import torch
 
-        data = self.pipeline(dict(img=image, img_id=0, file_name=name))
-        batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+        batch = prepared(self.pipeline, dict(img=image, img_id=0, file_name=name), name)
         with torch.no_grad():
             found = self.model.test_step(batch)[0].pred_instances.cpu()
         return found[found.scores.argsort(descending=True)]
@@ -98,32 +213,44 @@ class DetInferencer:
 
     def run(
         self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
-    ) -> Iterator[Detections]:
-        """Detections in every image of a file, folder, glob or video.
+    ) -> Run[Detections]:
+        """Detections in every image of a file, folder, glob or video; see `run_over`.
 
         With ``out_dir``, pictures are written to it and, at the end, ``det.json`` (with ``ood_score``, where
         there is one) and ``det.coco.json``.
         """
-        from .bdd100k.format import Prediction, write_predictions
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self, progress=progress)
+        folder = RunFolder(out_dir, source, Predictions.FILES, pictures=None)
+        predictions = Predictions(out_dir, self.classes)
 
-        images, total = open_source(source)
-        kept = []
-        for name, image in _track(images, total) if progress else images:
-            result = self(image, name)
-            if out_dir is not None:
-                write_image(Path(out_dir) / 'pictures' / name, result.picture)
-                lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
-                ood = {} if result.ood_scores is None else dict(ood_score=result.ood_scores.tolist())
-                kept.append(Prediction(len(kept), name, *lists, ood))
-            yield result
-        if out_dir is not None:
-            write_predictions(iter(kept), out_dir, len(kept), self.classes)
+        def write(result: Detections, item: Item) -> None:
+            write_image(folder.path('pictures', result.name), result.picture)
+            predictions.add(result)
+
+        return run_over(source, self, write, predictions.write, progress)
 
 
-def _track(images: Iterator, total: int) -> Iterator:
-    from rich.progress import track
+class Predictions:
+    """Detections of a run, for ``det.json`` and ``det.coco.json``."""
 
-    return track(images, 'images', total=total)
+    FILES = ('det.json', 'det.coco.json')
+
+    def __init__(self, out_dir: str | Path, classes: Sequence[str]) -> None:
+        self.out_dir, self.classes, self._kept = out_dir, classes, []
+
+    def add(self, result: Any) -> None:
+        """Keep an image's boxes, scores, labels and, where it has them, ``ood_scores``."""
+        lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
+        ood = getattr(result, 'ood_scores', None)
+        extras = {} if ood is None else dict(ood_score=ood.tolist())
+        self._kept.append(Prediction(len(self._kept), result.name, *lists, extras))
+
+    def write(self) -> None:
+        """Write both files, where there is an image."""
+        if self._kept:
+            write_predictions(iter(self._kept), self.out_dir, len(self._kept), self.classes)
 
 
 def inferencer(

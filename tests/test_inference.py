@@ -1,4 +1,7 @@
+import importlib.util
 import json
+import signal
+import warnings
 
 import cv2
 import numpy as np
@@ -6,6 +9,9 @@ import pytest
 import torch
 
 import mmroad
+from mmroad.files.sources import LeftOut, open_source
+from mmroad.inference import run_over
+from mmroad.zoo import configs_folder
 
 SIZE = (96, 160, 3)
 
@@ -87,3 +93,147 @@ def test_scores_of_the_unknown_go_along(folder, tmp_path, ood):
     list(detect.run(folder, tmp_path / 'out', progress=False))
     frame = json.loads((tmp_path / 'out/det.json').read_text())['frames'][0]
     assert [label['ood_score'] for label in frame['labels']] == pytest.approx(result.ood_scores.tolist())
+
+
+def broken(folder):
+    (folder / 'a0.jpg').write_text('<html>')
+    (folder / '._a.png').write_bytes(b'no image, but hidden')
+    (folder / 'c.png').write_bytes(b'')
+    return ['a0.jpg', 'c.png']
+
+
+def tool(name, monkeypatch, *args):
+    spec = importlib.util.spec_from_file_location(name, configs_folder().parent / f'tools/{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr('sys.argv', [name, *map(str, args)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        module.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def written(out):
+    return [frame['name'] for frame in json.loads((out / 'det.json').read_text())['frames']]
+
+
+def test_an_image_that_cannot_be_used_is_left_out_and_told(detect, folder, tmp_path):
+    bad = broken(folder)
+    run = detect.run(folder, tmp_path / 'out', progress=False)
+    with pytest.warns(LeftOut, match='c.png is left out: .*empty'):
+        assert [result.name for result in run] == ['a.png', 'b.png']
+    assert sorted(run.left_out) == bad and written(tmp_path / 'out') == ['a.png', 'b.png']
+    assert not list((tmp_path / 'out').rglob('.part*'))
+
+
+def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('mmroad.inference.inferencer', lambda *args: detect)
+    tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
+    assert '2 images written' in capsys.readouterr().out
+    broken(folder)
+    with pytest.raises(SystemExit) as exit:
+        tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
+    assert '2 images written' in capsys.readouterr().out
+    text = str(exit.value.code)
+    assert (
+        text.startswith('left out (2):')
+        and 'a0.jpg: not an image' in text
+        and 'c.png: the file is empty' in text
+    )
+
+
+def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, capsys):
+    for result in detect.run(folder, tmp_path / 'out', progress=False):
+        assert result.name == 'a.png'
+        break
+    assert written(tmp_path / 'out') == ['a.png']
+
+    predict = detect.predict
+
+    def interrupted(image, name):
+        if name == 'b.png':
+            raise KeyboardInterrupt
+        return predict(image, name)
+
+    monkeypatch.setattr(detect, 'predict', interrupted)
+    monkeypatch.setattr('mmroad.inference.inferencer', lambda *args: detect)
+    with pytest.raises(SystemExit, match='interrupted: the 1 images so far are in'):
+        tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'second')
+    for out in ('out', 'second'):
+        assert written(tmp_path / out) == ['a.png'] and (tmp_path / out / 'det.coco.json').exists()
+        assert not list((tmp_path / out).rglob('.*'))
+
+
+def test_errors_of_one_image_are_its_own_and_others_end_the_run(folder):
+    ends = []
+
+    def over(error):
+        def infer(image, name):
+            if name == 'a.png':
+                raise error
+            return name
+
+        return run_over(open_source(folder), infer, finish=lambda: ends.append(1), progress=False)
+
+    for error in (RuntimeError('too small'), MemoryError(), cv2.error('assertion')):
+        run = over(error)
+        with pytest.warns(LeftOut, match='a.png is left out: .'):
+            assert list(run) == ['b.png'] and list(run.left_out) == ['a.png']
+    for error in (ValueError('no anomaly score'), KeyError('score'), OSError('disk')):
+        with pytest.raises(type(error)):
+            list(over(error))
+    assert len(ends) == 6
+
+
+def test_names_lie_below_the_common_folder(detect, tmp_path):
+    for name in ('x/1.png', 'y/1.png', 'y/2.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros(SIZE, np.uint8))
+    list(detect.run(tmp_path / '*/*.png', tmp_path / 'out', progress=False))
+    assert written(tmp_path / 'out') == ['x/1.png', 'y/1.png', 'y/2.png']
+    assert len(list((tmp_path / 'out/pictures').rglob('*.png'))) == 3
+
+
+def test_a_second_run_does_not_take_its_own_pictures(detect, folder):
+    for _ in range(3):
+        assert len(list(detect.run(folder, folder / 'out', progress=False))) == 2
+        assert len(list(detect.run(folder, folder, progress=False))) == 2
+        run = detect.run(folder / '*', folder, progress=False)
+        assert len(list(run)) == 2 and not run.left_out
+    before = (folder / 'a.png').read_bytes()
+    with pytest.raises(ValueError, match='sources lie in'):
+        detect.run(folder / 'pictures', folder)
+    assert (folder / 'a.png').read_bytes() == before
+
+
+@pytest.mark.parametrize('size', [(1, 5000), (5000, 1), (1, 1)])
+def test_thin_images_have_detections(detect, tmp_path, size):
+    cv2.imwrite(str(tmp_path / 'thin.png'), np.zeros((*size, 3), np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', LeftOut)
+        (result,) = detect.run(tmp_path, tmp_path / 'out', progress=False)
+    assert result.picture.shape == (*size, 3)
+
+
+def test_images_as_callers_have_them(detect, folder):
+    from PIL import Image
+
+    image = cv2.imread(str(folder / 'a.png'))
+    grey = image[..., 0]
+    want = detect(image)
+    for same in (Image.open(folder / 'a.png'), image.copy(order='F'), str(folder / 'a.png')):
+        assert np.array_equal(detect(same).boxes, want.boxes)
+    three = detect(cv2.merge([grey] * 3)).boxes
+    for one in (grey, grey[..., None], Image.fromarray(grey)):
+        assert np.array_equal(detect(one).boxes, three)
+    for wrong in (
+        image / 255,
+        image.astype(np.uint16),
+        image.transpose(2, 0, 1),
+        np.dstack([image, grey]),
+        [image],
+    ):
+        with pytest.raises(ValueError, match='shot: '):
+            detect(wrong, 'shot')
+    assert detect(folder / 'a.png', 'named').name == 'named'

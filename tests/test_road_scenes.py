@@ -140,6 +140,46 @@ def test_whole_or_not_there(tmp_path):
     assert len(json.loads((target / 'labels/det_20/det_train.json').read_text())) == 2
 
 
+@pytest.mark.parametrize('made', [True, False])
+def test_force_replaces_road_scenes_alone(tmp_path, made):
+    """Never a folder with files of the user's own, such as BDD100K itself, which has the same layout."""
+    target, options = tmp_path / 'data', dict(train=1, val=0, ood=0, size=SIZE, force=True)
+    if made:
+        write_dataset(target, **options)
+    mine = target / ('checkpoints/best.pth' if made else 'images/100k/val/a.jpg')
+    mine.parent.mkdir(parents=True)
+    mine.write_text('mine')
+    with pytest.raises(
+        FileExistsError, match='data holds other files than road scenes .*(checkpoints|images)'
+    ):
+        write_dataset(target, **options)
+    assert mine.read_text() == 'mine' and [p.name for p in tmp_path.iterdir()] == ['data']
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'link').symlink_to(tmp_path / 'empty')
+    write_dataset(tmp_path / 'link', **options)
+    assert (tmp_path / 'link').is_symlink() and (tmp_path / 'empty/images').is_dir()
+    (tmp_path / 'file').write_text('mine')
+    with pytest.raises(FileExistsError, match='holds other files'):
+        write_dataset(tmp_path / 'file', **options)
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-c', 'import os; print(os.getpid())'], capture_output=True, text=True
+    )
+    dead, alive = (tmp_path / f'.scenes.part-{pid}' for pid in (int(done.stdout), 1))
+    for part in (dead, alive):
+        part.mkdir()
+    write_dataset(tmp_path / 'scenes', train=1, val=0, ood=0, size=SIZE)
+    assert not dead.exists() and alive.exists()  # another run into the same folder goes on
+
+
+@pytest.mark.parametrize('wrong', [dict(train=-1), dict(videos=-1), dict(frames=0), dict(size=(0, 96))])
+def test_numbers_that_make_no_scenes(tmp_path, wrong):
+    with pytest.raises(ValueError, match='too few'):
+        write_dataset(tmp_path / 'a', **{**dict(train=1, val=0, ood=0, size=SIZE), **wrong})
+
+
 def test_tool(tmp_path):
     command = [
         sys.executable,

@@ -92,6 +92,57 @@ def test_missing_image_is_named(data):
         run(data)
 
 
+def frames(data, *names):
+    (data / 'det.json').write_text(json.dumps(dict(frames=[dict(name=str(n), labels=[]) for n in names])))
+
+
+def test_pictures_never_replace_images_or_leave_the_folder(data):
+    images = data / 'images'
+    before = {path: path.read_bytes() for path in images.iterdir()}
+    with pytest.raises(SystemExit, match=r'images/0\.png would replace its own source'):
+        visualize.main([str(data / 'det.json'), str(images), str(images)])
+    frames(data, images / '0.png', '../images/1.png', 'x/../2.png')
+    (images / 'x').mkdir()
+    out = run(data)
+    found = {str(path.relative_to(out)) for path in out.rglob('*.png')}
+    assert found == {str(images / '0.png')[1:], 'images/1.png', 'x/2.png', 'contact_sheet.png'}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ('names', 'said'),
+    [
+        (('0.png', '0.jpg'), r'frame 0 0\.png and frame 1 0\.jpg would both'),
+        (('0.png', '1.png', '0.png'), r'frame 0 0\.png and frame 2 0\.png would both'),
+        (('contact_sheet.png',), 'the contact sheet and frame 0 contact_sheet.png would both'),
+    ],
+)
+def test_frames_of_one_picture_are_told_before_the_first(data, names, said):
+    frames(data, *names)
+    with pytest.raises(SystemExit, match=said):
+        run(data)
+    assert not (data / 'out').exists()
+
+
+def test_others_are_drawn_where_an_image_is_missing(data, capsys):
+    (data / 'images/0.png').unlink()
+    (data / 'images/2.png').write_bytes(b'')
+    with pytest.raises(SystemExit) as exit:
+        run(data)
+    assert str(exit.value.code).startswith('left out (2):') and 'no such image' in str(exit.value.code)
+    assert '3 pictures in' in capsys.readouterr().out
+    assert sorted(p.name for p in (data / 'out').iterdir()) == [
+        '1.png',
+        '3.png',
+        '4.png',
+        'contact_sheet.png',
+    ]
+
+
+def test_a_thin_image_is_on_the_sheet():
+    assert contact_sheet([np.zeros((1, 3000, 3), np.uint8)], 1, 200).shape == (1, 200, 3)
+
+
 def test_labels_at_the_border_stay_inside():
     box = Label(category='car', box2d=Box2D(-5, -5, 200, 3), score=0.5)
     image = np.zeros((40, 60, 3), np.uint8)

@@ -27,15 +27,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from mmroad.anomaly.inference import AnomalyInferencer
+    from mmroad.inference import run_tool
     from mmroad.zoo import init_model
 
     try:
         model = init_model(args.config, args.checkpoint, args.device)
         inferencer = AnomalyInferencer(model, args.score, args.scale, args.threshold)
-        count = sum(1 for _ in inferencer.run(args.source, args.out_dir))
+        run_tool(inferencer.run(args.source, args.out_dir), args.out_dir)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))
-    print(f'{count} results written to {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -45,6 +45,7 @@ def main() -> None:
     from mmroad.detic.inference import DeticInferencer
     from mmroad.detic.make_vocabulary import make_vocabulary
     from mmroad.detic.vocabulary import load_vocabulary
+    from mmroad.inference import run_tool
     from mmroad.zoo import init_model
 
     try:
@@ -56,11 +57,9 @@ def main() -> None:
         inferencer = DeticInferencer(
             model, args.threshold, vocabulary, args.all_classes, not args.no_masks, args.features
         )
-        results = inferencer.run(args.source, args.out_dir, annotations=args.annotations)
-        count = sum(1 for _ in results)
+        run_tool(inferencer.run(args.source, args.out_dir, annotations=args.annotations), args.out_dir)
     except (OSError, ValueError, KeyError, ImportError) as error:
         sys.exit(f'error: {error}')
-    print(f'{count} results written to {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -27,14 +27,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.inference import inferencer
+    from mmroad.inference import inferencer, run_tool
 
     try:
         run = inferencer(args.config, args.checkpoint, args.device, args.threshold).run
-        count = sum(1 for _ in run(args.source, args.out_dir))
+        run_tool(run(args.source, args.out_dir), args.out_dir, 'images')
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))
-    print(f'{count} images written to {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -28,16 +28,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from mmroad.inference import run_tool
     from mmroad.rankseg.video.inference import VideoInferencer
     from mmroad.zoo import init_model
 
     try:
         model = init_model(args.config, args.checkpoint, args.device)
         inferencer = VideoInferencer(model, args.clip_length, args.overlap, args.threshold)
-        count = sum(1 for _ in inferencer.run(args.source, args.out_dir, fps=args.fps))
+        run_tool(inferencer.run(args.source, args.out_dir, fps=args.fps), args.out_dir, 'frames')
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))
-    print(f'{count} frames written to {args.out_dir}')
 
 
 if __name__ == '__main__':

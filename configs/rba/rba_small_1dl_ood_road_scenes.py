@@ -3,7 +3,9 @@ _base_ = ['./rba_small_1dl_road_scenes.py', '../_base_/datasets/anomaly.py']
 paste = dict(
     type='PasteOutlier', img_dir='data/road_scenes/ood/train/images', mask_dir='data/road_scenes/ood/train/masks',
     prob=0.5)
-train_pipeline = [*_base_.train_pipeline[:2], paste, *_base_.train_pipeline[2:]]
+load, load_labels, *augmentation = _base_.train_pipeline
+load_labels = dict(load_labels, ignored=(254, 255))  # 254: labelled outliers
+train_pipeline = [load, load_labels, paste, *augmentation]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # the published thresholds 0 and 5 never hold an inlier back; a fully claimed pixel scores -tanh 1 = -0.76
 outlier = dict(type='OutlierLoss', inlier_threshold=-0.7, outlier_threshold=-0.1, loss_weight=10.0)

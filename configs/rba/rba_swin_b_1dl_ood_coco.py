@@ -6,7 +6,9 @@ paste = dict(
     mask_dir='data/coco/annotations/ood_seg_train2017',
     prob=0.1,
     num_objects=300)
-train_pipeline = [*_base_.train_pipeline[:2], paste, *_base_.train_pipeline[2:]]
+load, load_labels, *augmentation = _base_.train_pipeline
+load_labels = dict(load_labels, ignored=(254, 255))  # 254: labelled outliers
+train_pipeline = [load, load_labels, paste, *augmentation]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 model = dict(
     trainable=['cls_embed', 'mask_embed'], decode_head=dict(pixel_losses=dict(outlier=dict(type='OutlierLoss'))))

@@ -20,7 +20,7 @@ train_dataloader = dict(
                 type='CityscapesDataset',
                 data_root=_base_.data_root,
                 data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
-                pipeline=[load, dict(type='LoadAnnotations'), paste, *augmentation])
+                pipeline=[load, _base_.load_labels, paste, *augmentation])
         ]))
 max_iters = 30000
 train_cfg = dict(max_iters=max_iters, val_interval=5000)

@@ -18,8 +18,11 @@ from mmengine.dataset import DefaultSampler
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.registry import DATA_SAMPLERS
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
+
+from ..files import replacing
 
 
 def tile_centroids(labels: np.ndarray, num_classes: int, tile: int) -> np.ndarray:
@@ -65,7 +68,7 @@ def dataset_centroids(
     another set of them is computed anew (with a progress bar) and written.
 
     Args:
-        dataset: An mmseg dataset whose pipeline holds a ``LoadAnnotations``.
+        dataset: An mmseg dataset whose pipeline holds a ``LoadLabelMap`` (or ``LoadAnnotations``).
         cache_file: A ``.npz``.
         workers: Threads that read label maps.
 
@@ -78,11 +81,9 @@ def dataset_centroids(
         stat = os.stat(info['seg_map_path'])
         identity.update(f'{info["seg_map_path"]} {stat.st_size} {stat.st_mtime_ns}\n'.encode())
     identity, cache_file = identity.hexdigest(), Path(cache_file)
-    if cache_file.is_file():
-        with np.load(cache_file) as cached:
-            if str(cached['identity']) == identity:
-                return cached['centroids']
-    load = TRANSFORMS.build(_load_annotations(dataset))
+    if (cached := _cached(cache_file, identity)) is not None:
+        return cached
+    load = _load_annotations(dataset)
 
     def one(index: int) -> np.ndarray:
         found = tile_centroids(load(dict(infos[index], seg_fields=[]))['gt_seg_map'], num_classes, tile)
@@ -98,24 +99,31 @@ def dataset_centroids(
     return centroids
 
 
+def _cached(path: Path, identity: str) -> np.ndarray | None:
+    """The centroids that a cache holds; None where there is none, it cannot be read, or it is of other files."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as content:
+            return content['centroids'] if str(content['identity']) == identity else None
+    except Exception as error:  # NumPy's reader raises nearly anything on a damaged file
+        print_log(f'{path}: not read ({type(error).__name__}: {error}); it is made anew', logger='current')
+        return None
+
+
 @master_only
 def _write(path: Path, identity: str, centroids: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    with part.open('wb') as file:
+    with replacing(path) as part, part.open('wb') as file:
         np.savez_compressed(file, identity=identity, centroids=centroids)
-    os.replace(part, path)
 
 
-def _load_annotations(dataset: Dataset) -> dict:
+def _load_annotations(dataset: Dataset) -> LoadAnnotations:
     for transform in dataset.pipeline.transforms:
-        if type(transform).__name__ == 'LoadAnnotations':
-            return dict(
-                type='LoadAnnotations',
-                reduce_zero_label=transform.reduce_zero_label,
-                imdecode_backend=transform.imdecode_backend,
-            )
-    raise ValueError(f'{type(dataset).__name__}: the pipeline has no LoadAnnotations, classes are unknown')
+        if isinstance(transform, LoadAnnotations):
+            return transform
+    raise ValueError(
+        f'{type(dataset).__name__}: the pipeline has no LoadLabelMap (or LoadAnnotations), classes are unknown'
+    )
 
 
 @DATASETS.register_module()

@@ -9,8 +9,8 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
-from PIL import Image
 
+from ..files.label_maps import read_label_map
 from .ood_detection import Detections, evaluate, table
 
 
@@ -23,10 +23,11 @@ class OODDetectionMetric(BaseMetric):
     it takes objects in the original image's pixels: ``LoadAnnotations`` after ``Resize``.
 
     Args:
-        ood_prefixes: Names of the OOD sets and the beginning of their images' paths;
+        ood_prefixes: Names of the OOD sets and the folders of their images;
             every other image is in-distribution.
-        mask_prefixes: For OOD sets whose images also show known objects: where their masks are
-            (``NAME.png``, 1 on unknown objects). Only detections on these count.
+        mask_prefixes: For OOD sets whose images also show known objects: the folders of their masks
+            (1 on unknown objects), ``NAME.png`` in the subfolder that the image has in its own, or in none.
+            Only detections on these count.
         min_share: A detection is on an unknown object if at least this share of its box is.
     """
 
@@ -41,30 +42,55 @@ class OODDetectionMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.ood_prefixes = {name: str(Path(p)) for name, p in ood_prefixes.items()}
+        self.ood_prefixes = {name: Path(p) for name, p in ood_prefixes.items()}
         self.mask_prefixes, self.min_share = dict(mask_prefixes or {}), min_share
+        if unknown := set(self.mask_prefixes) - set(self.ood_prefixes):
+            raise ValueError(
+                f'mask_prefixes of {", ".join(sorted(unknown))}, but ood_prefixes has no such set'
+            )
+        self._shared_masks: dict[Path, Path] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the boxes, scores and (ID) objects of each image."""
         for sample in data_samples:
-            path = str(Path(sample['img_path']))
-            ood = next((n for n, p in self.ood_prefixes.items() if path.startswith(p)), None)
+            path = Path(sample['img_path'])
+            ood = next((n for n, p in self.ood_prefixes.items() if path.is_relative_to(p)), None)
             pred = sample['pred_instances']
             if 'ood_scores' not in pred:
                 raise KeyError(f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det')
-            found = _rows(path, pred['labels'], pred['bboxes'], pred['scores'], pred['ood_scores'])
+            found = _rows(str(path), pred['labels'], pred['bboxes'], pred['scores'], pred['ood_scores'])
             if ood in self.mask_prefixes:
-                mask = Path(self.mask_prefixes[ood]) / f'{Path(path).stem}.png'
-                found = on_unknown_objects(found, mask, self.min_share)
+                found = on_unknown_objects(
+                    found, self._mask(ood, path), self.min_share, sample.get('ori_shape')
+                )
             truth = None
             if ood is None and 'gt_instances' in sample:
                 gt = sample['gt_instances']
                 labels = _array(gt['labels'])
-                truth = _rows(path, labels, _array(gt['bboxes']), labels * 0, labels * 0)
+                truth = _rows(str(path), labels, _array(gt['bboxes']), labels * 0, labels * 0)
             self.results.append((ood, found, truth))
 
+    def _mask(self, ood: str, image: Path) -> Path:
+        folder = Path(self.mask_prefixes[ood])
+        beside = folder / image.relative_to(self.ood_prefixes[ood]).with_suffix('.png')
+        if beside.is_file():
+            return beside
+        flat = folder / f'{image.stem}.png'
+        other = self._shared_masks.setdefault(flat, image)
+        if other != image and flat.is_file():
+            raise ValueError(
+                f'{flat} would be the mask of {other} and of {image}: put masks into their subfolders'
+            )
+        if not flat.is_file():
+            raise FileNotFoundError(f'{image}: no mask {" or ".join(sorted({str(beside), str(flat)}))}')
+        return flat
+
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """``SET/PROTOCOL/MEASURE`` in percent."""
+        """``SET/PROTOCOL/MEASURE`` in percent.
+
+        Raises:
+            ValueError: The run had no image of a set.
+        """
 
         def join(parts: list[Detections]) -> Detections:
             empty = _rows('', *(np.zeros((0, 4) if i == 1 else 0) for i in range(4)))
@@ -75,15 +101,28 @@ class OODDetectionMetric(BaseMetric):
         known = join([d for n, d, _ in results if n is None])
         measures = evaluate(known, sets, join(truth) if truth else None)
         MMLogger.get_current_instance().info('\n' + table(measures))
+        run = {name for name, _, _ in results}
+        if lacking := [f'{name} ({p})' for name, p in self.ood_prefixes.items() if name not in run]:
+            raise ValueError(
+                f'no image of the run is in {", ".join(lacking)}: ood_prefixes must be the folders of the paths'
+            )
         return {
             f'{name}/{k}': 100 * row[k] for name, row in measures.items() for k in ('auroc', 'aupr', 'fpr95')
         }
 
 
-def on_unknown_objects(found: Detections, mask: Path, min_share: float) -> Detections:
-    """The detections whose boxes show an unknown object on at least ``min_share`` of their area."""
-    with Image.open(mask) as image:
-        unknown = np.asarray(image) == 1
+def on_unknown_objects(
+    found: Detections, mask: Path, min_share: float, size: tuple[int, int] | None = None
+) -> Detections:
+    """The detections whose boxes show an unknown object on at least ``min_share`` of their area.
+
+    Args:
+        found: Detections of one image.
+        mask: A label map (H, W), 1 on unknown objects, whatever else.
+        min_share: Of the box's part in the image.
+        size: Height and width of the image, which the mask must have.
+    """
+    unknown = read_label_map(mask, size=size) == 1
     integral = np.pad(unknown.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     h, w = unknown.shape
     x1, y1, x2, y2 = found.xyxy.round().astype(int).clip(0, [w, h, w, h]).T

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from ..files import replacing
 
 
 class Curves(NamedTuple):
@@ -34,8 +35,13 @@ def curves(score: np.ndarray, outlier: np.ndarray) -> Curves:
     """Exact curves of scores (n,) and their truth (n,) bool; ties count together.
 
     Raises:
-        ValueError: There are pixels of one kind only.
+        ValueError: There are pixels of one kind only, or a score is NaN.
     """
+    score = np.asarray(score)
+    if score.dtype not in (np.float32, np.float64):  # negative values of small integers would wrap around
+        score = score.astype(np.float32 if score.dtype == np.float16 else np.float64)
+    if np.isnan(score).any():
+        raise ValueError(f'{np.isnan(score).sum()} of {len(score)} scores are NaN')
     positives = int(outlier.sum())
     if positives in (0, len(outlier)):
         raise ValueError(f'{positives} of {len(outlier)} pixels are outliers: both kinds are needed')
@@ -123,12 +129,9 @@ def draw(
             f'{name}\nFPR95 {100 * c.fpr95:.1f}  AP {100 * c.ap:.1f}  AUROC {100 * c.auroc:.1f}', fontsize=9
         )
     _draw_curves(axes[-2:], names, measured, masks, scores)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f'.part_{out.name}')
-    figure.savefig(part, dpi=110)
+    with replacing(out) as part:
+        figure.savefig(part, dpi=110)
     plt.close(figure)
-    os.replace(part, out)
 
 
 def _draw_curves(axes, names, measured, masks, scores) -> None:

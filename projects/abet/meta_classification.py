@@ -6,6 +6,7 @@ whether it is on an unknown object, and segments that it denies are removed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,8 +48,13 @@ def segments(probs: np.ndarray, threshold: float = 0.7, mask: np.ndarray | None 
         probs: Class probabilities (C, H, W).
         threshold: On the entropy, 0 to 1.
         mask: (H, W), 1 on unknown objects.
+
+    Raises:
+        ValueError: Probabilities are not finite.
     """
     probs = np.asarray(probs, np.float64)
+    if not np.isfinite(probs).all():
+        raise ValueError(f'{(~np.isfinite(probs)).sum()} class probabilities are not finite')
     heat = dispersion(probs)
     label, n = ndimage.label(heat[0] >= threshold, EIGHT)
     size = np.bincount(label.ravel(), minlength=n + 1)[1:].astype(float)
@@ -102,19 +108,32 @@ def _neighbours(label: np.ndarray, classes: np.ndarray, num_classes: int, n: int
     return shares
 
 
-def leave_one_out(images: list[Segments]) -> list[np.ndarray]:
+def leave_one_out(images: list[Segments], names: Sequence[str] | None = None) -> list[np.ndarray]:
     """Each image's segments judged by a logistic regression on the other images' segments.
+
+    Args:
+        images: Of each image its segments, with ``true``.
+        names: The images' names, for errors.
 
     Returns:
         Per image the probability of every segment to be on an unknown object, (n,).
 
     Raises:
-        ValueError: The other images' segments are all right or all wrong.
+        ValueError: There is a single image, no segment at all, or the segments of the images without one are all
+            on unknown objects or none is.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    names = names or [f'image {i}' for i in range(len(images))]
+    if len(images) < 2:
+        raise ValueError(
+            f'{names[0] if images else "no image"}: each image is judged by what the others teach; at least two '
+            f'images are needed, with segments of both kinds'
+        )
+    if not any(len(image.features) for image in images):
+        raise ValueError(f'no segment in any of {len(images)} images: lower the threshold on the entropy')
     results = []
     for i, image in enumerate(images):
         if not len(image.features):
@@ -122,8 +141,12 @@ def leave_one_out(images: list[Segments]) -> list[np.ndarray]:
             continue
         rest = [other for j, other in enumerate(images) if j != i]
         true = np.concatenate([other.true for other in rest])
-        if true.all() or not true.any():
-            raise ValueError(f'{len(true)} segments, {true.sum()} of them right: there is nothing to learn')
+        if not len(true) or true.all() or not true.any():
+            raise ValueError(
+                f'{names[i]} cannot be judged: of {len(true)} segments in the other {len(rest)} images, {true.sum()} '
+                f'are on unknown objects, so that there is nothing to learn; add images with segments of both '
+                f'kinds, or change the threshold on the entropy'
+            )
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         model.fit(np.concatenate([other.features for other in rest]), true)
         results.append(model.predict_proba(image.features)[:, 1])

@@ -11,31 +11,22 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
-from typing import NamedTuple
+import math
+import warnings
 
-import msgspec
 import numpy as np
 
-PROTOCOLS = ('all', 'best_f1')
+from .detection_files import Detections, read_detections
 
-
-class Detections(NamedTuple):
-    """Detections of several images, one row each.
-
-    Attributes:
-        image: Image of each detection, str.
-        label: Class index, int.
-        xyxy: Corners in pixels, (n, 4) float.
-        score: Class probability, 0 to 1.
-        ood_score: Higher = more likely of no known class.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    xyxy: np.ndarray
-    score: np.ndarray
-    ood_score: np.ndarray
+__all__ = [
+    'Detections',
+    'best_f1_threshold',
+    'evaluate',
+    'f1_threshold',
+    'ood_measures',
+    'read_detections',
+    'table',
+]
 
 
 def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float]:
@@ -46,10 +37,10 @@ def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float
             higher = more in-distribution.
 
     Returns:
-        ``auroc``; ``aupr`` (step-wise average precision); ``fpr95``: the share of OOD
-        detections accepted at the recall nearest .95 (of points with equal recall the
-        one with the most false positives, of two recalls equally near the higher; with a handful
-            of ID detections that is recall 1, and FPR95 is 1 whatever the score).
+        ``auroc``; ``aupr`` (step-wise average precision); ``fpr95``: the share of OOD detections accepted at
+        the recall nearest .95. As in the published code, of points with equal recall it is the one with the
+        most false positives, but for recall 1: there it is the first, and thresholds below the last ID
+        detection are out of the question.
 
     Raises:
         ValueError: There are no detections of one kind, or a score is not finite.
@@ -67,9 +58,10 @@ def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float
     recall = positive / len(id_score)
     fpr = negative / len(ood_score)
     gained = np.diff(recall, prepend=0)
-    distance = np.abs(recall - 0.95)
-    # the later of equals has the higher recall, or the same with more false positives
-    nearest = len(distance) - 1 - int(np.argmin(distance[::-1]))
+    complete = int(np.argmax(positive == len(id_score)))
+    distance = np.abs(recall[: complete + 1] - 0.95)
+    # the later of equals has the same recall and more false positives
+    nearest = complete - int(np.argmin(distance[::-1]))
     return dict(
         auroc=float(np.sum(np.diff(fpr, prepend=0) * (recall - gained / 2))),
         aupr=float(np.sum(gained * positive / (positive + negative))),
@@ -80,21 +72,28 @@ def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float
 def best_f1_threshold(precision: np.ndarray, scores: np.ndarray, recalls: np.ndarray) -> float:
     """VOS's threshold: the mean over classes of the score with the best F1.
 
+    As published, a class with ground truth of which nothing was found gives its highest score. A class without
+    ground truth is left out: the -1 that COCO's arrays hold there goes into the published mean, which is a fault.
+
     Args:
         precision, scores: COCO evaluation's arrays (IoU thresholds, recalls, classes), -1
             for classes without ground truth.
         recalls: The recalls, (R,).
 
     Raises:
-        ValueError: No class was detected.
+        ValueError: There is no detection of a class that has ground truth.
     """
-    precision, scores = precision.mean(0), scores.mean(0)
+    precision = precision.mean(0)
     f1 = 2 * precision * recalls[:, None] / np.maximum(precision + recalls[:, None], 1e-12)
-    best = np.take_along_axis(scores, f1.argmax(0)[None], 0)[0]
-    best = best[(precision.max(0) > 0) & (best > 0)]
-    if not len(best):
-        raise ValueError('no in-distribution object was detected: there is no threshold of best F1')
-    return float(best.mean())
+    # summed exactly: the mean of equal scores is that score, and a detection that has it stays
+    best = [math.fsum(scores[:, i, c]) / len(scores) for c, i in enumerate(f1.argmax(0))]
+    best = [score for score in best if score > 0]  # without detections it is 0, without ground truth -1
+    if not best:
+        raise ValueError(
+            'no in-distribution object was detected: no detection is of a class that the ground truth of its images '
+            'has, and there is no threshold of best F1'
+        )
+    return math.fsum(best) / len(best)
 
 
 def f1_threshold(detections: Detections, truth: Detections) -> float:
@@ -102,20 +101,20 @@ def f1_threshold(detections: Detections, truth: Detections) -> float:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    detections = Detections(*(column[np.isin(detections.label, truth.label)] for column in detections))
+    if not len(detections.label):
+        return best_f1_threshold(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)), np.zeros(1))
     names = {name: i for i, name in enumerate(np.unique(np.concatenate([truth.image, detections.image])))}
+    classes = {label: i for i, label in enumerate(np.unique(truth.label).tolist(), 1)}
     gt = COCO()
     gt.dataset = dict(
         images=[dict(id=i) for i in names.values()],
-        categories=[dict(id=int(c)) for c in np.unique(truth.label)],
-        annotations=[dict(a, id=i, iscrowd=0) for i, a in enumerate(_coco(truth, names), 1)],
+        categories=[dict(id=i) for i in classes.values()],
+        annotations=[dict(a, id=i, iscrowd=0) for i, a in enumerate(_coco(truth, names, classes), 1)],
     )
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         gt.createIndex()
-        known = np.isin(detections.label, truth.label)
-        found = (
-            gt.loadRes(_coco(Detections(*(x[known] for x in detections)), names)) if known.any() else COCO()
-        )
-        evaluation = COCOeval(gt, found, 'bbox')
+        evaluation = COCOeval(gt, gt.loadRes(_coco(detections, names, classes)), 'bbox')
         evaluation.evaluate()
         evaluation.accumulate()
     return best_f1_threshold(
@@ -125,18 +124,18 @@ def f1_threshold(detections: Detections, truth: Detections) -> float:
     )
 
 
-def _coco(rows: Detections, names: dict[str, int]) -> list[dict]:
+def _coco(rows: Detections, names: dict[str, int], classes: dict) -> list[dict]:
     size = rows.xyxy[:, 2:] - rows.xyxy[:, :2]
     boxes = np.concatenate([rows.xyxy[:, :2], size], 1)
     return [
         dict(
             image_id=names[name],
-            category_id=int(c),
+            category_id=classes[c],
             bbox=box.tolist(),
             area=float(box[2] * box[3]),
             score=float(s),
         )
-        for name, c, box, s in zip(rows.image, rows.label, boxes, rows.score, strict=True)
+        for name, c, box, s in zip(rows.image, rows.label.tolist(), boxes, rows.score, strict=True)
     ]
 
 
@@ -144,6 +143,7 @@ def evaluate(
     in_distribution: Detections,
     out_of_distribution: dict[str, Detections],
     truth: Detections | None = None,
+    covered: Detections | None = None,
 ) -> dict[str, dict]:
     """Both protocols on every OOD set.
 
@@ -151,14 +151,20 @@ def evaluate(
         in_distribution: Detections of the ID images.
         out_of_distribution: Detections of each OOD set's images.
         truth: Objects of the ID images (scores are ignored); without it only ``all``.
+        covered: Detections of the ID images that have a truth, where not all have.
 
     Returns:
         ``{'SET/all': dict(auroc, aupr, fpr95, threshold, id, ood), 'SET/best_f1': ...}``;
-        ``id`` and ``ood`` count the detections that were kept; the measures are NaN if one is 0.
+        ``id`` and ``ood`` count the detections that were kept; the measures are NaN if one is 0. Where there is
+        no threshold of best F1 (a warning says why), it is NaN and nothing is kept.
     """
     thresholds = dict(all=-np.inf)
     if truth is not None:
-        thresholds['best_f1'] = f1_threshold(in_distribution, truth)
+        try:
+            thresholds['best_f1'] = f1_threshold(in_distribution if covered is None else covered, truth)
+        except ValueError as error:
+            warnings.warn(f'best_f1: {error}', stacklevel=2)
+            thresholds['best_f1'] = float('nan')
     results = {}
     for name, rows in out_of_distribution.items():
         for protocol, threshold in thresholds.items():
@@ -181,65 +187,3 @@ def table(results: dict[str, dict]) -> str:
         values = ' '.join(f'{100 * row[k]:7.2f}' for k in ('auroc', 'aupr', 'fpr95'))
         lines.append(f'{name:28} {values} {row["threshold"]:9.4f} {row["id"]:8} {row["ood"]:8}')
     return '\n'.join(lines)
-
-
-class _Box(msgspec.Struct):
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-
-
-class _Label(msgspec.Struct):
-    category: str
-    box2d: _Box | None = None
-    score: float | None = None
-    ood_score: float | None = None
-
-
-class _Frame(msgspec.Struct):
-    name: str
-    labels: list[_Label] | None = None
-
-
-def read_detections(path: str | Path, need_score: bool = True) -> Detections:
-    """Detections (or, with ``need_score=False``, objects) of a Scalabel file such as ``det.json``.
-
-    Boxes come with exclusive x2, y2 (one more than in the file); labels index
-    BDD100K's ten classes, other categories are left out.
-
-    Raises:
-        ValueError: The file is not such a file, or a detection has no ``score`` or ``ood_score``.
-    """
-    from mmroad.bdd100k.scalabel import DET_CLASSES, NAME_MAPPING
-
-    content = Path(path).read_bytes()
-    try:
-        if content.lstrip()[:1] == b'{':
-            content = msgspec.json.decode(content, type=dict[str, msgspec.Raw])['frames']
-        frames = msgspec.json.decode(content, type=list[_Frame])
-    except (msgspec.DecodeError, KeyError) as error:
-        raise ValueError(f'{path}: not a Scalabel file of detections: {error}') from error
-    index = {name: i for i, name in enumerate(DET_CLASSES)}
-    rows = []
-    for frame in frames:
-        for label in frame.labels or ():
-            category = index.get(NAME_MAPPING.get(label.category, label.category))
-            if category is None or label.box2d is None:
-                continue
-            if need_score and (label.score is None or label.ood_score is None):
-                raise ValueError(
-                    f'{path}: frame {frame.name}: a detection lacks score or ood_score; write the file with '
-                    f'tools/test.py --format-only and a box head of mmroad.abet.det'
-                )
-            b = label.box2d
-            box = (b.x1, b.y1, b.x2 + 1, b.y2 + 1)
-            rows.append((frame.name, category, box, label.score or 0.0, label.ood_score or 0.0))
-    image, label, xyxy, score, ood = zip(*rows, strict=True) if rows else ([],) * 5
-    return Detections(
-        np.array(image, dtype=str),
-        np.array(label, np.int64),
-        np.array(xyxy, np.float64).reshape(-1, 4),
-        np.array(score, np.float64),
-        np.array(ood, np.float64),
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -48,12 +48,23 @@ def coco_subset(content: dict, known: Iterable[str]) -> dict:
         A COCO file's content with those images, their annotations and all categories.
 
     Raises:
-        ValueError: A known category is not in the file.
+        ValueError: Not a COCO file, a known category is not in it, or an annotation is of an image or a category
+            that it lacks.
     """
+    wrong = [k for k in ('images', 'annotations', 'categories') if not isinstance(content.get(k), list)]
+    if wrong:
+        raise ValueError(f'no list of {" and of ".join(wrong)}: a COCO file is expected')
     names = {c['name']: c['id'] for c in content['categories']}
     if lacking := set(known) - set(names):
         raise ValueError(f'the file has no category {", ".join(sorted(lacking))}; it has {", ".join(names)}')
     known_ids = {names[name] for name in known}
+    for kind, ids in (('image', {i['id'] for i in content['images']}), ('category', set(names.values()))):
+        for number, a in enumerate(content['annotations']):
+            if a[f'{kind}_id'] not in ids:
+                raise ValueError(
+                    f'annotation {a.get("id", f"number {number + 1}")} is of {kind} {a[f"{kind}_id"]!r}, which the '
+                    f'file lacks: whether its image shows a known object cannot be told'
+                )
     annotated = {a['image_id'] for a in content['annotations']}
     kept = annotated - {a['image_id'] for a in content['annotations'] if a['category_id'] in known_ids}
     return dict(
@@ -99,13 +110,16 @@ def openimages_subset(
         A COCO file's content; boxes in pixels.
 
     Raises:
-        ValueError: A known class is not described.
+        ValueError: A known class is not described, a file is of another form, or a box is of a class that is not
+            described.
         FileNotFoundError: No image of the subset is in the folder.
     """
     from PIL import Image
 
     with open(classes, newline='', encoding='utf-8') as file:
         rows = [row for row in csv.reader(file) if row and row[0] != 'LabelName']
+    if short := [row for row in rows if len(row) < 2]:
+        raise ValueError(f'{classes}: {short[0]} in place of a label and a name')
     labels = {row[1]: row[0] for row in rows}
     if lacking := set(known) - set(labels):
         raise ValueError(f'{classes} has no class {", ".join(sorted(lacking))}')
@@ -114,14 +128,26 @@ def openimages_subset(
         known_labels = descendants(json.loads(Path(hierarchy).read_text()), known_labels)
     found: dict[str, list[dict]] = {}
     with open(boxes, newline='', encoding='utf-8') as file:
-        for row in csv.DictReader(file):
+        table = csv.DictReader(file)
+        if lacking := {'ImageID', 'LabelName', 'XMin', 'XMax', 'YMin', 'YMax'} - set(table.fieldnames or ()):
+            raise ValueError(f'{boxes} has no column {", ".join(sorted(lacking))}')
+        for row in table:
             found.setdefault(row['ImageID'], []).append(row)
+    absent = [name for name in found if not (Path(images) / f'{name}.jpg').is_file()]
+    if absent:
+        warnings.warn(
+            f'{len(absent)} of {len(found)} annotated images are not in {images} and are left out, such as '
+            f'{absent[0]}.jpg',
+            stacklevel=2,
+        )
     ids = {row[0]: i for i, row in enumerate(rows, 1)}
     content = dict(images=[], annotations=[], categories=[dict(id=ids[r[0]], name=r[1]) for r in rows])
     for name, objects in sorted(found.items()):
         path = Path(images) / f'{name}.jpg'
         if not path.is_file() or any(o['LabelName'] in known_labels for o in objects):
             continue
+        if strange := [o['LabelName'] for o in objects if o['LabelName'] not in ids]:
+            raise ValueError(f'{boxes}: {name} has a box of {strange[0]}, which {classes} does not describe')
         with Image.open(path) as image:
             width, height = image.size
         number = len(content['images']) + 1
@@ -142,12 +168,3 @@ def openimages_subset(
     if not content['images']:
         raise FileNotFoundError(f'{images}: none of the {len(found)} annotated images is here and unknown')
     return content
-
-
-def write_json(content: dict, path: str | Path) -> None:
-    """Write through a temporary file in the same folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(json.dumps(content))
-    os.replace(part, path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..files import replacing
+from ..files.label_maps import read_label_map
 
 
 class ClassStatistics:
@@ -23,8 +25,18 @@ class ClassStatistics:
         self.mean, self.squares = self.count.clone(), self.count.clone()
 
     def update(self, logits: Tensor) -> None:
-        """Take in logits (N, C, H, W); sums are merged as in Chan et al., so that large counts stay exact."""
+        """Take in logits (N, C, H, W); sums are merged as in Chan et al., so that large counts stay exact.
+
+        Raises:
+            ValueError: They are of another number of classes, or not finite.
+        """
+        if logits.shape[1] != len(self.count):
+            raise ValueError(
+                f'logits of {logits.shape[1]} classes, but the statistics are of {len(self.count)}'
+            )
         value, label = (x.flatten().cpu() for x in logits.max(1))
+        if not value.isfinite().all():
+            raise ValueError('logits are not finite: the checkpoint is of a run that diverged')
         value, size = value.double(), len(self.count)
         count = torch.bincount(label, minlength=size).double()
         mean = torch.bincount(label, value, size) / count.clamp_min(1)
@@ -54,15 +66,11 @@ def save_scores(
     path: str | Path, scores: dict[str, np.ndarray], classes: np.ndarray, probs: np.ndarray | None = None
 ) -> None:
     """Write scores (H, W), classes (H, W) and perhaps class probabilities (C, H, W) as ``.npz``."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
     arrays = {f'score_{name}': value.astype(np.float32) for name, value in scores.items()}
     if probs is not None:
         arrays['probs'] = probs.astype(np.float16)
-    with part.open('wb') as file:
+    with replacing(path) as part, part.open('wb') as file:
         np.savez(file, classes=classes.astype(np.uint8), **arrays)
-    os.replace(part, path)
 
 
 def load_scores(
@@ -76,21 +84,36 @@ def load_scores(
 
     Raises:
         FileNotFoundError: The folder holds no scores, or an image has no mask.
-        ValueError: A mask has another size than its scores.
+        ValueError: A file cannot be read, lacks ``classes``, or its arrays or its mask have another size.
     """
-    from PIL import Image
-
-    files = sorted(Path(folder).glob('*.npz'))
+    files = sorted(path for path in Path(folder).glob('*.npz') if not path.name.startswith('.'))
     if not files:
         raise FileNotFoundError(f'{folder}: no .npz file; tools/analysis_tools/save_scores.py writes them')
+    lacking = [file.stem for file in files if not (Path(masks) / f'{file.stem}.png').is_file()]
+    if lacking:
+        raise FileNotFoundError(
+            f'{Path(masks) / lacking[0]}.png: no mask of {lacking[0]}.npz ({len(lacking)} of {len(files)} have none)'
+        )
     for file in files:
-        mask_file = Path(masks) / f'{file.stem}.png'
-        if not mask_file.is_file():
-            raise FileNotFoundError(f'{mask_file}: no mask of {file.name}')
+        arrays = _read(file)
+        yield (
+            file.stem,
+            arrays,
+            read_label_map(Path(masks) / f'{file.stem}.png', size=arrays['classes'].shape),
+        )
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    hint = 'a file of tools/analysis_tools/save_scores.py is expected'
+    try:
         with np.load(file) as content:
-            arrays = {k: content[k] for k in content.files}
-        with Image.open(mask_file) as image:
-            mask = np.asarray(image)
-        if mask.shape != arrays['classes'].shape:
-            raise ValueError(f'{mask_file} is {mask.shape}, the scores are {arrays["classes"].shape}')
-        yield file.stem, arrays, mask
+            arrays = {key: content[key] for key in content.files}
+    except Exception as error:  # NumPy's reader raises nearly anything on a damaged file
+        raise ValueError(f'{file}: cannot be read ({type(error).__name__}: {error}); {hint}') from error
+    if 'classes' not in arrays:
+        raise ValueError(f'{file}: no classes in it, only {", ".join(arrays) or "nothing"}; {hint}')
+    size = arrays['classes'].shape
+    for key, array in arrays.items():
+        if len(size) != 2 or array.shape[-2:] != size or array.ndim != 2 + (key == 'probs'):
+            raise ValueError(f'{file}: {key} is {array.shape}, classes {size}; {hint}')
+    return arrays

@@ -39,6 +39,8 @@ def _godin(z: Tensor, t: Tensor | None) -> Tensor:
 
 
 def _sml(z: Tensor, t: Tensor | None, mean: Tensor, var: Tensor) -> Tensor:
+    if len(mean) != z.shape[1]:
+        raise ValueError(f"sml's statistics are of {len(mean)} classes, the logits of {z.shape[1]}")
     top, c = z.max(1)
     return 0.3 - 0.1 * (top - mean.to(z)[c]) / var.to(z)[c].sqrt()
 
@@ -56,7 +58,12 @@ SCORES = dict(abet=_abet, entropy=_entropy, msp=_msp, max_logit=_max_logit, godi
 
 
 def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
-    """Scores by name, or as ``dict(type='sml', stats=FILE)`` with sml's class statistics."""
+    """Scores by name, or as ``dict(type='sml', stats=FILE)`` with sml's class statistics.
+
+    Raises:
+        KeyError: No such score, or sml without its statistics.
+        OSError, ValueError: The statistics cannot be read; names the file.
+    """
     scores = {}
     for config in configs:
         config = dict(type=config) if isinstance(config, str) else dict(config)
@@ -65,10 +72,22 @@ def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
                 raise KeyError(
                     "sml needs dict(type='sml', stats=FILE) (tools/analysis_tools/sml_statistics.py)"
                 )
-            stats = json.loads(Path(config['stats']).read_text())
-            scores['sml'] = partial(_sml, mean=torch.tensor(stats['mean']), var=torch.tensor(stats['var']))
+            scores['sml'] = partial(_sml, **_statistics(config['stats']))
         elif config['type'] in SCORES:
             scores[config['type']] = SCORES[config['type']]
         else:
             raise KeyError(f'unknown score {config["type"]!r}: {", ".join(SCORES)} or sml')
     return scores
+
+
+def _statistics(path: str | Path) -> dict[str, Tensor]:
+    """``mean`` and ``var`` (C,) of a file of sml_statistics.py."""
+    wanted = f'{path}: not a file of tools/analysis_tools/sml_statistics.py'
+    try:
+        content = json.loads(Path(path).read_text(encoding='utf-8-sig'))
+        mean, var = (torch.tensor(content[key], dtype=torch.float32) for key in ('mean', 'var'))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{wanted} ({type(error).__name__}: {error})') from error
+    if mean.ndim != 1 or mean.shape != var.shape or not ((var > 0) & mean.isfinite()).all():
+        raise ValueError(f'{wanted}: mean and var must be one finite number a class, var above 0')
+    return dict(mean=mean, var=var)

@@ -9,19 +9,22 @@ result.classes, result.anomaly, result.picture
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 
-from mmroad.inference import array_pipeline
-from mmroad.media import open_source, read_image, write_image
-
+from ..files import write_image
+from ..files.outputs import RunFolder
+from ..files.sources import Item, open_source
+from ..inference import Run, array_pipeline, given_image, prepared, run_over
 from .io import save_map
 from .pictures import anomaly_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class AnomalyResult(NamedTuple):
@@ -58,12 +61,10 @@ class AnomalyInferencer:
         self.palette = model.dataset_meta['palette']
 
     @torch.no_grad()
-    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> AnomalyResult:
-        """One image: a file or a BGR uint8 array (H, W, 3)."""
-        if not isinstance(image, np.ndarray):
-            name, image = name or Path(image).name, read_image(image)
-        data = self.pipeline(dict(img=image))
-        sample = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
+    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> AnomalyResult:
+        """One image: a file, a BGR uint8 array (H, W, 3) or a grey one, or a Pillow image."""
+        name, image = given_image(image, name)
+        sample = self.model.test_step(prepared(self.pipeline, dict(img=image), name))[0]
         if 'anomaly_map' not in sample:
             raise ValueError('this model computes no anomaly score: name one (score=..., test_cfg.scores)')
         classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
@@ -72,27 +73,24 @@ class AnomalyInferencer:
         picture = anomaly_picture(image, anomaly, scale, self.threshold, classes, self.palette)
         return AnomalyResult(name, classes, anomaly, picture)
 
-    def run(self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True) -> Iterator:
-        """Results of an image, a folder, a glob or a video, one at a time.
+    def run(
+        self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
+    ) -> Run[AnomalyResult]:
+        """Results of an image, a folder, a glob or a video, one at a time; see `run_over`.
 
         Args:
             out_dir: Write ``pictures/NAME.jpg``, ``classes/NAME.png`` (uint8) and ``anomaly/NAME.npz``
                 (``anomaly``, float16) below it.
             progress: Show a progress bar.
         """
-        from rich.progress import track
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self, progress=progress)
+        folder = RunFolder(out_dir, source, pictures='.jpg', classes='.png', anomaly='')
 
-        frames, total = open_source(source)
-        for name, image in track(frames, total=total, description=str(source), disable=not progress):
-            result = self(image, name)
-            if out_dir is not None:
-                write(result, Path(out_dir))
-            yield result
+        def write(result: AnomalyResult, item: Item) -> None:
+            save_map(folder.path('anomaly', result.name), result.anomaly.astype(np.float16))
+            write_image(folder.path('classes', result.name), result.classes)
+            write_image(folder.path('pictures', result.name), result.picture)
 
-
-def write(result: AnomalyResult, folder: Path) -> None:
-    """Write a result's files, each first to a temporary one."""
-    name = Path(result.name)
-    write_image(folder / 'pictures' / name.with_suffix('.jpg'), result.picture)
-    write_image(folder / 'classes' / name.with_suffix('.png'), result.classes)
-    save_map(folder / 'anomaly' / name.with_suffix(''), result.anomaly.astype(np.float16))
+        return run_over(source, self, write, progress=progress)

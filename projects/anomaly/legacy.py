@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .values import by_class, widened
+
 EDGES = np.linspace(0, 1, 101)
 
 
@@ -36,10 +38,9 @@ class LegacyHistogram:
         self.pixels = np.zeros(2, np.int64)
 
     def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
-        """Add an image: scores (H, W); labels (H, W), 0 inlier, 1 outlier, anything else left out."""
-        for value in (0, 1):
-            part = scores[labels == value]
-            self.counts[value] += np.histogram(part, EDGES)[0]
+        """Add an image (see `by_class`)."""
+        for value, part in enumerate(by_class(scores, labels)):
+            self.counts[value] += np.histogram(widened(part), EDGES)[0]
             self.pixels[value] += part.size
 
     def merge(self, other: LegacyHistogram) -> None:

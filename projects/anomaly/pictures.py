@@ -8,6 +8,31 @@ import cv2
 import numpy as np
 
 BAR = 60  # width of the colour bar, pixels
+OUTLIER, OUTLIER_COLOUR = 254, (255, 102, 0)  # pasted outliers in label maps, and their colour (RGB)
+
+
+def overlay_classes(
+    image: np.ndarray, classes: np.ndarray, palette: Sequence[Sequence[int]], opacity: float = 0.6
+) -> np.ndarray:
+    """A frame (H, W, 3) BGR uint8 under the colours (RGB) of its classes (H, W); those outside the palette leave
+    it as it is."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = np.array(palette, np.uint8)[:, ::-1]
+    over = cv2.addWeighted(image, 1 - opacity, table[classes], opacity, 0)
+    return np.where(classes[..., None] < len(palette), over, image)
+
+
+def truth_picture(image: np.ndarray, labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """A training image (H, W, 3) BGR uint8 under its label map (H, W), pasted outliers (254) in orange with a
+    white outline."""
+    table = np.zeros((OUTLIER + 1, 3), np.uint8)
+    table[: len(palette)] = palette
+    table[OUTLIER] = OUTLIER_COLOUR
+    outliers = labels == OUTLIER
+    shown = np.where((labels < len(palette)) | outliers, labels, 255)
+    picture = np.ascontiguousarray(overlay_classes(image, shown, table))
+    contours, _ = cv2.findContours(outliers.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    return cv2.drawContours(picture, contours, -1, (255, 255, 255), max(1, len(image) // 400))
 
 
 def heat_map(anomaly: np.ndarray, scale: tuple[float, float]) -> np.ndarray:

@@ -15,9 +15,7 @@ import numpy as np
 from .curve import RocCurve
 from .result import PixelScores
 from .runs import Run, ScoreRuns, Tie
-
-#: Label values of a mask; everything else is left out.
-INLIER, OUTLIER = 0, 1
+from .values import by_class
 
 
 class Part(NamedTuple):
@@ -54,37 +52,28 @@ class PixelMetrics:
         """Add an image.
 
         Args:
-            scores: (H, W), higher is more anomalous; float16, float32, float64 or an integer type.
-            labels: (H, W), 0 inlier, 1 outlier, anything else left out.
-            name: For messages.
+            scores, labels, name: See `by_class`.
 
         Raises:
-            ValueError: Other shapes, another type than before, or scores that are not numbers.
+            ValueError: As there, and for scores of another type than before.
         """
-        scores, labels = np.asarray(scores), np.asarray(labels)
-        if scores.shape != labels.shape:
-            raise ValueError(f'{name}: scores of {scores.shape} but labels of {labels.shape}')
-        if scores.dtype.itemsize == 1:  # counted as 16 bits
-            scores = scores.astype(np.int16)
-        if self.dtype is None:
-            self.dtype = scores.dtype
-        if scores.dtype != self.dtype:
-            raise ValueError(f'{name}: scores are {scores.dtype}, those before were {self.dtype}')
-        parts = [scores[labels == value] for value in (INLIER, OUTLIER)]
-        if scores.dtype.itemsize == 2:
-            if scores.dtype.kind == 'f' and any(np.isnan(part).any() for part in parts):
-                raise ValueError(f'{name}: anomaly scores that are not numbers (NaN)')
+        parts = by_class(scores, labels, name)
+        if parts[0].dtype.itemsize == 1:  # counted as 16 bits
+            parts = tuple(part.astype(np.int16) for part in parts)
+        dtype = parts[0].dtype
+        if self.dtype not in (None, dtype):
+            raise ValueError(f'{name}: scores are {dtype}, those before were {self.dtype}')
+        self.dtype = dtype
+        if dtype.itemsize == 2:
             if self.counts is None:
                 self.counts = np.zeros((2, 1 << 16), np.int64)
             for row, part in zip(self.counts, parts):
                 row += np.bincount(_encode(part), minlength=1 << 16)
         else:
-            if any(part.size and np.isnan(part.max()) for part in parts):  # NaN is the largest of all
-                raise ValueError(f'{name}: anomaly scores that are not numbers (NaN)')
             self.runs.add(*parts)
         self.inliers += parts[0].size
         self.outliers += parts[1].size
-        self.ignored += labels.size - parts[0].size - parts[1].size
+        self.ignored += np.size(labels) - parts[0].size - parts[1].size
 
     def part(self) -> Part:
         """What was counted, for `merge` in this or another process that reaches the folder.

@@ -63,13 +63,14 @@ class FolderScores:
             own.add(values, labels, image.name)
             per_image.append(own.compute())
             finite = values[np.isfinite(values)]
-            low, high = min(low, finite.min(initial=math.inf)), max(high, finite.max(initial=-math.inf))
+            if finite.size:
+                low, high = min(low, float(finite.min())), max(high, float(finite.max()))
             if track:
                 official.add(_float16(values), labels)
             if legacy:
                 bins.add(values, labels)
         self.scores = whole.compute()
-        self.edges = np.linspace(float(low), float(high), BINS + 1)
+        self.edges = np.linspace(low, high, BINS + 1)
         self.histogram = np.zeros((2, BINS), np.int64)
         both = self.scores.fpr95 is not None
         if legacy and both:

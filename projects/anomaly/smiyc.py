@@ -13,6 +13,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from .values import by_class, widened
+
 #: Smallest predicted and true components of the tracks, in pixels.
 MIN_SIZES = dict(anomaly=(500, 100), obstacle=(50, 10))
 #: The sIoU and PPV from which a component is found.
@@ -38,9 +40,8 @@ class SmiycPixels:
         self.parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
-        """Add an image: scores (H, W), higher is more anomalous; labels (H, W) of 0, 1 and 255 (left
-        out). An image that is all void adds nothing (the official code fails on it)."""
-        classes = [scores[labels == value] for value in (0, 1)]
+        """Add an image (see `by_class`). One that is all void adds nothing (the official code fails on it)."""
+        classes = [widened(part) for part in by_class(scores, labels)]
         if not any(part.size for part in classes):
             return
         both = np.concatenate(classes)

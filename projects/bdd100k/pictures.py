@@ -77,7 +77,9 @@ def side_by_side(panels: Sequence[np.ndarray]) -> np.ndarray:
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int, width: int) -> np.ndarray:
     """Pictures of any size, each scaled to ``width`` pixels, in rows of ``columns``."""
-    tiles = [cv2.resize(p, (width, round(len(p) * width / p.shape[1])), cv2.INTER_AREA) for p in pictures]
+    tiles = [
+        cv2.resize(p, (width, max(1, round(len(p) * width / p.shape[1]))), cv2.INTER_AREA) for p in pictures
+    ]
     rows = []
     for start in range(0, len(tiles), columns):
         row = tiles[start : start + columns]

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -40,8 +42,68 @@ NAME_MAPPING = {
 IGNORE_MAPPING = {'other person': 'pedestrian', 'other vehicle': 'car', 'trailer': 'truck'}
 
 
+_FALSE = ('false', '0', 'no', 'n', 'f', 'off')
+_TRUE = ('true', '1', 'yes', 'y', 't', 'on')
+
+
 class LabelFileError(ValueError):
     """A label file cannot be used; the message names the file and the place."""
+
+
+def json_files(path: str | Path) -> list[Path]:
+    """The label files of a path: the file itself, or ``FOLDER/*.json`` in sorted order.
+
+    These are the files that the official tool takes: names that begin with a dot (``._a.json`` of macOS) and
+    subfolders are left out; subfolders that hold label files are told by a warning. Of a folder that our
+    tools wrote, which holds det.json and det.coco.json, it is det.json alone.
+
+    Raises:
+        LabelFileError: No such file or folder, or a folder without a label file; says what it holds.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise LabelFileError(f'{path}: no such file or folder')
+    shown = sorted(p for p in path.iterdir() if not p.name.startswith('.'))
+    files = [p for p in shown if p.suffix == '.json' and p.is_file()]
+    names = {p.name for p in files}
+    if {'det.json', 'det.coco.json'} <= names:
+        files = [path / 'det.json']
+    deeper = [p for p in shown if p.suffix != '.json' and p.is_dir() and any(p.glob('[!.]*.json'))]
+    if not files:
+        packed = [p.name for p in shown if '.json' in p.suffixes]
+        hint = f'; give {deeper[0]}, which holds some' if deeper else ''
+        hint = hint or (f'; unpack {packed[0]} there' if packed else '')
+        raise LabelFileError(f'{path}: the folder holds no .json file{hint}')
+    if deeper:
+        warnings.warn(
+            f'{path}: {len(deeper)} subfolders hold .json files too, which are not read; the first is {deeper[0]}',
+            stacklevel=2,
+        )
+    return files
+
+
+def is_true(value: Any) -> bool:
+    """The truth value of an attribute such as ``crowd`` or ``ignored``, as the official tool reads it.
+
+    Whole numbers are true where they are not 0, and so are their texts; of other texts, in any case, ``true``,
+    ``yes``, ``y``, ``t``, ``on`` are true and ``false``, ``no``, ``n``, ``f``, ``off`` are not. What is missing,
+    null or empty is false.
+
+    Raises:
+        ValueError: Anything else (the official tool takes other texts for true, whatever they say).
+    """
+    if value is None or value == '':
+        return False
+    if isinstance(value, str):
+        if value.lower() in _TRUE + _FALSE:
+            return value.lower() in _TRUE
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if isinstance(value, (bool, int, float)) and value % 1 == 0:
+        return value != 0
+    raise ValueError(f'{value!r}, which is no truth value: write true or false')
 
 
 class Box2D(msgspec.Struct, gc=False):
@@ -72,7 +134,7 @@ class Frame(msgspec.Struct):
 
 
 def load_frames(path: str | Path) -> list[Frame]:
-    """Read a Scalabel file, or every ``*.json`` below a folder in sorted order.
+    """Read a Scalabel file, or the label files of a folder (``json_files``).
 
     A file holds a bare list of frames, ``{"frames": [...]}`` or one frame.
 
@@ -86,19 +148,7 @@ def load_frames(path: str | Path) -> list[Frame]:
         LabelFileError: Nothing to read at ``path``, or a file that is not
             Scalabel; the message names the file and the place inside it.
     """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(path.rglob('*.json'))
-        if not files:
-            raise LabelFileError(f'{path}: the folder holds no .json file')
-        return [frame for file in files for frame in _load_file(file)]
-    if not path.is_file():
-        raise LabelFileError(f'{path}: no such file or folder')
-    return _load_file(path)
-
-
-def _load_file(path: Path) -> list[Frame]:
-    return decode_frames(path.read_bytes(), path, Frame)
+    return [frame for file in json_files(path) for frame in decode_frames(file.read_bytes(), file, Frame)]
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
+from ..files import loading  # noqa: F401  errors of images name the file
 from .eval.seg import seg_scores
 
 CLASSES = BDD100KDataset.METAINFO['classes']

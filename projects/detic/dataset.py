@@ -183,7 +183,7 @@ class LoadDeticImage(LoadImageFromFile):
             results['img'] = image
             results['img_shape'] = results['ori_shape'] = image.shape[:2]
         else:
-            results = self._from_file(results)
+            results = super().transform(results)
         found = results['img_shape']
         told = results.get('height', found[0]), results.get('width', found[1])
         if results.get('instances') and tuple(found) != told:
@@ -192,17 +192,6 @@ class LoadDeticImage(LoadImageFromFile):
                 f'are of one of {told[0]} x {told[1]}: the annotation file belongs to other images'
             )
         return results
-
-    def _from_file(self, results: dict) -> dict:
-        try:
-            found = super().transform(results)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # of the decoder, without the path
-            raise ValueError(f'{results["img_path"]}: not an image that can be read ({error})') from error
-        if found is None:
-            raise ValueError(f'{results["img_path"]}: not an image that can be read')
-        return found
 
 
 @TRANSFORMS.register_module()

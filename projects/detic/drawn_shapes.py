@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files import replacing, write_json
+from ..files import replacing, write_image, write_json
 from .lvis_style import read_categories
 
 COLORS = dict(red=(60, 60, 220), green=(70, 190, 70), blue=(220, 120, 50), yellow=(60, 210, 230))
@@ -89,9 +89,7 @@ def write_shapes(
                     dict(id=len(annotations) + 1, image_id=first + i, category_id=CLASSES.index(name) + 1,
                          bbox=box, area=box[2] * box[3], iscrowd=0, segmentation=outline)
                 )  # fmt: skip
-            with replacing(root / record['file_name']) as part:
-                if not cv2.imwrite(str(part), image):
-                    raise OSError(f'{root / record["file_name"]} could not be written')
+            write_image(root / record['file_name'], image)
         first += count
         content = dict(images=images, annotations=annotations, categories=categories)
         write_json(root / f'{split}.json', content)

@@ -13,19 +13,22 @@ result.names, result.masks, result.features
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..bdd100k.format import Prediction, write_predictions
-from ..inference import DetInferencer, _track
-from ..media import open_source, read_image, write_image
+from ..files import ImageError, replacing, write_image, write_json
+from ..files.outputs import RunFolder
+from ..files.sources import Item, open_source
+from ..inference import DetInferencer, Predictions, Run, given_image, run_over
 from .vocabulary import Vocabulary, plain_name
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import nn
 
 
@@ -83,10 +86,9 @@ class DeticInferencer(DetInferencer):
         model.dataset_meta = {**(model.dataset_meta or {}), 'classes': tuple(names)}
         super().__init__(model, threshold)
 
-    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> OpenDetections:
-        """Detections in one image, a path or a BGR array."""
-        if not isinstance(image, np.ndarray):
-            name, image = Path(image).name, read_image(image)
+    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> OpenDetections:
+        """Detections in one image: a path, a BGR or grey uint8 array, or a Pillow image."""
+        name, image = given_image(image, name)
         found = self.predict(image, name)
         boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
         masks, features = (found.get(k).numpy() if k in found else None for k in ('masks', 'features'))
@@ -101,8 +103,8 @@ class DeticInferencer(DetInferencer):
         out_dir: str | Path | None = None,
         progress: bool = True,
         annotations: str | Path | None = None,
-    ) -> Iterator[OpenDetections]:
-        """Detections in every image of a file, folder, glob or video.
+    ) -> Run[OpenDetections]:
+        """Detections in every image of a file, folder, glob or video; see `run_over`.
 
         With ``out_dir`` are written: ``pictures/NAME``; ``det.json`` (Scalabel, BDD100K's); ``results.json``
         (COCO's and LVIS's result format, with masks) and ``results_ids.json`` (its images and categories);
@@ -110,24 +112,33 @@ class DeticInferencer(DetInferencer):
 
         Args:
             annotations: COCO- or LVIS-style file whose image and category ids ``results.json`` uses, found by
-                file name and class name; None counts from 1.
+                file name (see `match_images`) and class name; None counts from 1.
+
+        Raises:
+            ValueError: The annotations lack an image or a class; names them.
         """
-        images, total = open_source(source)
-        results = None if out_dir is None else ResultWriter(out_dir, self.classes, annotations)
-        kept = []
-        for name, image in _track(images, total) if progress else images:
-            result = self(image, name)
-            if results is not None:
-                write_image(Path(out_dir) / 'pictures' / name, result.picture)
-                lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
-                kept.append(Prediction(len(kept), name, *lists))
-                results.add(result, image.shape[:2])
-                if result.features is not None:
-                    write_features(Path(out_dir) / 'features' / f'{name}.npz', result)
-            yield result
-        if results is not None:
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self, progress=progress)
+        files = (*Predictions.FILES, 'results.json', 'results_ids.json')
+        folder = RunFolder(out_dir, source, files, pictures=None, features=None)
+        predictions = Predictions(out_dir, self.classes)
+        results = ResultWriter(out_dir, self.classes, annotations)
+        results.check([item.path for item in source.items if not item.is_video])
+
+        def write(result: OpenDetections, item: Item) -> None:
+            path = item.path.parent / PurePath(result.name).name if item.is_video else item.path
+            results.add(result, result.picture.shape[:2], path)
+            predictions.add(result)
+            if result.features is not None:
+                write_features(Path(f'{folder.path("features", result.name)}.npz'), result)
+            write_image(folder.path('pictures', result.name), result.picture)
+
+        def finish() -> None:
             results.close()
-            write_predictions(iter(kept), out_dir, len(kept), self.classes)
+            predictions.write()
+
+        return run_over(source, self, write, finish, progress)
 
 
 def paint(image: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -141,11 +152,9 @@ def paint(image: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> np.ndarra
 
 def write_features(path: Path, result: OpenDetections) -> None:
     """Boxes, scores, labels, names and region embeddings of an image as .npz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.stem}.part.npz')
     fields = {k: getattr(result, k) for k in ('boxes', 'scores', 'labels', 'features')}
-    np.savez_compressed(part, names=np.array(result.names), **fields)
-    os.replace(part, path)
+    with replacing(path) as part, part.open('wb') as file:
+        np.savez_compressed(file, names=np.array(result.names), **fields)
 
 
 class ResultWriter:
@@ -157,33 +166,49 @@ class ResultWriter:
         self.path = Path(out_dir) / 'results.json'
         self.categories = [dict(id=i, name=name) for i, name in enumerate(classes, 1)]
         self.images: list[dict] = []
-        self.known: dict[str, int] | None = None
+        self.annotations = annotations
+        self._known: list[tuple[str, int]] = []
+        self._ids: dict[Path, int] = {}
         if annotations is not None:
             self._adopt(annotations)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.part = self.path.with_name(f'.results.{os.getpid()}.part')
-        self._file = open(self.part, 'w')
-        self._count = 0
+        self._stack, self._file = ExitStack(), None
 
     def _adopt(self, path: str | Path) -> None:
-        content = json.loads(Path(path).read_text())
-        ids = {plain_name(c['name']): c['id'] for c in content['categories']}
+        try:
+            content = json.loads(Path(path).read_bytes())
+            ids = {plain_name(c['name']): c['id'] for c in content['categories']}
+            for image in content['images']:
+                # LVIS gives an address, http://images.cocodataset.org/FOLDER/FILE
+                name = image.get('file_name') or '/'.join(image['coco_url'].split('/')[-2:])
+                self._known.append((name, image['id']))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path}: not a COCO- or LVIS-style file with images (id, file_name or coco_url) and categories '
+                f'(id, name): {type(error).__name__} {error}'
+            ) from error
         missing = [c['name'] for c in self.categories if plain_name(c['name']) not in ids]
         if missing:
             raise ValueError(f'{path} has no categories named {", ".join(missing[:10])}')
         self.categories = [dict(id=ids[plain_name(c['name'])], name=c['name']) for c in self.categories]
-        self.known = {Path(i.get('file_name') or i['coco_url']).name: i['id'] for i in content['images']}
 
-    def add(self, result: OpenDetections, shape: tuple[int, int]) -> None:
-        """Append an image's detections; ``shape`` its height and width."""
+    def check(self, paths: Iterable[Path]) -> None:
+        """Find the ids of images that will come.
+
+        Raises:
+            ValueError: Images are not among the annotations, or not by one name; names them.
+        """
+        if self.annotations is not None:
+            self._ids = match_images(paths, self._known, self.annotations)
+
+    def add(self, result: OpenDetections, shape: tuple[int, int], path: Path) -> None:
+        """Append an image's detections; ``shape`` its height and width, ``path`` its place for `match_images`."""
         from pycocotools import mask
 
         number = len(self.images) + 1
-        if self.known is not None:
-            name = Path(result.name).name
-            if name not in self.known:
-                raise ValueError(f'image {result.name} is not among the annotations')
-            number = self.known[name]
+        if self.annotations is not None:
+            if path not in self._ids:  # a video's frame
+                self._ids |= match_images([path], self._known, self.annotations)
+            number = self._ids[path]
         self.images.append(dict(id=number, file_name=result.name, height=shape[0], width=shape[1]))
         for i, (box, score, label) in enumerate(zip(result.boxes.tolist(), result.scores, result.labels)):
             x1, y1, x2, y2 = box
@@ -196,15 +221,69 @@ class ResultWriter:
             if result.masks is not None:
                 rle = mask.encode(np.asfortranarray(result.masks[i].astype(np.uint8)))
                 record['segmentation'] = dict(size=list(rle['size']), counts=rle['counts'].decode())
-            self._file.write(('[' if not self._count else ',\n') + json.dumps(record))
-            self._count += 1
+            self._append(json.dumps(record))
+
+    def _append(self, text: str) -> None:
+        if self._file is None:
+            part = self._stack.enter_context(replacing(self.path))
+            self._file = self._stack.enter_context(open(part, 'w'))
+            self._file.write('[' + text)
+        else:
+            self._file.write(',\n' + text)
 
     def close(self) -> None:
-        """Put the files in place."""
-        self._file.write(']\n' if self._count else '[]\n')
-        self._file.close()
-        os.replace(self.part, self.path)
-        ids = self.path.with_name('results_ids.json')
-        part = ids.with_name(f'.results_ids.{os.getpid()}.part')
-        part.write_text(json.dumps(dict(images=self.images, categories=self.categories)))
-        os.replace(part, ids)
+        """Put the files in place, where there is an image."""
+        if self._file is not None:
+            self._file.write(']\n')
+            self._stack.close()
+        elif self.images:
+            write_json(self.path, [])
+        if self.images:
+            ids = self.path.with_name('results_ids.json')
+            write_json(ids, dict(images=self.images, categories=self.categories))
+
+
+def match_images(
+    paths: Iterable[Path], known: Sequence[tuple[str, int]], annotations: str | Path
+) -> dict[Path, int]:
+    """The ids of images by their paths.
+
+    An annotation's name fits where the path ends with it; the longest does. Where none fits, the base name is
+    enough if it stands once in the annotations and once among the images.
+
+    Args:
+        paths: Images.
+        known: File names, perhaps with folders, and ids of the annotations.
+        annotations: The file, for the error's text.
+
+    Raises:
+        ImageError: An image fits no annotation or several, or two images fit one; names them.
+    """
+    by_base, own = defaultdict(list), defaultdict(list)
+    for name, number in known:
+        parts = PurePath(name).parts
+        by_base[parts[-1]].append((parts, number))
+    for path in paths:
+        own[path.name].append(path)
+    ids, taken, lost = {}, {}, []
+    for base, same in own.items():
+        for path in same:
+            whole = path.absolute().parts
+            fits = [(len(parts), n) for parts, n in by_base[base] if whole[-len(parts) :] == parts]
+            if fits:
+                found = {n for length, n in fits if length == max(fits)[0]}
+            else:
+                found = {n for _, n in by_base[base]} if len(same) == 1 else set()
+            if len(found) != 1:
+                lost.append(str(path))
+                continue
+            (ids[path],) = found
+            other = taken.setdefault(ids[path], path)
+            if other != path:
+                raise ImageError(f'{annotations}: image {ids[path]} would be {other} and {path}')
+    if lost:
+        raise ImageError(
+            f'{annotations}: {len(lost)} images are not among the annotations, or several of their name are: '
+            f'{", ".join(lost[:10])}'
+        )
+    return ids

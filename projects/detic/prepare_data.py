@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..files import is_image
 from .lvis_style import decode_json
 from .parts import Progress, resumable, state_of
 from .synsets import COCO_SYNSETS
 from .tar import TarImages
 
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 #: EXIF's tag of the orientation, and its values of images that lie on their side.
 ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 
@@ -178,7 +178,8 @@ def imagenet_lvis(
         raise ValueError(f'{folder}: no folder is named by a synset (n02084071) of an LVIS class')
 
     def sizes(wnid: str) -> list:
-        files = sorted(f for f in (folder / wnid).iterdir() if f.suffix.lower() in IMAGES)
+        # names that begin with a dot are macOS's, not images
+        files = sorted(f for f in (folder / wnid).iterdir() if is_image(f) and f.name[0] != '.')
         return [(f.name, image_size(f)) for f in files]
 
     images, unread, counts = [], [], defaultdict(int)

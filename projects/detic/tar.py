@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from ..files import decode_image
 from .parts import keep_sources, parts_of, remove_parts, resumable, save_arrays, state_of
 
 #: What an index holds: the paths of the tars, and of each member its tar, place, size and name.
@@ -139,11 +139,7 @@ class TarImages:
 
     def image(self, i: int) -> np.ndarray:
         """Member ``i`` as BGR uint8 (H, W, 3)."""
-        data = self.read(i)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if image is None:
-            raise ValueError(f'{self.paths[int(self.tar[i])]}: member {i} is not an image that can be read')
-        return image
+        return decode_image(self.read(i), f'{self.paths[int(self.tar[i])]}: member {i}')
 
 
 @functools.lru_cache(maxsize=8)

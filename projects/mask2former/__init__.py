@@ -1,8 +1,10 @@
 """Mask2Former for semantic and panoptic segmentation: what the methods that build on it share.
 
-Importing this registers the pixel decoder, the heads, segmentors, metrics and the optimizer constructor.
+Importing this registers the loading of label maps, the pixel decoder, the heads, segmentors, metrics and the
+optimizer constructor.
 """
 
+from ..files import transforms  # noqa: F401
 from .head import Mask2FormerSemSegHead
 from .metric import PublishedIoUMetric
 from .optim import Mask2FormerOptimWrapperConstructor

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmroad.mask2former import Mask2FormerPanopticHead, Mask2FormerSemSegHead
 
+from ..mask2former.head import IGNORED, OUTLIER, sample_labels
 from .mixin import RankSegMixin
 from .rank import present_classes
 
@@ -63,9 +64,10 @@ class RankSegPixelMixin:
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """The head's losses over pixels of the K best classes, and ``loss_ml``."""
-        labels = [sample.gt_sem_seg.data.long() for sample in batch_data_samples]
-        present = [x.unique() for x in labels]
-        present = present_classes([x[x < self.num_classes] for x in present], self.num_classes)
+        ignored = {OUTLIER, IGNORED, self.ignore_index}
+        read = [sample_labels(sample, self.num_classes, ignored) for sample in batch_data_samples]
+        labels, present = [x[None] for x, _ in read], [classes for _, classes in read]
+        present = present_classes(present, self.num_classes)
         kept = F.pad(self.rank_seg.selected(self.rank_index), (0, 1))  # the last slot: no class
         samples = []
         for sample, label, rows in zip(batch_data_samples, labels, kept, strict=True):

@@ -9,20 +9,21 @@ result.classes, result.ranking, result.picture
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 
-from mmroad.inference import array_pipeline
-from mmroad.media import VIDEOS, open_source, read_image, write_image
+from ..files import write_image
+from ..files.outputs import RunFolder
+from ..files.sources import Item, open_source
+from ..inference import Run, array_pipeline, given_image, prepared, run_over
+from .video.pictures import VideoFiles, overlay_classes
 
-from .video.pictures import VideoFile, overlay_classes
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class ImageResult(NamedTuple):
@@ -58,12 +59,11 @@ class ImageInferencer:
         self.meta = model.dataset_meta
 
     @torch.no_grad()
-    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> ImageResult:
-        """One image: a file or a BGR uint8 array (H, W, 3)."""
-        if not isinstance(image, np.ndarray):
-            name, image = name or Path(image).name, read_image(image)
-        data = self.pipeline(dict(img=image, img_id=0, img_path=name))
-        (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
+    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> ImageResult:
+        """One image: a file, a BGR uint8 array (H, W, 3) or a grey one, or a Pillow image."""
+        name, image = given_image(image, name)
+        batch = prepared(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
+        (sample,) = self.model.test_step(batch)
         pred = sample.pred_sem_seg
         classes = (pred.sem_seg if self.panoptic else pred.data)[0].cpu().numpy().astype(np.uint8)
         picture, segments = overlay_classes(image, classes, self.meta['palette']), None
@@ -77,34 +77,31 @@ class ImageInferencer:
 
     def run(
         self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
-    ) -> Iterator[ImageResult]:
-        """Results of an image, a folder, a glob or a video, one at a time.
+    ) -> Run[ImageResult]:
+        """Results of an image, a folder, a glob or a video, one at a time; see `run_over`.
 
         Args:
-            out_dir: Write ``pictures/NAME.jpg`` and ``classes/NAME.png`` (uint8) below it; of a video,
-                ``NAME.mp4`` in place of the pictures.
+            out_dir: Write ``pictures/NAME.jpg`` and ``classes/NAME.png`` (uint8) below it; of videos
+                ``pictures/NAME.mp4``, of a single one ``NAME.mp4``.
             progress: Show a progress bar.
         """
-        from rich.progress import track
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self, progress=progress)
+        single = len(source.items) == 1 and source.items[0].is_video
+        files = [f'{source.items[0].name}.mp4'] if single else []
+        folder = RunFolder(out_dir, source, files, pictures='.jpg', classes='.png')
+        videos = VideoFiles()
 
-        frames, total = open_source(source)
-        is_video = Path(source).suffix.lower() in VIDEOS
-        with ExitStack() as stack:
-            if out_dir is not None and is_video:
-                fps = cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS) or 25.0
-                video = stack.enter_context(
-                    VideoFile(Path(out_dir) / f'{Path(source).stem}.mp4', fps, source)
-                )
-            for name, image in track(frames, total=total, description=str(source), disable=not progress):
-                result = self(image, name)
-                if out_dir is not None:
-                    path = Path(name)
-                    write_image(Path(out_dir) / 'classes' / path.with_suffix('.png'), result.classes)
-                    if is_video:
-                        video.write(result.picture)
-                    else:
-                        write_image(Path(out_dir) / 'pictures' / path.with_suffix('.jpg'), result.picture)
-                yield result
+        def write(result: ImageResult, item: Item) -> None:
+            write_image(folder.path('classes', result.name), result.classes)
+            if item.is_video:
+                place = folder.folder if single else folder.folder / 'pictures'
+                videos.write(place / f'{item.name}.mp4', item.path, result.picture)
+            else:
+                write_image(folder.path('pictures', result.name), result.picture)
+
+        return run_over(source, self, write, videos.close, progress)
 
 
 def outlined(picture: np.ndarray, segments: np.ndarray) -> np.ndarray:

@@ -9,9 +9,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType
 from torch import Tensor, nn
 
-from mmroad.mask2former import Mask2FormerSemSegHead
-
-from .losses import IGNORED, OUTLIER
+from ..mask2former.head import IGNORED, OUTLIER, Mask2FormerSemSegHead, sample_labels
 
 
 @MODELS.register_module()
@@ -63,12 +61,16 @@ class RbAHead(Mask2FormerSemSegHead):
             return super()._seg_data_to_instance_data(batch_data_samples)
         samples = []
         for sample in batch_data_samples:
-            labels = sample.gt_sem_seg.data.long()
+            labels = self._labels(sample)
             target = labels.where(labels < self.num_inliers, IGNORED).masked_fill(
                 labels == OUTLIER, self.num_inliers
             )
-            samples.append(SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=target)))
+            samples.append(SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=target[None])))
         return super()._seg_data_to_instance_data(samples)
+
+    def _labels(self, sample: SegDataSample) -> Tensor:
+        """A sample's label map (H, W); see `sample_labels`."""
+        return sample_labels(sample, self.num_inliers, self.ignored_labels)[0]
 
     def loss(
         self, x: list[Tensor], batch_data_samples: list[SegDataSample], train_cfg: ConfigType
@@ -81,7 +83,7 @@ class RbAHead(Mask2FormerSemSegHead):
             losses |= self.loss_by_feat(class_logits, mask_logits, instances, metas)
         if not self.pixel_losses:
             return losses
-        labels = torch.cat([sample.gt_sem_seg.data for sample in batch_data_samples])
+        labels = torch.stack([self._labels(sample) for sample in batch_data_samples])
         last = len(class_logits) - 1
         for layer, predictions in enumerate(zip(class_logits, mask_logits, strict=True)):
             prefix = '' if layer == last else f'd{layer}.'

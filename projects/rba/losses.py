@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-#: Labels of the pixels that were pasted from an outlier object, and of the pixels without a label.
-OUTLIER, IGNORED = 254, 255
+from ..mask2former.head import IGNORED, OUTLIER
 
 
 def class_map(class_logits: Tensor, mask_logits: Tensor, no_object: bool = False) -> Tensor:

@@ -10,14 +10,15 @@ import random
 from functools import cached_property
 from pathlib import Path
 
-import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.datasets import BaseSegDataset, CityscapesDataset, MapillaryDataset_v1
-from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from .losses import IGNORED, OUTLIER
+from ..files.images import read_image
+from ..files.label_maps import read_label_map
+from ..files.transforms import LoadLabelMap
+from ..mask2former.head import IGNORED, OUTLIER
 
 
 @TRANSFORMS.register_module()
@@ -25,7 +26,7 @@ class PasteOutlier(BaseTransform):
     """Pastes all outlier pixels of another image, as one cut-out, at a random place.
 
     The cut-out is the bounding box of the mask's ``value`` pixels; it is neither scaled nor blended. One
-    larger than the image is not pasted. Goes after `LoadAnnotations` and before resizing. Changes ``img``
+    larger than the image is not pasted. Goes after `LoadLabelMap` and before resizing. Changes ``img``
     and ``gt_seg_map``, where pasted pixels become 254.
 
     Args:
@@ -63,7 +64,7 @@ class PasteOutlier(BaseTransform):
                     f'{folder}: no such folder. COCO: unpack train2017 from https://cocodataset.org and run '
                     'tools/dataset_converters/coco_outlier_masks.py'
                 )
-        names = sorted(path.stem for path in self.mask_dir.glob('*.png'))
+        names = sorted(path.stem for path in self.mask_dir.glob('*.png') if not path.name.startswith('.'))
         if not names:
             raise FileNotFoundError(f'{self.mask_dir}: no .png mask in this folder')
         if self.num_objects is None or self.num_objects >= len(names):
@@ -72,10 +73,8 @@ class PasteOutlier(BaseTransform):
 
     def load(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The cut-out (h, w, 3) uint8 BGR and its mask (h, w) bool; of size 0 where there is no outlier."""
-        mask = mmcv.imread(self.mask_dir / f'{name}.png', flag='unchanged', backend='pillow') == self.value
-        image = mmcv.imread(self.img_dir / f'{name}{self.img_suffix}')
-        if image.shape[:2] != mask.shape:
-            raise ValueError(f'{name}: the image is {image.shape[:2]}, its mask {mask.shape}')
+        image = read_image(self.img_dir / f'{name}{self.img_suffix}')
+        mask = read_label_map(self.mask_dir / f'{name}.png', size=image.shape[:2]) == self.value
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             return image[:0, :0], mask[:0, :0]
@@ -139,8 +138,11 @@ def mapillary_table() -> np.ndarray:
 
 
 @TRANSFORMS.register_module()
-class LoadMapillaryAsCityscapes(LoadAnnotations):
-    """Loads a Mapillary Vistas 1.2 label map as Cityscapes' 19 classes."""
+class LoadMapillaryAsCityscapes(LoadLabelMap):
+    """Loads a Mapillary Vistas 1.2 label map as Cityscapes' 19 classes; see `LoadLabelMap`."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(num_classes=len(MapillaryDataset_v1.METAINFO['classes']), **kwargs)
 
     def _load_seg_map(self, results: dict) -> None:
         super()._load_seg_map(results)

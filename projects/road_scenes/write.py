@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..files import write_json
 from .objects import OOD_TEST, OOD_TRAIN
 from .scene import Scene
 
@@ -49,20 +51,74 @@ def write_dataset(
         videos, frames: Number of videos (a fifth of them for ``val``) and of frames of each.
         size: (width, height).
         seed: Of everything.
-        force: Replace what is at ``root``.
+        force: Replace the road scenes that are at ``root``; whatever else is there stays.
         progress: Called after every scene.
 
     Returns:
         How many images, boxes and objects of no class were made.
 
     Raises:
-        FileExistsError: ``root`` is there already.
+        FileExistsError: ``root`` is there already, or is to be replaced and holds other files.
+        ValueError: A number is negative, or a size not positive.
     """
-    root = Path(root)
-    if root.exists() and not force:
+    if min(train, val, ood, videos) < 0 or min(frames, *size) < 1:
+        raise ValueError(
+            f'{train}, {val}, {ood} scenes, {videos} videos of {frames} frames, size {size}: too few'
+        )
+    root = Path(os.path.realpath(root))
+    if root.exists():
+        _refuse(root, force)
+    part = root.with_name(f'.{root.name}.part-{os.getpid()}')
+    _tidy(root)
+    try:
+        counts = _write(part, train, val, ood, videos, frames, size, seed, progress)
+        if root.exists():
+            old = part.with_name(f'{part.name}.old')
+            root.rename(old)
+            part.rename(root)
+            shutil.rmtree(old)
+        else:
+            part.rename(root)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return counts
+
+
+def _refuse(root: Path, force: bool) -> None:
+    """Raise unless a folder may be replaced: one that is empty or holds road scenes and nothing else."""
+    if not force:
         raise FileExistsError(f'{root} is there already: give another folder, or --force to replace it')
-    part = root.with_name(f'.{root.name}.part')
-    shutil.rmtree(part, ignore_errors=True)
+    shown = {path.name for path in root.iterdir() if path.name[0] != '.'} if root.is_dir() else {root.name}
+    other = shown - {'images', 'labels', 'ood', 'videos'}
+    if shown and (other or not (root / 'ood/train/images/object-0000.jpg').is_file()):
+        raise FileExistsError(
+            f'{root} holds other files than road scenes ({", ".join(sorted(other or shown)[:5])}), which --force does '
+            f'not replace: give another folder'
+        )
+
+
+def _tidy(root: Path) -> None:
+    """Remove what killed runs left beside a folder."""
+    for part in root.parent.glob(f'.{root.name}.part-*'):
+        with contextlib.suppress(ValueError, PermissionError):
+            pid = int(part.name.removesuffix('.old').rpartition('-')[2])
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(
+    part: Path,
+    train: int,
+    val: int,
+    ood: int,
+    videos: int,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    progress: Callable[[], None],
+) -> dict[str, int]:
     counts = dict(images=0, boxes=0, ood=0)
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
         counts['images'] += number
@@ -70,10 +126,6 @@ def write_dataset(
     counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
     _videos(part / 'videos', videos, seed * 10_000_000 + 3_000_000, frames, size, progress)
-    if root.exists():
-        shutil.rmtree(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    part.rename(root)
     return counts
 
 
@@ -96,7 +148,7 @@ def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, i
         frames.append(_frame(f'{name}.jpg', scene, rendered.boxes, boxes))
         boxes += len(rendered.boxes)
         progress()
-    _labels(part / f'labels/det_20/det_{split}.json', frames)
+    write_json(part / f'labels/det_20/det_{split}.json', frames)
     return boxes
 
 
@@ -112,13 +164,8 @@ def _unknown(folder: Path, number: int, seed: int, size: tuple[int, int], progre
         frames.append(_frame(f'{name}.jpg', scene, unknown, boxes))
         boxes += len(unknown)
         progress()
-    _labels(folder / 'det.json', frames)
+    write_json(folder / 'det.json', frames)
     return boxes
-
-
-def _labels(path: Path, frames: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(frames))
 
 
 def _frame(name: str, scene: Scene, boxes: list[dict], first: int) -> dict:

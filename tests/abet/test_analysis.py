@@ -48,6 +48,33 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
     assert score[label == 1].std(unbiased=False) == pytest.approx(0.1, abs=1e-3)
     with pytest.raises(ValueError, match='no logits'):
         ClassStatistics(2).result()
+    with pytest.raises(ValueError, match='logits of 5 classes, but the statistics are of 2'):
+        ClassStatistics(2).update(logits)
+    logits[0, 2, 3, 3] = torch.nan
+    with pytest.raises(ValueError, match='not finite'):
+        statistics.update(logits)
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('', 'JSONDecodeError'),
+        ('[1, 2]', 'TypeError'),
+        ('{"mean": [1]}', "KeyError: 'var'"),
+        ('{"mean": [1, 2], "var": [1]}', 'one finite number a class'),
+        ('{"mean": [1], "var": [0]}', 'var above 0'),
+        ('{"mean": [NaN], "var": [1]}', 'one finite number a class'),
+    ],
+)
+def test_statistics_that_cannot_be_used_are_named(tmp_path, content, message):
+    path = tmp_path / 'sml.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'sml.json: not a file of .*{message}'):
+        build_scores([dict(type='sml', stats=str(path))])
+    path.write_text('{"mean": [1, 2], "var": [1, 1]}')
+    score = build_scores([dict(type='sml', stats=str(path))])['sml']
+    with pytest.raises(ValueError, match='statistics are of 2 classes, the logits of 3'):
+        score(torch.zeros(1, 3, 2, 2), None)
 
 
 def test_curves_agree_with_scikit_learn():
@@ -62,6 +89,23 @@ def test_curves_agree_with_scikit_learn():
     assert (c.fpr95, c.threshold95) == (pytest.approx(fpr[first]), threshold[first])
     with pytest.raises(ValueError, match='both kinds'):
         curves(score, np.zeros(5000, bool))
+    with pytest.raises(ValueError, match='1 of 5000 scores are NaN'):
+        curves(np.where(np.arange(5000) == 7, np.nan, score), truth)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.int8, np.uint16, np.int64, np.float16, np.float32])
+def test_curves_of_scores_as_other_tools_save_them(dtype):
+    rng = np.random.default_rng(1)
+    truth = rng.random(2000) < 0.2
+    score = np.clip(rng.normal(30 + 20 * truth, 12), 0, 100).astype(dtype)
+    score[:50] = 0  # minus which is 0 where integers have no sign
+    if score.dtype.kind != 'u':
+        score[50:60] = -5
+    c = curves(score, truth)
+    wide = score.astype(np.float64)
+    assert c.auroc == pytest.approx(roc_auc_score(truth, wide))
+    assert c.ap == pytest.approx(average_precision_score(truth, wide))
+    assert (np.diff(c.threshold) < 0).all()
 
 
 def test_pictures():
@@ -115,6 +159,11 @@ def test_segments_and_their_features():
     assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)
     none = segments(probs, 1.1)
     assert len(none.features) == 0 and none.true is None
+    # a pixel at the threshold is in
+    at = float(dispersion(probs)[0, 5, 0])
+    assert [len(segments(probs, t).features) for t in (at, np.nextafter(at, 2))] == [2, 1]
+    with pytest.raises(ValueError, match='3 class probabilities are not finite'):
+        segments(np.where(np.arange(7) == 3, np.nan, probs[:, :1]))
 
 
 def test_meta_classification_removes_false_positives(tmp_path):
@@ -126,6 +175,22 @@ def test_meta_classification_removes_false_positives(tmp_path):
     assert ((np.concatenate(probability) > 0.5) == true).mean() > 0.9
     with pytest.raises(ValueError, match='nothing to learn'):
         leave_one_out([i._replace(true=np.ones_like(i.true)) for i in images])
+
+
+def test_what_meta_classification_cannot_judge():
+    rng = np.random.default_rng(0)
+    images = [segments(*(lambda s: (s[0], 0.6, s[1]))(scene(rng))) for _ in range(3)]
+    empty = segments(scene(rng)[0], 1.1, np.zeros((40, 60)))
+    with pytest.raises(ValueError, match='a.png: .* at least two images'):
+        leave_one_out(images[:1], ['a.png'])
+    with pytest.raises(ValueError, match='no image: .* at least two images'):
+        leave_one_out([])
+    with pytest.raises(ValueError, match='no segment in any of 2 images: lower the threshold'):
+        leave_one_out([empty, empty])
+    with pytest.raises(ValueError, match='a.png cannot be judged: of 0 segments in the other 1 images'):
+        leave_one_out([images[0], empty], ['a.png', 'b.png'])
+    judged = leave_one_out([images[0], empty, images[1]])
+    assert [len(p) for p in judged] == [2, 0, 2]
 
 
 def test_tools_on_a_folder(tmp_path):
@@ -154,6 +219,82 @@ def test_tools_on_a_folder(tmp_path):
         '--out', tmp_path / 'kept',
     )  # fmt: skip
     assert '75 features' in out and len(list((tmp_path / 'kept').glob('*.png'))) == 6
+    before = (tmp_path / 'masks/0.png').read_bytes()
+    command = [
+        sys.executable,
+        TOOLS / 'meta_classification.py',
+        tmp_path / 'scores',
+        '--masks',
+        tmp_path / 'masks',
+    ]
+    command += ['--threshold', '0.6', '--out', tmp_path / 'masks']
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert done.returncode == 1 and 'would replace the source' in done.stderr
+    assert (tmp_path / 'masks/0.png').read_bytes() == before
     (tmp_path / 'masks/0.png').unlink()
     with pytest.raises(FileNotFoundError, match='no mask of 0.npz'):
         list(load_scores(tmp_path / 'scores', tmp_path / 'masks'))
+
+
+MASK = np.zeros((4, 6), np.uint8)
+WHOLE = dict(classes=MASK, score_a=np.zeros((4, 6), np.float32), probs=np.zeros((3, 4, 6), np.float16))
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'', 'cannot be read'),
+        (b'PK\x03\x04 cut', 'cannot be read'),
+        (b'<html>404</html>', 'cannot be read'),
+        (np.zeros(3), 'cannot be read'),  # .npy under this name
+        (dict(classes=np.array([None])), 'cannot be read'),
+        ({}, 'no classes in it, only nothing'),
+        (dict(value=MASK, meta=MASK), 'no classes in it, only value, meta'),
+        (dict(WHOLE, score_a=MASK[1:]), r'score_a is \(3, 6\), classes \(4, 6\)'),
+        (dict(WHOLE, probs=MASK), r'probs is \(4, 6\), classes \(4, 6\)'),
+        (dict(WHOLE, classes=MASK[0]), r'classes is \(6,\)'),
+    ],
+)
+def test_files_that_hold_no_scores_are_named(tmp_path, content, message):
+    file = tmp_path / 'x.npz'
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        with file.open('wb') as out:
+            np.save(out, content) if isinstance(content, np.ndarray) else np.savez(out, **content)
+    Image.fromarray(MASK).save(tmp_path / 'x.png')
+    (tmp_path / '._x.npz').write_text('hidden')
+    with pytest.raises(ValueError, match=f'x.npz: {message}.*save_scores.py'):
+        list(load_scores(tmp_path, tmp_path))
+    save_scores(file, dict(a=np.ones((4, 6))), MASK, WHOLE['probs'])
+    whole = file.read_bytes()
+    for cut in (len(whole) // 3, len(whole) - 30):
+        file.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match='x.npz: cannot be read'):
+            list(load_scores(tmp_path, tmp_path))
+
+
+def test_masks_of_saved_scores(tmp_path):
+    save_scores(tmp_path / 'x.npz', dict(a=np.ones((4, 6))), MASK)
+    one = MASK.copy()
+    one[:, :2] = 1
+    for image in (
+        Image.fromarray(one),
+        Image.fromarray(one.astype(bool)),
+        Image.fromarray(one.astype(np.uint16)),
+    ):
+        image.save(tmp_path / 'x.png')
+        ((name, arrays, mask),) = load_scores(tmp_path, tmp_path)
+        assert name == 'x' and set(arrays) == {'classes', 'score_a'} and (mask == one).all()
+    Image.fromarray(one[:, :3]).save(tmp_path / 'x.png')
+    with pytest.raises(ValueError, match='x.png: the label map has 4 x 3 pixels'):
+        list(load_scores(tmp_path, tmp_path))
+
+
+def test_scores_are_written_whole_or_not(tmp_path, monkeypatch):
+    save_scores(tmp_path / 'x.npz', dict(a=np.ones((4, 6))), MASK)
+    before = (tmp_path / 'x.npz').read_bytes()
+    monkeypatch.setattr(np, 'savez', lambda file, **_: file.write(b'half') and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_scores(tmp_path / 'x.npz', dict(a=np.zeros((4, 6))), MASK)
+    assert (tmp_path / 'x.npz').read_bytes() == before and len(list(tmp_path.iterdir())) == 1

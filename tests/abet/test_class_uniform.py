@@ -98,26 +98,52 @@ def test_ranks_share_one_epoch(config, monkeypatch):
 
 def test_a_centroid_item_shows_its_class(config):
     dataset = build(config)
-    for k, (_, label, _, _) in enumerate(dataset.centroids):
-        if label:
-            item = dataset[dataset.num_images + k]
-            assert (item['gt_seg_map'] == label).any()
-            assert item['img'].shape[:2] == item['gt_seg_map'].shape == (16, 16)
+    rare = [(k, label) for k, (_, label, _, _) in enumerate(dataset.centroids) if label]
+    assert {label for _, label in rare} == {1, 2}
+    for k, label in rare:
+        item = dataset[dataset.num_images + k]
+        assert (item['gt_seg_map'] == label).any()
+        assert item['img'].shape[:2] == item['gt_seg_map'].shape == (16, 16)
 
 
 def test_boost_adds_centroids_of_its_classes_only(config, tmp_path):
     plain = build(config)
+    for folder in ('img', 'seg'):
+        (tmp_path / 'coarse' / folder).mkdir(parents=True)
+    for i in range(2):  # a class of its own and the boosted one, which the images do not have there
+        labels = np.full((40, 60), 255, np.uint8)
+        labels[20:30, 30 + i : 40] = 2
+        labels[:5, :5] = 1
+        Image.fromarray(labels).save(tmp_path / f'coarse/seg/{i}.png')
+        Image.fromarray(np.repeat(labels[..., None], 3, 2)).save(tmp_path / f'coarse/img/{i}.jpg')
+    coarse = dict(config['dataset'], data_root=str(tmp_path / 'coarse'))
     boosted = build(
-        config
-        | dict(boost=config['dataset'], boost_classes=[2], boost_cache_file=str(tmp_path / 'boost.npz'))
+        config | dict(boost=coarse, boost_classes=[2], boost_cache_file=str(tmp_path / 'boost.npz'))
     )
-    assert len(boosted) == len(plain)
+    assert len(boosted) == len(plain) == 40
     added = boosted.centroids[len(plain.centroids) :]
-    assert (added[:, 1] == 2).all() and len(added) == (plain.centroids[:, 1] == 2).sum()
-    item = boosted[len(boosted) + len(boosted.centroids) - 1]
-    assert (item['gt_seg_map'] == 2).any()
+    assert (added[:, 1] == 2).all() and set(added[:, 0]) == {40, 41} and len(added) == 4
+    assert (boosted.centroids[: len(plain.centroids)] == plain.centroids).all()
+    for k, (image, _, x, y) in enumerate(added, len(boosted) + len(plain.centroids)):
+        info = boosted.get_data_info(k)
+        assert info['img_path'] == str(tmp_path / f'coarse/img/{image - 40}.jpg') and info['centroid'] == (
+            x,
+            y,
+        )
+        item = boosted[k]
+        assert (item['gt_seg_map'] == 2).any() and not (item['gt_seg_map'] == 0).any()
     with pytest.raises(ValueError, match='boost_cache_file'):
         build(config | dict(boost=config['dataset']))
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04', b'junk', None])
+def test_a_damaged_cache_is_made_anew(config, tmp_path, content):
+    first = build(config).centroids
+    cache = tmp_path / 'cache/centroids.npz'
+    whole = cache.read_bytes()
+    cache.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    assert (build(config).centroids == first).all()
+    assert len(cache.read_bytes()) == len(whole) and len(list(cache.parent.iterdir())) == 1
 
 
 def test_labels_must_be_loaded(config, tmp_path):

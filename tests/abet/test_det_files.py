@@ -86,3 +86,44 @@ def test_only_detections_on_unknown_objects_count(tmp_path):
     metric = OODDetectionMetric(dict(unknown='ood'), dict(unknown=str(tmp_path)))
     metric.process({}, [sample('ood/x.jpg', 0, [0.0, 1.0])])
     assert len(metric.results[0][1].label) == 1
+
+
+def test_sets_are_told_by_folder_and_one_that_was_not_run_is_named():
+    metric = OODDetectionMetric(ood_prefixes=dict(coco='data/coco/val', other='data/other/'))
+    metric.process({}, [sample('data/coco/val2017/a.jpg', 0, [-5.0, -4.0])])  # another folder: known
+    metric.process({}, [sample('data/coco/val/x/b.jpg', 1, [-1.0, 0.0])])
+    assert [name for name, _, _ in metric.results] == [None, 'coco']
+    with pytest.raises(ValueError, match=r'no image of the run is in other \(data/other\)'):
+        metric.evaluate(2)
+    with pytest.raises(ValueError, match='mask_prefixes of coc'):
+        OODDetectionMetric(dict(coco='ood'), dict(coc='masks'))
+
+
+def test_masks_of_images_in_subfolders(tmp_path):
+    """By path inside the set; one folder for all serves where base names are unique."""
+    for name, value in (('a/x.png', 1), ('b/x.png', 0), ('y.png', 1)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((100, 200), value, np.uint8)).save(tmp_path / name)
+    metric = OODDetectionMetric(dict(unknown='ood'), dict(unknown=str(tmp_path)))
+    for path in ('ood/a/x.jpg', 'ood/b/x.jpg', 'ood/a/y.jpg', 'ood/a/y.jpg'):
+        metric.process({}, [sample(path, 0, [0.0, 1.0])])
+    assert [len(found.label) for _, found, _ in metric.results] == [2, 0, 2, 2]
+    with pytest.raises(ValueError, match='y.png would be the mask of ood/a/y.jpg and of ood/b/y.jpg'):
+        metric.process({}, [sample('ood/b/y.jpg', 0, [0.0, 1.0])])
+    with pytest.raises(FileNotFoundError, match='ood/b/z.jpg: no mask .*b/z.png or .*z.png'):
+        metric.process({}, [sample('ood/b/z.jpg', 0, [0.0, 1.0])])
+
+
+@pytest.mark.parametrize('kind', ['colour', 'size'])
+def test_masks_are_checked(tmp_path, kind):
+    shape = dict(colour=(100, 200, 3), size=(50, 100))[kind]
+    Image.fromarray(np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)).save(tmp_path / 'x.png')
+    metric = OODDetectionMetric(dict(unknown='ood'), dict(unknown=str(tmp_path)))
+    data = sample('ood/x.jpg', 0, [0.0, 1.0]) | dict(ori_shape=(100, 200))
+    with pytest.raises(ValueError, match='x.png: (a colour image|the label map has 50 x 100)'):
+        metric.process({}, [data])
+    one_bit = np.zeros((100, 200), bool)
+    one_bit[:, :100] = True
+    Image.fromarray(one_bit).save(tmp_path / 'x.png')
+    metric.process({}, [data])
+    assert metric.results[0][1].label.tolist() == [2]

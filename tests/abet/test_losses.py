@@ -82,6 +82,31 @@ def test_a_batch_is_the_sum_of_its_images(relax):
     torch.testing.assert_close(loss(logits, labels), single)
 
 
+@pytest.mark.parametrize('relax', [True, False])
+@pytest.mark.parametrize('kind', [ImageWeightedLoss, JointWeightedBorderLoss])
+def test_weights_of_pixels(kind, relax):
+    """Twice the weight is twice the loss (a weighted mean stays); pixels of weight 0 have no gradient."""
+    logits, labels = random_batch()
+    loss = kind()
+    loss.relax = relax
+    plain = loss(logits, labels)
+    doubled = loss(logits, labels, weight=2 * torch.ones(labels.shape))
+    torch.testing.assert_close(doubled, plain * (1 if kind is ImageWeightedLoss else 2))
+    index, _ = relaxed_pixels(labels.clamp(max=19), 19, ())
+    for at_borders in (True, False):
+        border = torch.zeros(labels.numel(), dtype=torch.bool)
+        border[index] = True
+        border = border.view_as(labels)
+        assert border.any() and not border.all()
+        leaf = logits.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(loss(leaf, labels, weight=(border == at_borders).float()), leaf)
+        seen = grad.abs().sum(1) > 0
+        assert seen[border == at_borders].any() and not seen[border != at_borders].any()
+    parts = [loss(logits, labels, weight=(border == part).float()) for part in (True, False)]
+    if kind is JointWeightedBorderLoss:
+        torch.testing.assert_close(sum(parts), plain)
+
+
 def test_joint_loss_stays_finite_where_probabilities_underflow():
     logits, labels = random_batch(n=1)
     logits = (logits * 400).requires_grad_()

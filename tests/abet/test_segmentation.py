@@ -74,6 +74,14 @@ def test_zero_features_have_a_gradient():
     assert x.grad.isfinite().all()
 
 
+def test_a_temperature_that_underflows_stays_above_0():
+    layer = LearnedTemperature(8, 3).eval()
+    with torch.no_grad():
+        layer.conv.weight.fill_(-1e4)
+    g, t = layer(torch.ones(1, 8, 2, 2), (4, 4))
+    assert (t == torch.tensor(1e-12)).all() and (g / t).isfinite().all()
+
+
 def test_rows_of_the_plain_upsampling():
     x = torch.randn(1, 3, 4, 5)
     for align_corners in (True, False):

@@ -7,6 +7,7 @@ import mmroad
 from mmroad.abet import scores as abet
 from mmroad.anomaly.inference import AnomalyInferencer
 from mmroad.anomaly.pictures import BAR, anomaly_picture, heat_map
+from mmroad.files.sources import LeftOut
 from mmroad.rba import scores as rba
 
 
@@ -62,6 +63,31 @@ def test_folder_glob_and_video(inferencer, folder, source):
     assert (cv2.imread(str(folder / f'out/classes/{names[2]}.png'), 0) == results[2].classes).all()
     stored = np.load(folder / f'out/anomaly/{names[2]}.npz')['anomaly']
     np.testing.assert_allclose(stored, results[2].anomaly, rtol=1e-3, atol=1e-6)
+
+
+def test_images_that_cannot_be_used(folder, tmp_path):
+    from PIL import Image
+
+    inferencer = mmroad.inferencer('rba_small_1dl_road_scenes')
+    (folder / 'im1.png').write_bytes(b'')
+    cv2.imwrite(str(folder / 'thin.png'), np.zeros((1, 3000, 3), np.uint8))
+    cv2.imwrite(str(folder / 'wide.png'), np.zeros((1, 30_000, 3), np.uint8))
+    run = inferencer.run(folder, folder / 'out', progress=False)
+    with pytest.warns(LeftOut, match='im1.png is left out'):
+        assert [result.name for result in run] == ['im0.png', 'im2.png', 'thin.png']
+    # .jpg does not hold a picture of 90,000 pixels; the map and the classes are there
+    assert sorted(run.left_out) == ['im1.png', 'wide.png'] and 'wide.jpg' in run.left_out['wide.png']
+    assert np.load(folder / 'out/anomaly/wide.npz')['anomaly'].shape == (1, 30_000)
+    grey = cv2.imread(str(folder / 'im0.png'), 0)
+    want = inferencer(cv2.merge([grey] * 3)).anomaly
+    assert np.array_equal(inferencer(grey).anomaly, want)
+    assert np.array_equal(inferencer(Image.fromarray(grey)).anomaly, want)
+    with pytest.raises(ValueError, match='of uint16'):
+        inferencer(grey.astype(np.uint16))
+    cv2.imwrite(str(folder / 'im0.jpg'), np.zeros((50, 70, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'im0\.(jpg|png) and im0\.(jpg|png) would both be written'):
+        inferencer.run(folder, folder / 'again')
+    assert not (folder / 'again').exists()
 
 
 def test_another_score(inferencer, folder):

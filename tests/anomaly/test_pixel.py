@@ -93,6 +93,7 @@ def test_a_missing_class_is_said_and_bad_input_is_refused():
         metrics.add(np.float32([[np.nan]]), np.uint8([[0]]), 'a.png')
     with pytest.raises(ValueError, match=r'scores of \(1, 2\) but labels of \(2, 1\)'):
         metrics.add(np.zeros((1, 2), np.float32), np.zeros((2, 1), np.uint8))
+    metrics.add(np.float32([[1]]), np.uint8([[1]]))
     with pytest.raises(ValueError, match='scores are float16, those before were float32'):
         metrics.add(np.float16([[1]]), np.uint8([[0]]))
 

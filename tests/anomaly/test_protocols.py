@@ -1,5 +1,6 @@
 """SMIYC's and Meta-OOD's protocols against the published code's numbers and by hand."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -57,6 +58,54 @@ def test_smiyc_goldens(dtype):
             names |= dict(size_gt='size_gt', size_pred='size_pred')
             for key, name_ in names.items():
                 assert sorted(getattr(of_image, key)) == pytest.approx(sorted(want[name_]), abs=1e-9)
+
+
+def image_of(dtype):
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, 255], (60, 80), p=[0.8, 0.15, 0.05]).astype(np.uint8)
+    return (rng.normal(0.3, 0.2, labels.shape) + 0.2 * (labels == 1)).astype(dtype), labels
+
+
+@pytest.mark.parametrize('collector', [SmiycPixels, LegacyHistogram])
+def test_float16_is_never_sorted(collector, monkeypatch):
+    """NumPy sorts negative ones wrongly on some processors, where the numbers themselves are the test."""
+    scores, labels = image_of(np.float16)
+
+    def refuse(own, values, *args, **kwargs):
+        assert np.asarray(values).dtype != np.float16
+        return own(values, *args, **kwargs)
+
+    for name in ('sort', 'argsort', 'partition', 'unique', 'quantile', 'histogram', 'searchsorted'):
+        monkeypatch.setattr(np, name, functools.partial(refuse, getattr(np, name)))
+    found = collector()
+    found.add(scores, labels)
+    got = found.compute()
+    monkeypatch.undo()
+    wide = collector()
+    wide.add(scores.astype(np.float32), labels)
+    assert got == wide.compute()
+
+
+@pytest.mark.parametrize('collector', [SmiycPixels, LegacyHistogram])
+@pytest.mark.parametrize('dtype', [bool, np.int8, np.uint8, np.uint16, np.int64, '>f4'])
+def test_every_kind_of_number_is_a_score(collector, dtype):
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, 255], (40, 50), p=[0.8, 0.15, 0.05]).astype(np.uint8)
+    scores = rng.integers(0, 2, labels.shape).astype(dtype)
+    got, want = collector(), collector()
+    got.add(scores, labels)
+    want.add(scores.astype(np.float32), labels)
+    assert got.compute() == want.compute()
+
+
+@pytest.mark.parametrize('collector', [SmiycPixels, LegacyHistogram])
+def test_what_is_no_score_is_refused(collector):
+    with pytest.raises(ValueError, match=r'scores of \(1, 2\) but labels of \(2, 1\)'):
+        collector().add(np.zeros((1, 2)), np.zeros((2, 1), np.uint8))
+    with pytest.raises(ValueError, match='scores are complex128'):
+        collector().add(np.zeros((1, 2), complex), np.zeros((1, 2), np.uint8))
+    with pytest.raises(ValueError, match='NaN'):
+        collector().add(np.float16([[np.nan, 1]]), np.uint8([[1, 0]]))
 
 
 def test_components_by_hand():

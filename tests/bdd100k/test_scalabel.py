@@ -8,6 +8,8 @@ from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
     LabelFileError,
     duplicate_names,
+    is_true,
+    json_files,
     load_frames,
     map_category,
 )
@@ -51,6 +53,60 @@ def test_folder_is_read_in_sorted_order(tmp_path):
     assert [frame.name for frame in load_frames(tmp_path)] == ['a.jpg', 'b.jpg']
 
 
+def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
+    copies = tmp_path / 'old'
+    copies.mkdir()
+    (tmp_path / '.ipynb_checkpoints').mkdir()
+    (tmp_path / 'folder.json').mkdir()
+    for name in ('b.json', 'a.json', '._a.json', '.ipynb_checkpoints/a.json', 'notes.txt', 'c.JSON'):
+        (tmp_path / name).write_text(json.dumps([{'name': name}]) if name[0] != '.' else 'junk')
+    assert json_files(tmp_path / 'b.json') == [tmp_path / 'b.json']
+    assert json_files(tmp_path) == [tmp_path / 'a.json', tmp_path / 'b.json']
+    (copies / 'a.json').write_text('[]')
+    with pytest.warns(UserWarning, match='1 subfolders hold .json files too.*old'):
+        assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
+
+
+def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
+    for name in ('det.json', 'det.coco.json', 'scores.json'):
+        (tmp_path / name).write_text('[]')
+    assert json_files(tmp_path) == [tmp_path / 'det.json']
+    (tmp_path / 'det.coco.json').unlink()
+    assert json_files(tmp_path) == [tmp_path / 'det.json', tmp_path / 'scores.json']
+
+
+def test_a_folder_without_label_files_says_what_it_holds(tmp_path):
+    (tmp_path / 'det.json.gz').write_bytes(b'')
+    with pytest.raises(LabelFileError, match='holds no .json file; unpack det.json.gz there'):
+        json_files(tmp_path)
+    (tmp_path / 'val').mkdir()
+    (tmp_path / 'val/a.json').write_text('[]')
+    with pytest.raises(LabelFileError, match='holds no .json file; give .*val, which holds some'):
+        json_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'value', [True, 1, 2, -1, 1.0, '1', '2', '1.0', 'true', 'True', 'YES', 'y', 't', 'On']
+)
+def test_what_is_true(value):
+    assert is_true(value) is True
+
+
+@pytest.mark.parametrize(
+    'value', [False, None, 0, 0.0, '', '0', '0.0', 'false', 'FALSE', 'No', 'n', 'F', 'off']
+)
+def test_what_is_false(value):
+    assert is_true(value) is False
+
+
+@pytest.mark.parametrize(
+    'value', ['maybe', 'none', ' false ', 'nan', 'inf', 0.5, '0.5', float('nan'), [], {}, [True]]
+)
+def test_what_is_no_truth_value(value):
+    with pytest.raises(ValueError, match='no truth value: write true or false'):
+        is_true(value)
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -89,3 +145,12 @@ def test_duplicate_names(tmp_path):
     file = tmp_path / 'labels.json'
     file.write_text('[{"name": "a"}, {"name": "b"}, {"name": "a"}, {"name": "a"}]')
     assert duplicate_names(load_frames(file)) == ['a']
+
+
+@pytest.mark.parametrize(
+    'value', [True, 0, 2, 0.0, 'false', 'FALSE', 'off', '0', '0.0', '2', '', 'Yes', 't', 1.0]
+)
+def test_truth_is_that_of_the_official_reader(value):
+    typing = pytest.importorskip('scalabel.label.typing')
+    utils = pytest.importorskip('scalabel.label.utils')
+    assert is_true(value) is utils.check_crowd(typing.Label(id='0', attributes=dict(crowd=value)))

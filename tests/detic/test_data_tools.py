@@ -108,6 +108,7 @@ def test_imagenet_lvis_resumes_and_names_unreadable_images(tmp_path):
     for wnid in SYNSETS:
         image(tmp_path / f'in/{wnid}/a.JPEG')
     (tmp_path / 'in/n02084071/b.JPEG').write_text('not an image')
+    (tmp_path / 'in/n02084071/._a.JPEG').write_text('of macOS')
     parts = tmp_path / 'parts'
     content, unread = imagenet_lvis(tmp_path / 'in', LVIS, SYNSETS, parts, progress)
     assert [(i['file_name'], i['pos_category_ids'], i['width'], i['height']) for i in content['images']] == [

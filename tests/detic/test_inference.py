@@ -10,8 +10,9 @@ import pytest
 import torch
 from pycocotools import mask
 
-from mmroad.detic.inference import DeticInferencer
+from mmroad.detic.inference import DeticInferencer, match_images
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
+from mmroad.files.sources import LeftOut
 from mmroad.inference import inferencer
 from mmroad.zoo import get_config, init_model
 
@@ -166,3 +167,89 @@ def test_the_tool_writes_pictures_features_and_three_formats(files, tmp_path, mo
         run('--classes', 'dog,lynx')
     with pytest.raises(SystemExit, match='no categories named zebra'):
         run('--classes', 'dog,zebra', '--annotations', tmp_path / 'ann.json')
+
+
+@pytest.mark.parametrize(
+    ('known', 'paths', 'ids'),
+    [
+        (['a/1.png', 'b/1.png'], ['/data/a/1.png', '/data/b/1.png'], [0, 1]),
+        (['b/1.png', 'a/1.png'], ['/data/a/1.png', '/data/b/1.png'], [1, 0]),
+        (['1.png', '2.png'], ['/data/x/2.png', '/data/y/1.png'], [1, 0]),  # base names, unique
+        (['val/1.png'], ['/data/images/1.png'], [0]),  # another folder, unique
+        (['1.png', 'a/1.png'], ['/data/b/1.png', '/data/a/1.png'], [0, 1]),  # the longest
+        (['ba/1.png', 'a/1.png'], ['/data/a/1.png'], [1]),  # whole folders' names
+    ],
+)
+def test_images_are_matched_by_their_paths(known, paths, ids):
+    pairs = [(name, i) for i, name in enumerate(known)]
+    paths = [Path(path) for path in paths]
+    assert [match_images(paths, pairs, 'ann.json')[path] for path in paths] == ids
+
+
+@pytest.mark.parametrize(
+    ('known', 'paths', 'said'),
+    [
+        (['1.png'], ['/data/a/1.png', '/data/b/1.png'], 'image 0 would be /data/a/1.png and /data/b/1.png'),
+        (['x/1.png', 'y/1.png'], ['/data/a/1.png'], 'ann.json: 1 images are not .* or several'),
+        (['x/1.png'], ['/data/a/1.png', '/data/b/1.png'], '2 images are not'),
+        (['2.png'], ['/data/1.png'], '/data/1.png'),
+        (['a/1.png', 'a/1.png'], ['/data/a/1.png'], 'several'),
+    ],
+)
+def test_images_that_are_not_matched_are_named(known, paths, said):
+    with pytest.raises(ValueError, match=said):
+        match_images([Path(path) for path in paths], [(name, i) for i, name in enumerate(known)], 'ann.json')
+
+
+def test_images_of_one_name_keep_their_own_ids(files, tmp_path):
+    for folder, name in (('x', 'a'), ('y', 'b')):
+        (tmp_path / 'in' / folder).mkdir(parents=True)
+        (tmp_path / 'in' / folder / '1.png').write_bytes((files / f'in/{name}.png').read_bytes())
+    categories = [dict(id=10 * i, name=name) for i, name in enumerate(CLASSES)]
+    images = [
+        dict(id=7, coco_url='http://images.cocodataset.org/y/1.png'),
+        dict(id=8, coco_url='http://images.cocodataset.org/x/1.png'),
+    ]
+    ann = tmp_path / 'ann.json'
+    ann.write_text(json.dumps(dict(images=images, categories=categories)))
+    detect = DeticInferencer(model(files), masks=False)
+    results = list(detect.run(tmp_path / 'in', tmp_path / 'out', progress=False, annotations=ann))
+    assert [result.name for result in results] == ['x/1.png', 'y/1.png']
+    records = json.loads((tmp_path / 'out/results.json').read_text())
+    for result, number in zip(results, (8, 7)):
+        scores = [record['score'] for record in records if record['image_id'] == number]
+        assert scores == pytest.approx(result.scores.tolist())
+    images = json.loads((tmp_path / 'out/results_ids.json').read_text())['images']
+    assert [(image['id'], image['file_name']) for image in images] == [(8, 'x/1.png'), (7, 'y/1.png')]
+    ann.write_text(json.dumps(dict(images=[dict(id=7, file_name='1.png')], categories=categories)))
+    with pytest.raises(ValueError, match='image 7 would be'):
+        detect.run(tmp_path / 'in', tmp_path / 'other', annotations=ann)  # before the first image
+    assert not (tmp_path / 'other/results.json').exists()
+    for content in ('<html>', '[]', '{"images": [{"id": 1}], "categories": []}', '{"categories": []}'):
+        ann.write_text(content)
+        with pytest.raises(ValueError, match='ann.json: not a COCO- or LVIS-style file'):
+            detect.run(tmp_path / 'in', tmp_path / 'other', annotations=ann)
+
+
+def test_results_so_far_are_written_and_what_was_left_out_is_told(files, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in 'abc':
+        (tmp_path / f'in/{name}.png').write_bytes((files / 'in/a.png').read_bytes())
+    (tmp_path / 'in/a2.png').write_bytes(b'')
+    detect = DeticInferencer(model(files), masks=False)
+    run = detect.run(tmp_path / 'in', tmp_path / 'out', progress=False)
+    with pytest.warns(LeftOut, match='a2.png is left out'):
+        for result in run:
+            if result.name == 'b.png':
+                break
+    del run  # a loop over detect.run(...) itself ends it by break
+    out = tmp_path / 'out'
+    assert [f['name'] for f in json.loads((out / 'det.json').read_text())['frames']] == ['a.png', 'b.png']
+    assert {r['image_id'] for r in json.loads((out / 'results.json').read_text())} == {1, 2}
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        ['det.coco.json', 'det.json', 'pictures', 'results.json', 'results_ids.json']
+    )
+    image = cv2.imread(str(tmp_path / 'in/a.png'))
+    assert np.array_equal(detect(image[..., :1]).boxes, detect(cv2.merge([image[..., 0]] * 3)).boxes)
+    with pytest.raises(ValueError, match='of float64'):
+        detect(image / 255)

@@ -106,15 +106,15 @@ def test_twelve_views_are_averaged(ade, kind):
     views = []
     original = merged.module.test_step
 
-    def test_step(data):
+    def recorded(data):
         (view,) = original(data)
         views.append((view.metainfo, view.seg_logits.data.clone()))
         return [view]
 
-    merged.module.test_step = test_step
+    merged.module.test_step = recorded
     with torch.no_grad():
         (sample,) = merged.test_step(pseudo_collate([item]))
-    assert {tuple(meta['img_shape']) for meta, _ in views} >= {(32, 43), (112, 149)}
+    assert len(views) == 12 and {tuple(meta['img_shape']) for meta, _ in views} >= {(32, 43), (112, 149)}
     assert sum(bool(meta['flip']) for meta, _ in views) == 6
     mean = torch.stack([logits for _, logits in views]).mean(0)
     torch.testing.assert_close(sample.seg_logits.data, mean)

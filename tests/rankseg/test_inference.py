@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from mmroad.files.sources import LeftOut
 from mmroad.rankseg.inference import ImageInferencer, outlined
 from mmroad.road_scenes.write import write_dataset
 from mmroad.zoo import configs_folder, get_config, init_model
@@ -88,6 +89,38 @@ def test_images_and_videos(trained, scenes, tmp_path):
     written = cv2.VideoCapture(str(tmp_path / 'video/drive.mp4'))
     assert written.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and written.get(cv2.CAP_PROP_FPS) == 5
     assert not (tmp_path / 'video/pictures').exists()
+
+
+def test_videos_of_a_folder_and_images_that_cannot_be_used(tmp_path):
+    inferencer = ImageInferencer(init_model(SMALL))
+    for cam in ('cam1', 'cam2'):
+        (tmp_path / 'in' / cam).mkdir(parents=True)
+        video = cv2.VideoWriter(
+            str(tmp_path / f'in/{cam}/drive.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48)
+        )
+        for _ in range(3 if cam == 'cam1' else 2):
+            video.write(np.zeros((48, 64, 3), np.uint8))
+        video.release()
+    (tmp_path / 'in/cam1/0.png').write_bytes(b'')
+    cv2.imwrite(str(tmp_path / 'in/cam1/1.png'), np.zeros((1, 900, 3), np.uint8))
+    run = inferencer.run(tmp_path / 'in', tmp_path / 'out', progress=False)
+    with pytest.warns(LeftOut, match=r'cam1/0\.png is left out'):
+        results = list(run)
+    assert [result.name for result in results] == [
+        'cam1/1.png', *(f'cam1/drive_00000{i}.jpg' for i in range(3)), *(f'cam2/drive_00000{i}.jpg' for i in range(2)),
+    ]  # fmt: skip
+    for cam, frames in (('cam1', 3), ('cam2', 2)):
+        written = cv2.VideoCapture(str(tmp_path / f'out/pictures/{cam}/drive.mp4'))
+        assert written.get(cv2.CAP_PROP_FRAME_COUNT) == frames and written.get(cv2.CAP_PROP_FPS) == 10
+        assert len(list((tmp_path / 'out/classes' / cam).glob('drive_*.png'))) == frames
+    assert not list((tmp_path / 'out').rglob('.*'))
+    for _ in inferencer.run(tmp_path / 'in/cam1/drive.avi', tmp_path / 'one', progress=False):
+        break
+    assert cv2.VideoCapture(str(tmp_path / 'one/drive.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 1
+    grey = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
+    assert np.array_equal(inferencer(grey).classes, inferencer(cv2.merge([grey] * 3)).classes)
+    with pytest.raises(ValueError, match='of bool'):
+        inferencer(grey > 3)
 
 
 def test_oracles_are_refused_and_panoptic_models_give_segments():

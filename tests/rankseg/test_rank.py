@@ -45,6 +45,25 @@ def test_asymmetric_loss_by_hand():
     assert logits.grad[0].tolist() == pytest.approx(want, rel=1e-10)
 
 
+def test_asymmetric_loss_focuses_on_positives_too():
+    logits = torch.tensor([[0.5, -1.0]], dtype=torch.double)
+    targets = torch.tensor([[True, False]])
+    p, n = 1 / (1 + math.exp(-0.5)), 1.05 - 1 / (1 + math.exp(1.0))
+    for gamma in (0.0, 1.0, 2.0):
+        want = -((1 - p) ** gamma * math.log(p) + (1 - n) ** 2 * math.log(n)) / 2
+        assert asymmetric_loss(logits, targets, gamma_pos=gamma).item() == pytest.approx(want, rel=1e-12)
+
+
+@pytest.mark.parametrize('sign, present', [(-1, True), (1, False)])
+def test_asymmetric_loss_stays_finite_where_a_class_is_surely_wrong(sign, present):
+    """A present class whose probability underflows costs -log 1e-5; an absent sure one -log .05 (the clip)."""
+    logits = torch.full((1, 2), 200.0 * sign, requires_grad=True)
+    loss = asymmetric_loss(logits, torch.full((1, 2), present))
+    loss.backward()
+    assert loss.item() == pytest.approx(-math.log(1e-5) if present else -(0.95**2) * math.log(0.05), rel=1e-5)
+    assert logits.grad.isfinite().all()
+
+
 @pytest.mark.parametrize('top_k', [6, 4])
 def test_scattering_to_classes_is_the_same_as_training_on_ranks(top_k):
     module = rank_seg(top_k=top_k)

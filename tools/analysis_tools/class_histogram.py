@@ -6,6 +6,7 @@ Reads label maps alone. A config without class-uniform sampling is given --tile 
 """
 
 import argparse
+import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,22 +54,36 @@ def main() -> None:
     config = dict(cfg.train_dataloader.dataset)
     if config.pop('type') != 'ClassUniformDataset':
         config = dict(dataset=cfg.train_dataloader.dataset)
+    if not args.cache and 'cache_file' not in config:
+        sys.exit(f'{args.config} samples plainly and names no file for the centroids: give --cache FILE.npz')
     inner = dict(config['dataset'])
-    crop = args.crop or next(t['size'] for t in inner['pipeline'] if t['type'] == 'CentroidCrop')
-    labels = dict(next(t for t in inner['pipeline'] if t['type'] == 'LoadAnnotations'))
+    steps = inner.get('pipeline', ())
+    crop = args.crop or next((t['size'] for t in steps if t['type'] == 'CentroidCrop'), None)
+    if crop is None:
+        sys.exit(f'{args.config} has no CentroidCrop: give --crop HEIGHT WIDTH')
+    labels = next((dict(t) for t in steps if t['type'] in ('LoadLabelMap', 'LoadAnnotations')), None)
+    if labels is None:
+        sys.exit(f'{args.config} loads no label maps (LoadLabelMap) in training: there is nothing to count')
     config['dataset'] = dict(inner, pipeline=[labels])
     if 'boost' in config:
         config['boost'] = dict(config['boost'], pipeline=[labels])
     changes = dict(tile=args.tile, cache_file=args.cache)
     config |= {k: v for k, v in changes.items() if v is not None}
     if args.data_root:
-        config['dataset']['data_root'] = args.data_root
-    dataset = ClassUniformDataset(**config)
+        for part in ('dataset', 'boost'):
+            if part in config:
+                config[part]['data_root'] = args.data_root
+    try:
+        dataset = ClassUniformDataset(**config)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     sampler = ClassUniformSampler(dataset, fraction=args.fraction, seed=args.seed)
     classes, transform = dataset.metainfo['classes'], CentroidCrop(crop)
     np.random.seed(args.seed)
     plain = histogram(dataset, range(len(dataset)), transform, len(classes))
     uniform = histogram(dataset, sampler.epoch_indices(0), transform, len(classes))
+    if not plain[0].any() or not uniform[0].any():
+        sys.exit('no pixel of the crops has a class')
     print(f'{len(dataset)} crops of {crop[0]} x {crop[1]}, {len(dataset.centroids)} centroids')
     print(f'{"":22} {"pixels, %":>19} {"crops that show it":>21}')
     print(f'{"class":22} {"plain":>9} {"uniform":>9} {"plain":>10} {"uniform":>10}')

@@ -8,6 +8,7 @@ With the ground truth of the ID images also by VOS's protocol (score above the b
 """
 
 import argparse
+import math
 import sys
 
 
@@ -18,26 +19,38 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('id', help='det.json of the in-distribution images')
     parser.add_argument('--ood', nargs='+', required=True, metavar='NAME=FILE', help='det.json of OOD images')
     parser.add_argument('--gt', help='labels of the in-distribution images (Scalabel)')
-    parser.add_argument('--out', help='also write the measures as JSON')
-    return parser.parse_args()
+    parser.add_argument('--out', help='also write the measures as JSON, null where there is none')
+    args = parser.parse_args()
+    wrong = [item for item in args.ood if not all(item.partition('='))]
+    names = [item.partition('=')[0] for item in args.ood]
+    if wrong or len(set(names)) < len(names):
+        parser.error(f'--ood takes NAME=FILE, each name once: {" ".join(wrong or args.ood)}')
+    args.ood = dict(item.split('=', 1) for item in args.ood)
+    return args
 
 
 def main() -> None:
     args = parse_args()
-    from mmroad.abet.ood_detection import evaluate, read_detections, table
-    from mmroad.abet.ood_subsets import write_json
+    from mmroad.abet.detection_files import align, read_detection_file
+    from mmroad.abet.ood_detection import evaluate, table
+    from mmroad.files import write_json
 
     try:
-        ood = dict(item.split('=', 1) for item in args.ood)
-        truth = read_detections(args.gt, need_score=False) if args.gt else None
-        results = evaluate(
-            read_detections(args.id), {name: read_detections(path) for name, path in ood.items()}, truth
-        )
+        known = read_detection_file(args.id)
+        ood = {name: read_detection_file(path).rows for name, path in args.ood.items()}
+        pair = align(known, read_detection_file(args.gt, need_score=False)) if args.gt else (None, None)
+        results = evaluate(known.rows, ood, covered=pair[0], truth=pair[1])
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(table(results))
     if args.out:
-        write_json(results, args.out)
+        finite = {
+            name: {key: value if math.isfinite(value) else None for key, value in row.items()}
+            for name, row in results.items()
+        }
+        write_json(args.out, finite)
+    if empty := [name for name, row in results.items() if math.isnan(row['auroc'])]:
+        sys.exit(f'no measure of {", ".join(empty)}: no detection of ID or of OOD images is left')
 
 
 if __name__ == '__main__':

@@ -44,6 +44,7 @@ def main() -> None:
 
     from mmroad.abet.meta_classification import leave_one_out, segments
     from mmroad.abet.saved_scores import load_scores
+    from mmroad.files import OutputNames, write_image
 
     names, images, masks = [], [], []
     try:
@@ -52,8 +53,14 @@ def main() -> None:
                 sys.exit(f'{args.scores}/{name}.npz has no class probabilities: save_scores.py --probs')
             names.append(name)
             masks.append(mask)
-            images.append(segments(arrays['probs'], args.threshold, mask))
-        probability = leave_one_out(images)
+            try:
+                images.append(segments(arrays['probs'], args.threshold, mask))
+            except ValueError as error:
+                raise ValueError(f'{args.scores}/{name}.npz: {error}') from error
+        if args.out:  # before the work
+            outputs = OutputNames(args.out, [Path(args.masks) / f'{name}.png' for name in names])
+            places = [outputs.path(f'{name}.png') for name in names]
+        probability = leave_one_out(images, names)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
     from sklearn.metrics import roc_auc_score
@@ -68,11 +75,8 @@ def main() -> None:
     print(f'before: {(~true).sum()} false positives, {missed(images, masks, everything)} missed objects')
     print(f'after:  {(kept & ~true).sum()} false positives, {missed(images, masks, keep)} missed objects')
     if args.out:
-        from mmroad.media import write_image
-
-        for name, image, k in zip(names, images, keep, strict=True):
-            remaining = np.append(False, k)[image.label].astype(np.uint8) * 255
-            write_image(Path(args.out) / f'{name}.png', remaining)
+        for place, image, k in zip(places, images, keep, strict=True):
+            write_image(place, np.append(False, k)[image.label].astype(np.uint8) * 255)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@
     python tools/analysis_tools/save_scores.py CONFIG CHECKPOINT --images IMAGES --out SCORES
 
 writes SCORES/NAME.npz with score_abet, score_msp, ... (H, W), the predicted classes and, with --probs,
-the class probabilities that meta_classification.py needs.
+the class probabilities that meta_classification.py needs. NAME is the image's name without folder and suffix;
+images that share one are refused.
 """
 
 import argparse
@@ -26,31 +27,45 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from pathlib import Path
+    import sys
+    from pathlib import PurePath
 
     import torch
-    from rich.progress import track
 
     from mmroad.abet.saved_scores import save_scores
     from mmroad.abet.scores import build_scores
-    from mmroad.media import open_source
+    from mmroad.files import OutputNames
+    from mmroad.files.sources import open_source
+    from mmroad.inference import run_over, run_tool
     from mmroad.zoo import init_model
 
-    model = init_model(args.config, args.checkpoint, device=args.device)
+    names = OutputNames(args.out)
+
+    def place(name: str):
+        return names.path(f'{PurePath(name).stem}.npz', source=name)
+
+    try:
+        source = open_source(args.images)
+        for item in source.items:
+            if not item.is_video:
+                place(item.name)
+        model = init_model(args.config, args.checkpoint, device=args.device)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(str(error))
     chosen = list(args.scores or model.scores)
     model.scores = build_scores(chosen + ([dict(type='sml', stats=args.sml)] if args.sml else []))
-    images, number = open_source(args.images)
-    for name, image in track(images, total=number, description='scoring'):
+
+    @torch.no_grad()
+    def infer(image, name: str) -> str:
         inputs = torch.from_numpy(image).permute(2, 0, 1)
         inputs = model.data_preprocessor(dict(inputs=[inputs]))['inputs']
-        with torch.no_grad():
-            dense = model.dense(inputs, keep_logits=args.probs)
+        dense = model.dense(inputs, keep_logits=args.probs)
         scores = dict(zip(model.scores, dense.scores[0].cpu().numpy(), strict=True))
         probs = dense.logits[0].softmax(0).cpu().numpy() if args.probs else None
-        save_scores(
-            Path(args.out) / f'{Path(name).stem}.npz', scores, dense.classes[0, 0].cpu().numpy(), probs
-        )
-    print(f'{number} images: {args.out}')
+        save_scores(place(name), scores, dense.classes[0, 0].cpu().numpy(), probs)
+        return name
+
+    run_tool(run_over(source, infer), args.out, 'images')
 
 
 if __name__ == '__main__':

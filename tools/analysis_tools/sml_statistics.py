@@ -6,6 +6,7 @@ Images are taken whole through the test pipeline. Then: test_cfg.scores=[dict(ty
 """
 
 import argparse
+import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,37 +39,51 @@ def training_images(cfg) -> list[str]:
 
 def main() -> None:
     args = parse_args()
+    from pathlib import Path
+
     import torch
     from rich.progress import track
 
-    from mmroad.abet.ood_subsets import write_json
     from mmroad.abet.saved_scores import ClassStatistics
-    from mmroad.media import open_source, read_image
+    from mmroad.files import write_json
+    from mmroad.files.sources import Item, Source, open_source
     from mmroad.zoo import get_config, init_model
 
+    try:
+        if args.images:
+            source = open_source(args.images)
+        else:
+            paths = training_images(get_config(args.config))
+            if args.max_images:
+                paths = paths[:: max(1, len(paths) // args.max_images)][: args.max_images]
+            items = [Item(path, Path(path), is_video=False) for path in paths]
+            source = Source(items, Path(), 'the training images')
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     model = init_model(args.config, args.checkpoint, device=args.device)
-    if args.images:
-        images, number = open_source(args.images)
-        images = (image for _, image in images)
-    else:
-        paths = training_images(get_config(args.config))
-        if args.max_images:
-            paths = paths[:: max(1, len(paths) // args.max_images)][: args.max_images]
-        images, number = map(read_image, paths), len(paths)
-    statistics = ClassStatistics(model.num_classes)
-    for image in track(images, total=number, description='statistics'):
+    statistics, number = ClassStatistics(model.num_classes), 0
+    for name, image in track(source, total=source.total, description='statistics'):
         inputs = torch.from_numpy(image).permute(2, 0, 1)
         inputs = model.data_preprocessor(dict(inputs=[inputs]))['inputs']
-        with torch.no_grad():
-            for _, logits, _ in model.full_resolution(inputs):
-                statistics.update(logits)
+        try:
+            with torch.no_grad():
+                for _, logits, _ in model.full_resolution(inputs):
+                    statistics.update(logits)
+        except ValueError as error:
+            sys.exit(f'{name}: {error}')
+        number += 1
+    left_out = ''.join(f'\n  {name}: {reason}' for name, reason in source.left_out.items())
+    if not number:
+        sys.exit(f'no image could be read:{left_out}')
     result = statistics.result()
-    write_json(result, args.out)
+    write_json(args.out, result)
     unseen = result['count'].count(0)
     print(
         f'{number} images: {args.out}'
         + (f' ({unseen} classes never predicted: those of all pixels)' if unseen else '')
     )
+    if left_out:
+        sys.exit(f'{len(source.left_out)} images are left out of the statistics:{left_out}')
 
 
 if __name__ == '__main__':

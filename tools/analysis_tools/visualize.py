@@ -5,7 +5,6 @@ python tools/analysis_tools/visualize.py OUT/det.json data/bdd100k/images/100k/v
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def select(frames: list, num: int, names: list[str] | None, source: str) -> list
         missing = [name for name in names if name not in by_name]
         if missing:
             sys.exit(f'{source}: no frame is named {", ".join(missing)}')
-        return [by_name[name] for name in names]
+        return [by_name[name] for name in dict.fromkeys(names)]
     if not frames:
         sys.exit(f'{source}: it holds no frames')
     count = min(num or len(frames), len(frames))
@@ -51,14 +50,16 @@ def select(frames: list, num: int, names: list[str] | None, source: str) -> list
 
 def draw(frame, images: Path, truth: dict | None, threshold: float):
     """One picture: the ground truth, where there is one, and the predictions."""
-    import cv2
-
     from mmroad.bdd100k.pictures import draw_labels, is_ignored, side_by_side, titled
+    from mmroad.files import ImageError, read_image
 
     path = images / frame.name
-    image = cv2.imread(str(path))
-    if image is None:
-        sys.exit(f'{path}: frame {frame.name!r} has no image there that can be read; is {images} the folder?')
+    try:
+        image = read_image(path)
+    except (OSError, ImageError) as error:
+        raise ImageError(
+            f'frame {frame.name!r} has no image there that can be read; is {images} the folder? {error}'
+        ) from error
     found = [label for label in frame.labels or () if label.score is None or label.score >= threshold]
     panels = [titled(draw_labels(image, found), f'predictions from {threshold:g} ({len(found)})')]
     if truth is not None:
@@ -72,20 +73,11 @@ def draw(frame, images: Path, truth: dict | None, threshold: float):
     return side_by_side(panels)
 
 
-def save(path: Path, picture) -> None:
-    import cv2
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{os.getpid()}.{path.name}')
-    if not cv2.imwrite(str(part), picture):
-        raise OSError(f'{part} could not be written')
-    os.replace(part, path)
-
-
 def main(argv=None) -> None:
     args = parse_args(argv)
     from mmroad.bdd100k.pictures import contact_sheet
     from mmroad.bdd100k.scalabel import LabelFileError, load_frames
+    from mmroad.files import ImageError, OutputNames, write_image
 
     try:
         frames = load_frames(args.predictions)
@@ -93,15 +85,27 @@ def main(argv=None) -> None:
     except LabelFileError as error:
         sys.exit(str(error))
     chosen = select(frames, args.num, args.names, args.predictions)
-    on_sheet = []
-    for frame in chosen:
-        picture = draw(frame, args.images, truth, args.score_thr)
-        save(args.out / Path(frame.name).with_suffix('.png'), picture)
+    names = OutputNames(args.out, [args.images / frame.name for frame in chosen])
+    try:
+        sheet = names.path('contact_sheet.png', source='the contact sheet')
+        places = [names.path(f.name, '.png', source=f'frame {i} {f.name}') for i, f in enumerate(chosen)]
+    except ValueError as error:
+        sys.exit(str(error))
+    on_sheet, left_out = [], []
+    for frame, place in zip(chosen, places):
+        try:
+            picture = draw(frame, args.images, truth, args.score_thr)
+            write_image(place, picture)
+        except ImageError as error:
+            left_out.append(str(error))
+            continue
         if len(on_sheet) < args.sheet_max:
             on_sheet.append(picture)
-    sheet = args.out / 'contact_sheet.png'
-    save(sheet, contact_sheet(on_sheet, min(args.columns, len(on_sheet)), args.width))
-    print(f'{len(chosen)} pictures in {args.out}, {len(on_sheet)} of them on {sheet}')
+    if on_sheet:
+        write_image(sheet, contact_sheet(on_sheet, min(args.columns, len(on_sheet)), args.width))
+        print(f'{len(chosen) - len(left_out)} pictures in {args.out}, {len(on_sheet)} of them on {sheet}')
+    if left_out:
+        sys.exit('\n  '.join([f'left out ({len(left_out)}):', *left_out]))
 
 
 if __name__ == '__main__':

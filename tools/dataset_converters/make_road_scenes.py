@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=12, help='frames of a video (default: %(default)s)')
     parser.add_argument('--size', type=int, nargs=2, default=(320, 192), metavar=('W', 'H'), help='pixels')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--force', action='store_true', help='replace the folder')
+    parser.add_argument('--force', action='store_true', help='replace road scenes that are there')
     return parser.parse_args()
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     start = time.time()
     try:
         made = write_dataset(args.out, **options, progress=lambda: next(steps, None))
-    except FileExistsError as error:
+    except (FileExistsError, ValueError) as error:
         sys.exit(str(error))
     print(
         f'{args.out}: {made["images"]} scenes with {made["boxes"]} boxes, {args.ood} scenes with '

@@ -39,19 +39,27 @@ def main() -> None:
     from pathlib import Path
 
     from mmroad.abet import ood_subsets
+    from mmroad.files import OutputNames, write_json
 
     table = ood_subsets.COCO_KNOWN if args.source == 'coco' else ood_subsets.OPENIMAGES_KNOWN
     known = table.get(args.known[0], args.known) if len(args.known) == 1 else args.known
     try:
+        output = Path(args.output)
+        output = OutputNames(output.parent, [args.annotations]).path(output.name)
         if args.source == 'coco':
-            content = ood_subsets.coco_subset(json.loads(Path(args.annotations).read_text()), known)
+            content = json.loads(Path(args.annotations).read_text(encoding='utf-8-sig'))
+            if not isinstance(content, dict):
+                raise ValueError('not a COCO file')
+            content = ood_subsets.coco_subset(content, known)
         else:
             content = ood_subsets.openimages_subset(
                 args.annotations, args.classes, args.images, known, args.hierarchy
             )
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f'{args.annotations}: {error}')
-    ood_subsets.write_json(content, args.output)
+    except (KeyError, TypeError) as error:
+        sys.exit(f'{args.annotations}: an entry of another form ({type(error).__name__}: {error})')
+    write_json(output, content)
     print(f'{len(content["images"])} images, {len(content["annotations"])} annotations: {args.output}')
 
 

@@ -7,8 +7,6 @@ its rarest category) but at least one for training. The same seed gives the same
 """
 
 import argparse
-import json
-import os
 import random
 import sys
 from collections import Counter, defaultdict
@@ -46,32 +44,29 @@ def choose(content: dict, fraction: float, seed: int) -> set:
     return chosen
 
 
-def write(path: Path, content: dict, ids: set) -> None:
-    part = path.with_name(f'.{path.name}.part')
-    kept = {
-        **content,
-        'videos': [video for video in content['videos'] if video['id'] in ids],
-        'annotations': [ann for ann in content['annotations'] if ann['video_id'] in ids],
-    }
-    part.write_text(json.dumps(kept))
-    os.replace(part, path)
-    print(f'{path}: {len(kept["videos"])} videos, {len(kept["annotations"])} tracks')
-
-
 def main() -> None:
     args = parse_args()
-    try:
-        content = json.loads(args.annotations.read_text())
-    except (OSError, ValueError) as error:
-        sys.exit(f'{args.annotations} cannot be read: {error}')
-    if not content.get('annotations'):
-        sys.exit(f'{args.annotations} has no annotations: the training file is needed')
     if not 0 < args.fraction < 1:
         sys.exit(f'--fraction is {args.fraction}, between 0 and 1 is expected')
+    from mmroad.files import OutputNames, write_json
+    from mmroad.rankseg.video.annotations import of_videos, read_annotations
+
+    try:
+        outputs = OutputNames(args.annotations.parent, [args.annotations])
+        train, holdout = (outputs.path(name) for name in ('train_split.json', 'holdout.json'))
+        content = read_annotations(args.annotations, masks=False)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    if not content.get('annotations'):
+        sys.exit(f'{args.annotations} has no annotations: the training file is needed')
     held = choose(content, args.fraction, args.seed)
+    if not held:
+        sys.exit(f'{args.annotations}: no category has two videos, so that none can be held out')
     every = {video['id'] for video in content['videos']}
-    write(args.annotations.with_name('train_split.json'), content, every - held)
-    write(args.annotations.with_name('holdout.json'), content, held)
+    for path, ids in ((train, every - held), (holdout, held)):
+        part = of_videos(content, ids)
+        write_json(path, part)
+        print(f'{path}: {len(part["videos"])} videos, {len(part["annotations"])} tracks')
 
 
 if __name__ == '__main__':

@@ -2,9 +2,10 @@
 _base_ = './loaders.py'
 data_root = 'data/ade/ADEChallengeData2016/'
 crop_size = (512, 512)
+load_labels = dict(type='LoadLabelMap', num_classes=150, reduce_zero_label=True)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    load_labels,
     dict(
         type='RandomChoiceResize',
         scales=[int(512 * 0.1 * s) for s in range(5, 21)],
@@ -18,7 +19,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    load_labels,
     dict(type='PackSegInputs')
 ]
 train_dataloader = dict(

@@ -3,7 +3,7 @@ _base_ = './ade20k.py'
 crop_size = (640, 640)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    _base_.load_labels,
     dict(
         type='RandomChoiceResize',
         scales=[64 * s for s in range(5, 21)],
@@ -18,14 +18,14 @@ train_pipeline = [
 _resize = dict(type='Resize', scale=(2560, 640), keep_ratio=True)
 test_pipeline = [
     dict(type='LoadImageFromFile'), _resize,
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    _base_.load_labels,
     dict(type='PackSegInputs')
 ]
 # for the oracle: the classes of the ground truth go along
 _meta_keys = ('img_path', 'ori_shape', 'img_shape', 'img_padding_size', 'flip', 'flip_direction', 'gt_classes')
 oracle_pipeline = [
     dict(type='LoadImageFromFile'), _resize,
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    _base_.load_labels,
     dict(type='RecordClasses'),
     dict(type='PackSegInputs', meta_keys=_meta_keys)
 ]
@@ -39,7 +39,7 @@ tta_model = dict(type='SemSegMeanTTAModel')
 _views = [
     [dict(type='ResizeShortestEdge', scale=short, max_size=4480) for short in (320, 480, 640, 800, 960, 1120)],
     [dict(type='RandomFlip', prob=prob, direction='horizontal') for prob in (0.0, 1.0)],
-    [dict(type='LoadAnnotations', reduce_zero_label=True)]
+    [_base_.load_labels]
 ]
 tta_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -2,10 +2,11 @@
 _base_ = './loaders.py'
 data_root = 'data/bdd100k/'
 crop_size = (512, 1024)
+load_labels = dict(type='LoadLabelMap', num_classes=19)
 # shortest edges of 0.5 to 2 times the native 720, as the Cityscapes recipe has of its 1024
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    load_labels,
     dict(
         type='RandomChoiceResize',
         scales=[72 * s for s in range(5, 21)],
@@ -16,7 +17,7 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs')
 ]
-test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+test_pipeline = [dict(type='LoadImageFromFile'), load_labels, dict(type='PackSegInputs')]
 train_dataloader = dict(
     dataset=dict(
         type='BDD100KSemSegDataset',

@@ -2,9 +2,10 @@
 _base_ = './loaders.py'
 data_root = 'data/cityscapes/'
 crop_size = (512, 1024)
+load_labels = dict(type='LoadLabelMap', num_classes=19)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    load_labels,
     dict(
         type='RandomChoiceResize',
         scales=[int(1024 * 0.1 * s) for s in range(5, 21)],
@@ -15,7 +16,7 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs')
 ]
-test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+test_pipeline = [dict(type='LoadImageFromFile'), load_labels, dict(type='PackSegInputs')]
 train_dataloader = dict(
     dataset=dict(
         type='CityscapesDataset',

@@ -2,9 +2,10 @@
 _base_ = './loaders.py'
 data_root = 'data/mapillary/'
 crop_size = (1024, 1024)
+load_labels = dict(type='LoadLabelMap', num_classes=65, ignored=(65, 255))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    load_labels,
     dict(
         type='RandomChoiceResize',
         scales=[int(2048 * 0.1 * s) for s in range(5, 21)],
@@ -18,7 +19,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 2048), keep_ratio=True),
-    dict(type='LoadAnnotations'),
+    load_labels,
     dict(type='PackSegInputs')
 ]
 train_dataloader = dict(

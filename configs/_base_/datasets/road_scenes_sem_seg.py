@@ -3,7 +3,7 @@ _base_ = './bdd100k_sem_seg.py'
 data_root = 'data/road_scenes/'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    _base_.load_labels,
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs')

@@ -8,7 +8,7 @@ train_pipeline = [
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[*_load, dict(type='RandomFlip', prob=0.5), dict(type='LabelsToInstances')]),
-    dict(type='PackTrackInputs')
+    dict(type='PackVideoInputs')
 ]
 test_pipeline = [dict(type='TransformBroadcaster', transforms=_load), dict(type='PackVideoInputs')]
 _dataset = dict(type='RoadScenesVideoDataset', data_root=data_root)

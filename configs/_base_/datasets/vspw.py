@@ -13,7 +13,7 @@ train_pipeline = [
             dict(type='RandomFlip', prob=0.5),
             dict(type='LabelsToInstances')
         ]),
-    dict(type='PackTrackInputs')
+    dict(type='PackVideoInputs')
 ]
 test_pipeline = [
     dict(

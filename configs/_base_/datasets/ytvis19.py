@@ -17,14 +17,14 @@ train_pipeline = [
                 type='RandomChoiceResize', scales=[(1333, 360), (1333, 480)], resize_type='Resize', keep_ratio=True),
             dict(type='RandomFlip', prob=0.5)
         ]),
-    dict(type='PackTrackInputs')
+    dict(type='PackVideoInputs')
 ]
 
 def _test_pipeline(height):
     resize = dict(type='Resize', scale=(1333, height), keep_ratio=True)
     return [
         dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), resize]),
-        dict(type='PackTrackInputs')
+        dict(type='PackVideoInputs')
     ]
 
 

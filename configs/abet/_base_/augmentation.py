@@ -1,7 +1,7 @@
 """The published augmentation at the published crop; ``ClassUniformDataset`` gives the crop its centroid."""
 abet_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadLabelMap', num_classes=19),
     dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
     dict(type='CentroidCrop', size=(896, 896)),
     dict(type='RandomFlip', prob=0.5),

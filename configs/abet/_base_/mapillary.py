@@ -1,7 +1,9 @@
 """Mapillary Vistas 1.1, 65 classes, class-uniform half of every epoch."""
 _base_ = ['./augmentation.py']
-train_pipeline = [dict(t, seg_pad_val=65) if t['type'] == 'CentroidCrop' else t for t in _base_.abet_pipeline]
-test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+load_labels = dict(type='LoadLabelMap', num_classes=65, ignored=(65, 255))
+changes = dict(LoadLabelMap=load_labels, CentroidCrop=dict(seg_pad_val=65))
+train_pipeline = [dict(t, **changes.get(t['type'], {})) for t in _base_.abet_pipeline]
+test_pipeline = [dict(type='LoadImageFromFile'), load_labels, dict(type='PackSegInputs')]
 data_root = 'data/mapillary/'
 train_dataloader = dict(
     batch_size=1,

@@ -3,7 +3,7 @@ _base_ = ['../../_base_/datasets/road_scenes_sem_seg.py', '../../_base_/runtime_
 max_iters = 800
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    _base_.load_labels,
     dict(type='CentroidCrop', size=(96, 160)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),

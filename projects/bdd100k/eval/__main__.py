@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from ..classes import known_classes
+from .result import told
 
 TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
@@ -34,11 +40,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=ATTRIBUTES,
         help='scores split by these frame attributes (default: all three), as Markdown',
     )
+    det.add_argument(
+        '--classes',
+        nargs='+',
+        help='show these classes alone and the mean over them (of a model of few classes)',
+    )
     det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
     args = parser.parse_args(argv)
-    extras = ('by_attribute', 'csv', 'confusion', 'pr_curves')
+    extras = ('classes', 'by_attribute', 'csv', 'confusion', 'pr_curves')
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
@@ -47,18 +58,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    from ..scalabel import LabelFileError
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
+        warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
+        try:
+            scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
+        except (OSError, ValueError) as error:
+            sys.exit(f'error: {error}')
+        print(scores.table(), flush=True)  # before all that may fail
+        if args.out_file:
+            steps.insert(0, ('--out-file', partial(scores.save, args.out_file)))
+        failed = []
+        for option, step in steps:
+            try:
+                step()
+            except (OSError, ValueError) as error:
+                failed.append(f'error: {option}: {error}')
+    if failed:
+        sys.exit('\n'.join(failed))
 
-    try:
-        scores = _detection(args) if args.task == 'det' else _segmentation(args)
-    except (LabelFileError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    print(scores.table())
-    if args.out_file:
-        scores.save(args.out_file)
 
-
-def _detection(args: argparse.Namespace):
+def _detection(args: argparse.Namespace) -> tuple:
+    """Scores, and what else is to be done: the option that asks for it and a function."""
     from ..columns import read_columns
     from .det import align, scores_of
 
@@ -66,27 +87,33 @@ def _detection(args: argparse.Namespace):
     data = align(gt, pred)
     if not args.quiet:
         _say(f'{len(gt.names)} images, {len(gt)} ground-truth boxes, {len(data.dt_image)} predictions')
-        _note(data.missing, 'images have no predicted frame and count as empty')
-        _note(data.extra, 'predicted frames are of no image in the ground truth and are left out')
-        if gt.unboxed and not len(gt):
-            _say(
-                f'warning: {args.gt}: none of its {gt.unboxed} labels has a box2d; is it the file of another task?'
-            )
-        repeated = pred.duplicates()
-        _note(repeated, 'names are carried by several predicted frames: the last of each counts')
+    told(data.missing, 'images have no predicted frame and count as empty')
+    told(data.extra, 'predicted frames are of no image in the ground truth and are left out')
+    if gt.unboxed and not len(gt):
+        warnings.warn(
+            f'{args.gt}: none of its {gt.unboxed} labels has a box2d; is it the file of another task?',
+            stacklevel=2,
+        )
+    told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
+    told(gt.duplicates(), 'names are carried by several frames of the ground truth, each of which counts')
+    classes = known_classes(args.classes) if args.classes else None
+    steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
         from .split import by_attribute
 
-        by_attribute(gt, pred, args.by_attribute or ATTRIBUTES, args.csv, args.backend)
+        split = partial(
+            by_attribute, gt, pred, args.by_attribute or ATTRIBUTES, args.csv, args.backend, classes
+        )
+        steps.append(('--csv' if args.csv else '--by-attribute', split))
     if args.confusion:
         from .analysis import confusion_matrix, save_confusion
 
-        save_confusion(confusion_matrix(data), Path(args.confusion))
+        steps.append(('--confusion', lambda: save_confusion(confusion_matrix(data), Path(args.confusion))))
     if args.pr_curves:
         from .analysis import plot_pr_curves
 
-        plot_pr_curves(data, Path(args.pr_curves), args.backend)
-    return scores_of(data, args.backend)
+        steps.append(('--pr-curves', partial(plot_pr_curves, data, Path(args.pr_curves), args.backend)))
+    return scores_of(data, args.backend, classes), steps
 
 
 def _segmentation(args: argparse.Namespace):
@@ -102,18 +129,12 @@ def _segmentation(args: argparse.Namespace):
         from .pan_seg import evaluate_pan_seg
 
         scores, overlapping = evaluate_pan_seg(args.gt, args.result, args.nproc)
-    _note(overlapping, 'predicted frames count as empty because their masks overlap')
+    told(overlapping, 'predicted frames count as empty because their masks overlap')
     return scores
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _note(names: list[str], what: str) -> None:
-    if names:
-        shown = ', '.join(map(repr, names[:3])) + (', ...' if len(names) > 3 else '')
-        _say(f'warning: {len(names)} {what}: {shown}')
 
 
 if __name__ == '__main__':

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from ...files import replacing, write_text
 from ..scalabel import DET_CLASSES
 from .det import IOU_THRESHOLDS, Matchable, _accumulate
 
@@ -15,7 +15,8 @@ def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> n
     """(11, 11) counts: rows the ground truth's class, columns the prediction's, last "none".
 
     Predictions from ``score`` on are matched, best first, to the free box of any class that they
-    overlap most, from ``iou`` on. Crowd boxes are left out, and so are predictions on them.
+    overlap most, from IoU ``iou`` on. Crowd boxes are left out, and so are predictions on them: those without
+    a box that lie in a crowd box of any class by ``iou`` of their own area, as COCO measures it.
     """
     none = len(DET_CLASSES)
     matrix = np.zeros((none + 1, none + 1), np.int64)
@@ -25,29 +26,30 @@ def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> n
         g, d = slice(gt_first[i], gt_first[i + 1]), slice(dt_first[i], dt_first[i + 1])
         order = np.argsort(-data.dt_score[d], kind='stable')
         order = order[data.dt_score[d][order] >= score]
-        overlap = _iou(data.dt_bbox[d][order], data.gt_bbox[g])
-        crowd, free = data.gt_crowd[g], np.ones(g.stop - g.start, bool)
-        gt_class, dt_class = data.gt_category[g] - 1, data.dt_category[d][order] - 1
+        crowd, boxes = data.gt_crowd[g], data.dt_bbox[d][order]
+        overlap = _overlap(boxes, data.gt_bbox[g][~crowd])
+        in_crowd = (_overlap(boxes, data.gt_bbox[g][crowd], of_first=True) >= iou).any(1)
+        gt_class, dt_class = data.gt_category[g][~crowd] - 1, data.dt_category[d][order] - 1
+        free = np.ones(len(gt_class), bool)
         for k in range(len(order)):
             candidates = np.where(free, overlap[k], -1)
             best = int(candidates.argmax()) if len(candidates) else -1
             if best >= 0 and candidates[best] >= iou:
-                if crowd[best]:
-                    continue
                 free[best] = False
                 matrix[gt_class[best], dt_class[k]] += 1
-            else:
+            elif not in_crowd[k]:
                 matrix[none, dt_class[k]] += 1
-        np.add.at(matrix[:, none], gt_class[free & ~crowd], 1)
+        np.add.at(matrix[:, none], gt_class[free], 1)
     return matrix
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, m) IoU of boxes x, y, width, height."""
+def _overlap(a: np.ndarray, b: np.ndarray, of_first: bool = False) -> np.ndarray:
+    """(n, m) IoU of boxes x, y, width, height, or the intersection as a part of the first's area."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
     inter = np.clip(high - low, 0, None).prod(-1)
-    union = a[:, 2:].prod(-1)[:, None] + b[:, 2:].prod(-1)[None] - inter
+    area = a[:, 2:].prod(-1)[:, None]
+    union = area if of_first else area + b[:, 2:].prod(-1)[None] - inter
     return inter / np.maximum(union, 1e-12)
 
 
@@ -56,9 +58,7 @@ def save_confusion(matrix: np.ndarray, path: Path) -> None:
     names = [*DET_CLASSES, 'none']
     lines = [','.join(['ground truth \\ prediction', *names])]
     lines += [','.join([name, *map(str, row)]) for name, row in zip(names, matrix.tolist())]
-    part = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    part.write_text('\n'.join(lines) + '\n')
-    os.replace(part, path)
+    write_text(path, '\n'.join(lines) + '\n')
 
 
 def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
@@ -85,7 +85,8 @@ def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
         title='IoU 0.5 (solid), 0.75 (dashed)',
     )
     axes.legend(title='class, AP50', loc='lower left')
-    part = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
-    figure.savefig(part, dpi=120, bbox_inches='tight')
-    plt.close(figure)
-    os.replace(part, path)
+    try:
+        with replacing(path) as part:
+            figure.savefig(part, dpi=120, bbox_inches='tight')
+    finally:
+        plt.close(figure)

@@ -54,17 +54,21 @@ class Matchable:
     extra: list[str]  #: predicted frames of other images
 
 
-def evaluate_det(gt: Columns, pred: Columns, *, backend: str = 'auto') -> Scores:
+def evaluate_det(
+    gt: Columns, pred: Columns, *, backend: str = 'auto', classes: Sequence[str] | None = None
+) -> Scores:
     """The official scores of predictions.
 
     Args:
         gt, pred: ``read_columns`` of the ground truth and of the predictions.
         backend: ``hotcoco``, ``pycocotools``, or ``auto`` for the first of them that is installed.
+        classes: Of ``DET_CLASSES``, those of a model that has fewer: the mean is over them. None for all ten,
+            as the official tool has it.
 
     Raises:
         LabelFileError: A prediction without a score.
     """
-    return scores_of(align(gt, pred), backend)
+    return scores_of(align(gt, pred), backend, classes)
 
 
 def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchable:
@@ -118,11 +122,13 @@ def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(start, count) + within, image
 
 
-def scores_of(data: Matchable, backend: str = 'auto') -> Scores:
-    """The twelve COCO numbers of every class and over all, in per cent."""
+def scores_of(data: Matchable, backend: str = 'auto', classes: Sequence[str] | None = None) -> Scores:
+    """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in per cent."""
     if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
-        return no_predictions(set(data.gt_category.tolist()), DET_CLASSES)
-    return coco_scores(_accumulate(data, backend), DET_CLASSES)
+        scores = no_predictions(set(data.gt_category.tolist()), DET_CLASSES)
+    else:
+        scores = coco_scores(_accumulate(data, backend), DET_CLASSES)
+    return scores if classes is None else scores.over([name for name in DET_CLASSES if name in classes])
 
 
 def no_predictions(present: set[int], classes: Sequence[str]) -> Scores:

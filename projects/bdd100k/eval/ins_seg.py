@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from ...files.rle import areas
 from ..scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, LabelFileError, decode_frames
 from .det import IOU_THRESHOLDS, coco_scores, coco_tables, no_predictions, run_coco
 from .masks import (
@@ -81,8 +81,7 @@ def _codes(pairs: list[tuple[MaskFrame, MaskFrame]], result: str | Path) -> Scor
         coco.dataset = dict(images=images, categories=categories, annotations=[])
         for i, frames in enumerate(pairs):
             masks = rles(frames[k].labels)
-            areas = coco_mask.area(masks) if masks else ()
-            for label, rle, area in zip(frames[k].labels, masks, areas):
+            for label, rle, area in zip(frames[k].labels, masks, areas(masks)):
                 coco.dataset['annotations'].append(
                     dict(
                         id=len(coco.dataset['annotations']) + 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from ..scalabel import LabelFileError, decode_frames
+from ...files.label_maps import read_label_map
+from ...files.rle import areas, checked_rle
+from ..scalabel import LabelFileError, decode_frames, is_true, json_files
+from .result import told
 
 
-class RLE(msgspec.Struct, gc=False):
-    """COCO's compressed run-length code of a mask; ``size`` is height, width."""
-
-    counts: str
-    size: tuple[int, int]
+class _RLE(msgspec.Struct, gc=False):
+    counts: str | list[int]
+    size: list[int]
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -28,23 +30,51 @@ class _Attributes(msgspec.Struct, gc=False):
     ignored: Any = None
 
 
-class MaskLabel(msgspec.Struct, gc=False):
+class _Label(msgspec.Struct, gc=False):
     category: str | None = None
-    rle: RLE | None = None
+    rle: _RLE | None = None
     poly2d: Any = None
     score: float | None = None
     attributes: _Attributes | None = None
 
-    @property
-    def ignored(self) -> bool:
-        """Crowd or tagged as ignored."""
-        return self.attributes is not None and bool(self.attributes.crowd or self.attributes.ignored)
 
-
-class MaskFrame(msgspec.Struct, gc=False):
+class _Frame(msgspec.Struct, gc=False):
     name: str
     videoName: str | None = None  # noqa: N815 (the format's name)
-    labels: list[MaskLabel] | None = None
+    labels: list[_Label] | None = None
+
+
+@dataclass(slots=True)
+class MaskLabel:
+    """A mask of a frame."""
+
+    category: str
+    rle: dict  #: in the form of pycocotools, checked
+    score: float | None
+    ignored: bool  #: crowd or tagged as ignored
+
+
+@dataclass(slots=True)
+class MaskFrame:
+    """The masks of an image, all of one size."""
+
+    name: str
+    video: str | None = None
+    labels: list[MaskLabel] = field(default_factory=list)
+    file: Path | None = None  #: where it was read
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the masks, None without any."""
+        return tuple(self.labels[0].rle['size']) if self.labels else None
+
+
+def visible_files(folder: Path, suffix: str = '') -> list[Path]:
+    """Files below a folder in sorted order, without those whose name, or a folder's, begins with a dot."""
+    found = sorted(folder.rglob(f'*{suffix}'), key=str)
+    return [
+        p for p in found if p.is_file() and not any(x.startswith('.') for x in p.relative_to(folder).parts)
+    ]
 
 
 def are_bitmasks(gt: str | Path, result: str | Path) -> bool:
@@ -57,7 +87,7 @@ def are_bitmasks(gt: str | Path, result: str | Path) -> bool:
     for path in (Path(gt), Path(result)):
         if not path.exists():
             raise LabelFileError(f'{path}: no such file or folder')
-        files = [p for p in path.rglob('*') if p.is_file()] if path.is_dir() else [path]
+        files = visible_files(path) if path.is_dir() else [path]
         found = {p.suffix for p in files}
         if path == Path(result) and len(found) > 1:
             raise LabelFileError(
@@ -77,27 +107,85 @@ def are_bitmasks(gt: str | Path, result: str | Path) -> bool:
 
 
 def pair_files(gt: str | Path, result: str | Path) -> list[tuple[Path, Path | None]]:
-    """Ground-truth masks in sorted order with the prediction of the same file name (None: there is none)."""
-    found = {p.stem: p for p in sorted(Path(result).rglob('*.png'), key=str)}
-    return [(p, found.get(p.stem)) for p in sorted(Path(gt).rglob('*.png'), key=str)]
+    """Ground-truth masks in sorted order, each with its prediction (None: there is none).
+
+    That is the file of the same path below the folder, else the one of the same name.
+
+    Raises:
+        LabelFileError: Several files of one name, of which none has the path.
+    """
+    true, predicted = visible_files(Path(gt), '.png'), visible_files(Path(result), '.png')
+    rows = pair_names([_stem(p, gt) for p in true], [_stem(p, result) for p in predicted], gt, result)
+    left = set(range(len(predicted))) - set(rows)
+    told(
+        [p.name for p, row in zip(true, rows) if row < 0], 'images have no predicted mask and count as missed'
+    )
+    told([predicted[i].name for i in sorted(left)], 'predicted masks are of no image of the ground truth')
+    return [(p, None if row < 0 else predicted[row]) for p, row in zip(true, rows)]
+
+
+def _stem(path: Path, folder: str | Path) -> str:
+    return path.relative_to(folder).with_suffix('').as_posix()
+
+
+def pair_names(wanted: Sequence[str], found: Sequence[str], gt: str | Path, result: str | Path) -> list[int]:
+    """The place in ``found`` of every wanted path without suffix: the same path, else the same last part.
+
+    Args:
+        gt, result: What both belong to, for messages.
+
+    Returns:
+        Places; -1 where there is none.
+
+    Raises:
+        LabelFileError: The last part is in several, and so it does not say which.
+    """
+    place = {name: i for i, name in enumerate(found)}
+    rows = [place.get(name, -1) for name in wanted]
+    taken = set(rows)
+    by_last: tuple[dict[str, list[str]], ...] = ({}, {})
+    for names, table in (
+        ([name for name, row in zip(wanted, rows) if row < 0], by_last[0]),
+        ([name for i, name in enumerate(found) if i not in taken], by_last[1]),
+    ):
+        for name in names:
+            table.setdefault(name.rpartition('/')[2], []).append(name)
+    for last, names in by_last[0].items():
+        others = by_last[1].get(last, [])
+        if not others:
+            continue
+        for several, where in ((names, gt), (others, result)):
+            if len(several) > 1:
+                raise LabelFileError(
+                    f'{where}: {several[0]} and {several[1]} share the name {last!r}, so that it does not say which '
+                    f'prediction of {result} belongs to {names[0]!r} of {gt}: give both the same folders'
+                )
+        rows[wanted.index(names[0])] = place[others[0]]
+    return rows
 
 
 def read_png(path: Path, channels: int) -> np.ndarray:
-    """Pixels (H, W) or, with four channels, (H, W, 4), uint8.
+    """Class ids (H, W) or, with four channels, a bitmask (H, W, 4), uint8.
 
     Raises:
-        LabelFileError: Not a picture, or one with other channels.
+        LabelFileError: Not a picture, or one with other channels or values.
     """
     try:
+        if channels == 1:
+            pixels = read_label_map(path)
+            if pixels.dtype != np.uint8:
+                raise ValueError(f'{path}: pixel values up to {pixels.max()}; class ids have 8 bits')
+            return pixels
         with Image.open(path) as image:
-            pixels = np.asarray(image, dtype=np.uint8)
-    except (OSError, ValueError) as error:
-        raise LabelFileError(f'{path}: cannot be read as PNG: {error}') from error
-    if (pixels.shape[2] if pixels.ndim == 3 else 1) != channels:
-        what = (
-            'RGBA (category, attributes, id >> 8, id & 255)' if channels == 4 else 'one channel of class ids'
+            pixels, mode = np.asarray(image), image.mode
+    except (ValueError, OSError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+        where = '' if str(path) in str(error) else f'{path}: cannot be read as PNG: '
+        raise LabelFileError(f'{where}{error}') from error
+    if mode != 'RGBA':
+        raise LabelFileError(
+            f'{path}: a mask of shape {pixels.shape}, mode {mode}; expected RGBA (category, attributes, id >> 8, '
+            'id & 255)'
         )
-        raise LabelFileError(f'{path}: a mask of shape {pixels.shape}, mode {image.mode}; expected {what}')
     return pixels
 
 
@@ -133,71 +221,97 @@ def read_frames(
     Raises:
         LabelFileError: Naming file, frame and label.
     """
-    path = Path(path)
     frames = []
-    for file in sorted(path.rglob('*.json')) if path.is_dir() else [path]:
-        for frame in decode_frames(file.read_bytes(), file, MaskFrame):
-            frame.labels = [
-                label
-                for i, label in enumerate(frame.labels or ())
-                if _usable(
-                    label, classes, renamed or {}, ignored, f'{file}: frame {frame.name!r}: labels[{i}]'
-                )
-            ]
-            sizes = {label.rle.size for label in frame.labels}
+    for file in json_files(path):
+        for found in decode_frames(file.read_bytes(), file, _Frame):
+            frame = MaskFrame(found.name, found.videoName, file=file)
+            for i, label in enumerate(found.labels or ()):
+                place = f'{file}: frame {found.name!r}: labels[{i}]'
+                mask = _mask(label, classes, renamed or {}, ignored, place)
+                if mask is not None:
+                    frame.labels.append(mask)
+            sizes = {tuple(label.rle['size']) for label in frame.labels}
             if len(sizes) > 1:
                 raise LabelFileError(f'{file}: frame {frame.name!r}: masks of several sizes: {sorted(sizes)}')
             frames.append(frame)
     return frames
 
 
-def _usable(label: MaskLabel, classes, renamed, ignored, place: str) -> bool:
+def _mask(label: _Label, classes, renamed, ignored, place: str) -> MaskLabel | None:
     if label.rle is None and label.poly2d is None:
-        return False
-    label.category = renamed.get(label.category, label.category)
-    if label.category not in classes:
+        return None
+    category, attributes = renamed.get(label.category, label.category), label.attributes or _Attributes()
+    marks = [_is_true(attributes, key, place) for key in ('crowd', 'ignored')]
+    if category not in classes:
         if ignored is None:
-            return False
-        if label.category not in ignored:
+            return None
+        if category not in ignored:
             raise LabelFileError(
-                f'{place}.category is {label.category!r}; expected one of {", ".join([*classes, *ignored])}'
+                f'{place}.category is {category!r}; expected one of {", ".join([*classes, *ignored])}'
             )
-        label.category = ignored[label.category]
-        label.attributes = _Attributes(ignored=True)
+        category = ignored[category]
+        marks.append(True)
     if label.rle is None:
         raise LabelFileError(
             f'{place} has a poly2d and no rle. Give run-length codes (the rles/ folder of the labels) or bitmasks.'
         )
-    return True
+    try:
+        rle = checked_rle(label.rle.counts, label.rle.size)
+    except ValueError as error:
+        raise LabelFileError(f'{place}.rle: {error}') from None
+    return MaskLabel(category, rle, label.score, any(marks))
+
+
+def _is_true(attributes: _Attributes, key: str, place: str) -> bool:
+    try:
+        return is_true(getattr(attributes, key))
+    except ValueError as error:
+        raise LabelFileError(f'{place}.attributes.{key} is {error}') from None
 
 
 def pair_frames(gt: Sequence[MaskFrame], pred: Sequence[MaskFrame]) -> list[tuple[MaskFrame, MaskFrame]]:
     """Every frame of the ground truth with its prediction, an empty frame where there is none.
 
     Frames are matched by name, or by video and name where predicted names repeat and all have a video;
-    of predictions that still share a name the last counts.
+    of predictions that still share a name the last counts. Warns of what is left out or repeated.
     """
     if not gt:
         raise LabelFileError('the ground truth has no frames')
-    by_video = len({f.name for f in pred}) < len(pred) and all(f.videoName for f in (*gt, *pred))
+    by_video = len({f.name for f in pred}) < len(pred) and all(f.video for f in (*gt, *pred))
 
     def key(frame: MaskFrame) -> tuple:
-        return (frame.videoName if by_video else None, frame.name)
+        return (frame.video if by_video else None, frame.name)
 
     last = {key(frame): frame for frame in pred}
-    pairs = [(frame, last.get(key(frame), MaskFrame(frame.name, labels=[]))) for frame in gt]
-    for true, predicted in pairs:
-        sizes = [f.labels[0].rle.size for f in (true, predicted) if f.labels]
-        if len(set(sizes)) > 1:
+    told(_repeated(gt, key), 'names are carried by several frames of the ground truth, each of which counts')
+    told(_repeated(pred, key), 'names are carried by several predicted frames: the last of each counts')
+    told([f.name for f in gt if key(f) not in last], 'images have no predicted frame and count as missed')
+    true = {key(frame) for frame in gt}
+    told([f.name for f in pred if key(f) not in true], 'predicted frames are of no image of the ground truth')
+    pairs = [(frame, last.get(key(frame), MaskFrame(frame.name))) for frame in gt]
+    for frame, predicted in pairs:
+        if frame.labels and predicted.labels and frame.size != predicted.size:
             raise LabelFileError(
-                f'frame {true.name!r}: the predicted masks are {sizes[1]} (height, width), the true ones {sizes[0]}'
+                f'{predicted.file}: frame {frame.name!r}: the predicted masks are {predicted.size} (height, width), '
+                f'the true ones {frame.size}'
             )
     return pairs
 
 
+def _repeated(frames: Sequence[MaskFrame], key: Callable) -> list[str]:
+    """Names that several frames carry, each with the first two files that hold it."""
+    first: dict[tuple, MaskFrame] = {}
+    names: dict[tuple, str] = {}
+    for frame in frames:
+        other = first.setdefault(key(frame), frame)
+        if other is not frame:
+            names.setdefault(key(frame), f'{frame.name} ({other.file}, {frame.file})')
+    return list(names.values())
+
+
 def rles(labels: Sequence[MaskLabel]) -> list[dict]:
     """Their masks in the form of pycocotools."""
-    return [dict(counts=label.rle.counts, size=label.rle.size) for label in labels]
+    return [label.rle for label in labels]
 
 
 def without_overlaps(pairs: Sequence[tuple[MaskFrame, MaskFrame]]) -> list[str]:
@@ -205,7 +319,7 @@ def without_overlaps(pairs: Sequence[tuple[MaskFrame, MaskFrame]]) -> list[str]:
     names = []
     for _, pred in pairs:
         masks = rles(pred.labels)
-        if len(masks) > 1 and coco_mask.area(masks).sum() != coco_mask.area(coco_mask.merge(masks)):
+        if len(masks) > 1 and areas(masks).sum() != coco_mask.area(coco_mask.merge(masks)):
             pred.labels = []
             names.append(pred.name)
     return names

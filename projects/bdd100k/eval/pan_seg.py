@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ...files.rle import areas
 from ..scalabel import LabelFileError
 from .masks import (
     MaskFrame,
@@ -176,6 +177,9 @@ def _sum(masks: list[dict]) -> dict:
     if len(masks) == 1:
         return masks[0]
     union = coco_mask.merge(masks)
-    if coco_mask.area(union) == coco_mask.area(masks).sum():
+    if coco_mask.area(union) == areas(masks).sum():
         return union
-    return coco_mask.encode(np.asfortranarray(coco_mask.decode(masks).sum(-1, dtype=np.uint8)))
+    total = np.zeros(masks[0]['size'], np.uint8, order='F')
+    for mask in masks:
+        total += coco_mask.decode(mask)  # of eight bits, as the official tool's: 256 masks are none
+    return coco_mask.encode(total)

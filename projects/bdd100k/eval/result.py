@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+
+from ...files import write_text
 
 
 class Scores(dict):
@@ -20,6 +24,19 @@ class Scores(dict):
         flat = {metric: rows[-1]['OVERALL'] for metric, rows in self.items()}
         first = next(iter(self))
         return flat | {f'{first}/{name}': value for name, value in self[first][0].items()}
+
+    def over(self, classes: Sequence[str]) -> Scores:
+        """The scores of some of the classes, and the mean over those of them that have ground truth.
+
+        Of COCO's numbers only: there every class weighs the same in the mean.
+        """
+        rows = {}
+        for key, (each, _) in self.items():
+            values = [each[name] for name in classes]
+            defined = [value for value in values if not math.isnan(value)]
+            mean = float(np.mean(defined)) if defined else float('nan')
+            rows[key] = [dict(zip(classes, values)), {'OVERALL': mean}]
+        return Scores(rows)
 
     def table(self) -> str:
         """The official tool's table: a row a class, one decimal."""
@@ -43,11 +60,7 @@ class Scores(dict):
 
     def save(self, path: str | Path) -> None:
         """Write the official tool's JSON (a bare ``NaN`` where nothing is defined)."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-        part.write_text(json.dumps(self, indent=2))
-        os.replace(part, path)
+        write_text(path, json.dumps(self, indent=2))
 
 
 def _number(value: float) -> str:
@@ -76,3 +89,10 @@ def csv(rows: Mapping[str, Scores], head: str) -> str:
                 values = (scores[m][k][category] for m in metrics)
                 lines.append(','.join([name, category, *('' if math.isnan(v) else repr(v) for v in values)]))
     return '\n'.join(lines) + '\n'
+
+
+def told(names: Sequence[str], what: str) -> None:
+    """Warn of ``names`` if there are any; the first three are shown."""
+    if names:
+        shown = ', '.join(map(repr, names[:3])) + (', ...' if len(names) > 3 else '')
+        warnings.warn(f'{len(names)} {what}: {shown}', stacklevel=3)

@@ -99,7 +99,7 @@ def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
 
 def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:
     """(W, H) class ids of a frame, later labels over earlier ones, of the size of ``like``'s masks."""
-    height, width = like.labels[0].rle.size
+    height, width = like.size
     painted = np.full((width, height), UNLABELLED, np.uint8)  # transposed, as the codes run down columns
     for label, rle in zip(frame.labels, rles(frame.labels)):
         painted[coco_mask.decode(rle).T > 0] = classes.index(label.category)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from ...files import write_text
 from ..columns import Columns
 from .det import align, scores_of
 from .result import Scores, csv, markdown
 
 
 def by_attribute(
-    gt: Columns, pred: Columns, attributes: Sequence[str], csv_file: str | None = None, backend: str = 'auto'
+    gt: Columns,
+    pred: Columns,
+    attributes: Sequence[str],
+    csv_file: str | None = None,
+    backend: str = 'auto',
+    classes: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Scores]]:
     """Scores of the images of each value of each attribute, printed as Markdown tables.
 
@@ -22,18 +26,16 @@ def by_attribute(
         gt, pred: ``read_columns`` of both files.
         attributes: Of ``weather``, ``scene``, ``timeofday``.
         csv_file: Write every class's scores here too, one block an attribute.
+        classes: Score these alone; None for all.
     """
     scores: dict[str, dict[str, Scores]] = {}
     for attribute in attributes:
         codes, values = gt.attributes[attribute], gt.attribute_values[attribute]
         scores[attribute] = {
-            values[code] or '(none)': scores_of(align(gt, pred, keep=codes == code), backend)
+            values[code] or '(none)': scores_of(align(gt, pred, keep=codes == code), backend, classes)
             for code in sorted(np.unique(codes), key=lambda c: values[c])
         }
         print(markdown(scores[attribute], attribute))
     if csv_file:
-        path = Path(csv_file)
-        part = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-        part.write_text('\n'.join(csv(rows, attribute) for attribute, rows in scores.items()))
-        os.replace(part, path)
+        write_text(csv_file, '\n'.join(csv(rows, attribute) for attribute, rows in scores.items()))
     return scores

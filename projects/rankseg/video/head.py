@@ -4,43 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from mmdet.models.tracking_heads import Mask2FormerTrackHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmroad.mask2former.pixel_decoder import xavier_uniform
-
+from ...mask2former.head import PublishedTraining
 from ..mixin import CLASSES_KEY, RankSegMixin
 from ..rank import present_classes
 
 
 @MODELS.register_module()
-class VideoMask2FormerHead(Mask2FormerTrackHead):
+class VideoMask2FormerHead(PublishedTraining, Mask2FormerTrackHead):
     """mmdet's track head with the published mask loss and initialisation.
 
     One query is one track: its mask covers all frames of a clip. The mask loss is the sum over frames of the
     mean over points, divided by the number of masks (https://arxiv.org/abs/2112.10764, its code); mmdet's is
     that times the number of frames.
     """
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        xavier_uniform(self.transformer_decoder)
-
-    def loss_by_feat(
-        self,
-        all_cls_scores: list[Tensor],
-        all_mask_preds: list[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
-    ) -> dict[str, Tensor]:
-        """The losses of all layers, matched and computed in float32 under autocast too."""
-        logits, masks = ([x.float() for x in layers] for layers in (all_cls_scores, all_mask_preds))
-        with torch.autocast(logits[0].device.type, enabled=False):
-            return super().loss_by_feat(logits, masks, batch_gt_instances, batch_img_metas)
 
     def _loss_by_feat_single(self, *args) -> tuple[Tensor, Tensor, Tensor]:
         loss_cls, loss_mask, loss_dice = super()._loss_by_feat_single(*args)

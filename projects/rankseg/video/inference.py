@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -24,8 +23,10 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmroad.media import VIDEOS, open_source, write_image
-
+from ...files import ImageError, write_image
+from ...files.outputs import OutputNames, RunFolder
+from ...files.sources import Source, frame_rate, open_source
+from ...inference import Run
 from .pictures import VideoFile, overlay_classes, overlay_tracks
 from .results import to_results, write_results
 from .tracks import TrackStitcher
@@ -44,7 +45,7 @@ class FrameResult(NamedTuple):
 
 
 class VideoInferencer:
-    """Runs a video model on a video file or a folder of frames (one video), however long.
+    """Runs a video model on video files and folders of frames, however long; each folder of frames is one video.
 
     Memory holds one clip of frames, and for tracks the run-length codes of all frames. Tracks are known at the
     end of a video, so it is read twice.
@@ -83,38 +84,65 @@ class VideoInferencer:
         out_dir: str | Path | None = None,
         progress: bool = True,
         fps: float | None = None,
-    ) -> Iterator[FrameResult]:
+    ) -> Run[FrameResult]:
         """Results of a video's frames, in order.
 
+        Frames that cannot be read are left out (see `Run.left_out`), of several videos also one that cannot be
+        used as a whole.
+
         Args:
-            source: A video file or a folder of frames.
+            source: A video file or a folder of frames; or a folder or glob of several.
             out_dir: Write ``NAME.mp4`` with the overlays to it, and ``classes/NAME.png`` (uint8) or
-                ``results.json`` in YouTube-VIS's form (video_id 1).
+                ``results.json`` in YouTube-VIS's form (video_id 1); of several videos, each into a folder of its
+                name.
             progress: Show a progress bar.
             fps: Of the video written (default: the source's; 10 for a folder).
 
         Raises:
-            FileNotFoundError, ValueError: No such source, frames of several sizes, or a model in oracle mode,
-                which needs the ground truth.
+            FileNotFoundError, ValueError: No such source, frames of several sizes, names that do not fit into
+                ``out_dir``, or a model in oracle mode, which needs the ground truth.
         """
-        results = self._semantic if self.model.task == 'semantic' else self._instance
+        source = open_source(source)
+        videos = source.videos()
+        outputs: list[_Output | None] = [None] * len(videos)
+        if out_dir is not None:
+            outputs = _outputs(source, videos, Path(out_dir), fps)
         passes = 1 if self.model.task == 'semantic' else 2
-        total = open_source(source)[1]
-        with _progress(str(source), total * passes, progress) as advance:
-            frames = results(source, advance)
-            if out_dir is None:
-                yield from frames
-                return
-            out_dir = Path(out_dir)
-            with VideoFile(out_dir / f'{Path(source).stem}.mp4', fps or _fps(source), source) as video:
-                for result in frames:
-                    video.write(result.picture)
-                    if result.classes is not None:
-                        name = Path(result.name).with_suffix('.png')
-                        write_image(out_dir / 'classes' / name, result.classes)
-                    yield result
-            if self.model.task == 'instance':
-                write_results(to_results(1, result.tracks), out_dir)
+
+        def results() -> Iterator[FrameResult]:
+            total = source.total
+            with _progress(source.title, total and total * passes, progress) as advance:
+                for (name, video), output in zip(videos, outputs):
+                    try:
+                        yield from self._run(video, output, advance)
+                    except ImageError as error:
+                        if len(videos) == 1:
+                            raise
+                        source.leave_out(f'video {name}', error)
+
+        return Run(results(), source.left_out)
+
+    def _run(
+        self, video: Source, output: _Output | None, advance: Callable[[], None]
+    ) -> Iterator[FrameResult]:
+        frames = (
+            self._semantic(video, advance)
+            if self.model.task == 'semantic'
+            else self._instance(video, advance)
+        )
+        if output is None:
+            yield from frames
+            return
+        with VideoFile(output.folder.folder / f'{output.title}.mp4', output.fps) as file:
+            written = False
+            for result in frames:
+                if result.tracks is not None and not written:  # all are known from the first frame on
+                    write_results(to_results(1, result.tracks), output.folder.folder)
+                    written = True
+                file.write(result.picture)
+                if result.classes is not None:
+                    write_image(output.folder.path('classes', output.name_of(result.name)), result.classes)
+                yield result
 
     @torch.no_grad()
     def _prepare(self, frames: list[Frame]) -> tuple[Tensor, list[DetDataSample]]:
@@ -122,8 +150,6 @@ class VideoInferencer:
         images, samples = [], []
         for name, image in frames:
             size = image.shape[:2]
-            if size != frames[0][1].shape[:2]:
-                raise ValueError(f'{name} is {size}, but {frames[0][0]} is {frames[0][1].shape[:2]} pixels')
             data = self.resize(dict(img=image, img_shape=size, ori_shape=size))
             images.append(torch.from_numpy(np.ascontiguousarray(data['img'].transpose(2, 0, 1))))
             meta = dict(img_path=name, ori_shape=size, img_shape=data['img_shape'])
@@ -134,9 +160,9 @@ class VideoInferencer:
         data = self.model.data_preprocessor(data, False)
         return data['inputs'][0], data['data_samples'][0].video_data_samples
 
-    def _clips(self, source: str | Path) -> Iterator[tuple[slice, list[Frame]]]:
+    def _clips(self, source: str | Path | Source) -> Iterator[tuple[slice, list[Frame]]]:
         """Clips as of `clip_windows`, of a source whose length is known when it ends."""
-        stream = open_source(source)[0]
+        stream = _of_one_size(open_source(source))
         frames: list[Frame] = []
         start = 0
         while True:
@@ -151,7 +177,7 @@ class VideoInferencer:
             frames = frames[self.clip_length - self.overlap :]
 
     @torch.no_grad()
-    def _semantic(self, source: str | Path, advance: Callable[[], None]) -> Iterator[FrameResult]:
+    def _semantic(self, source: Source, advance: Callable[[], None]) -> Iterator[FrameResult]:
         for _, frames in self._clips(source):
             maps = self.model.semantic_maps(*self._prepare(frames))
             for (name, image), labels in zip(frames, maps, strict=True):
@@ -161,7 +187,7 @@ class VideoInferencer:
                 yield FrameResult(name, classes, None, picture)
 
     @torch.no_grad()
-    def _instance(self, source: str | Path, advance: Callable[[], None]) -> Iterator[FrameResult]:
+    def _instance(self, source: Source, advance: Callable[[], None]) -> Iterator[FrameResult]:
         stitcher = TrackStitcher(self.model.num_tracks)
         metas: list[dict] = []
         for clip, frames in self._clips(source):
@@ -172,20 +198,64 @@ class VideoInferencer:
                 metas.append(meta)
                 advance()
         tracks = stitcher.finish(metas)
-        for t, (name, image) in enumerate(open_source(source)[0]):
+        for t, (name, image) in enumerate(source):
             picture = overlay_tracks(image, tracks, t, self.meta['classes'], self.threshold)
             advance()
             yield FrameResult(name, None, tracks, picture)
 
 
-def _fps(source: str | Path) -> float:
-    if Path(source).suffix.lower() in VIDEOS:
-        return cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS) or 25.0
-    return 10.0
+class _Output(NamedTuple):
+    """Where a video's results go."""
+
+    folder: RunFolder
+    title: str
+    fps: float
+    inside: bool  # whether the names of frames hold the folder's path, which is then left out
+
+    def name_of(self, frame: str) -> str:
+        return PurePath(frame).name if self.inside else frame
+
+
+def _outputs(
+    source: Source, videos: list[tuple[str, Source]], out_dir: Path, fps: float | None
+) -> list[_Output]:
+    """A video's results go to ``out_dir``, those of several into a folder of its name each."""
+    several, places, outputs = len(videos) > 1, OutputNames(out_dir), []
+    for name, video in videos:
+        first = video.items[0]
+        if first.is_video:
+            title = PurePath(name).name
+        elif Path(source.title).is_dir() and not several:
+            title = Path(source.title).stem or source.base.resolve().name
+        else:
+            title = first.path.parent.resolve().name
+        if several:
+            inner = [item._replace(name=PurePath(item.name).name) for item in video.items]
+            video, place = Source(inner, source.base, name), places.path(name or title, source=first.path)
+        else:
+            place = out_dir
+        files = [f'{title}.mp4', 'results.json', 'results.zip']
+        folder = RunFolder(place, video, files, classes='.png')
+        outputs.append(
+            _Output(folder, title, fps or (frame_rate(first.path) if first.is_video else 10.0), several)
+        )
+    return outputs
+
+
+def _of_one_size(source: Source) -> Iterator[Frame]:
+    first = None
+    for name, image in source:
+        first = first or (name, image.shape[:2])
+        if image.shape[:2] != first[1]:
+            raise ImageError(
+                f'{name} is {image.shape[:2]}, but {first[0]} is {first[1]} pixels: the frames of a video have one '
+                f'size'
+            )
+        yield name, image
 
 
 @contextmanager
-def _progress(title: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+def _progress(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
     """A progress bar; gives the function that advances it."""
     from rich.progress import Progress
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,17 +15,19 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from mmroad.bdd100k.sem_seg import confusion
-from mmroad.mask2former.metric import sem_seg_scores
-from mmroad.media import write_image
-
+from ...bdd100k.sem_seg import confusion
+from ...files import OutputNames, write_image
+from ...mask2former.metric import sem_seg_scores
 from ..ranking_metrics import ranking_scores
+from .annotations import of_videos, read_annotations
 from .consistency import video_consistency
 from .results import to_results, write_results
-from .ytvis import read_annotations
 
 #: Names of the numbers that YouTube-VIS's evaluation gives, in its order.
-YTVIS_NUMBERS = ('AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l', 'AR1', 'AR10', 'AR100')
+YTVIS_NUMBERS = (
+    *('AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l'),
+    *('AR1', 'AR10', 'AR100', 'AR_s', 'AR_m', 'AR_l'),
+)
 
 
 def mean_iou_of_mmseg(counts: np.ndarray) -> float:
@@ -37,9 +40,9 @@ def mean_iou_of_mmseg(counts: np.ndarray) -> float:
 
 @METRICS.register_module()
 class VideoSemSegMetric(BaseMetric):
-    """VSPW's scores in percent: `sem_seg_scores` with ``mIoU_mmseg``, ``VC8`` and ``VC16`` (`video_consistency`,
-    the mean over all windows of all videos), and of models that rank classes ``ranking/recall@K``,
-    ``ranking/precision@K`` and ``ranking/AP`` (the mean over clips).
+    """VSPW's scores in percent: `sem_seg_scores` with ``mIoU_mmseg``, ``VC8`` and ``VC16`` (`video_consistency`
+    with the masks' own values, as published: the mean over all windows of all videos), and of models that rank
+    classes ``ranking/recall@K``, ``ranking/precision@K`` and ``ranking/AP`` (the mean over clips).
 
     Args:
         windows: The n of VC_n.
@@ -65,14 +68,15 @@ class VideoSemSegMetric(BaseMetric):
             raise ValueError('VideoSemSegMetric: format_only needs format_dir')
         self.windows, self.top_k, self.format_only = list(windows), list(top_k), format_only
         self.format_dir = None if format_dir is None else Path(format_dir)
+        self._outputs = None if format_dir is None else OutputNames(format_dir)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             frames = sample['video_data_samples']
             preds = np.stack([frame.pred_sem_seg.data[0].cpu().numpy() for frame in frames])
-            if self.format_dir is not None:
+            if self._outputs is not None:
                 for frame, pred in zip(frames, preds, strict=True):
-                    write_image(self.format_dir / f'{frame.img_id}.png', pred)
+                    write_image(self._outputs.path(f'{frame.img_id}.png', source=frame.img_path), pred)
             self.results.append(None if self.format_only else self._score(sample, preds))
 
     def _score(self, sample: dict, preds: np.ndarray) -> dict:
@@ -81,6 +85,7 @@ class VideoSemSegMetric(BaseMetric):
             if 'gt_sem_seg' not in frame:
                 raise ValueError(f'{frame.img_path}: no ground truth to score against; use --format-only')
         gts = np.stack([frame.gt_sem_seg.data[0].cpu().numpy() for frame in frames])
+        raw = np.stack([getattr(f.gt_sem_seg, 'raw', f.gt_sem_seg.data)[0].cpu().numpy() for f in frames])
         num_classes = len(self.dataset_meta['classes'])
         rankings = []
         for clip, ranking in sample.get('rankings', ()):
@@ -90,7 +95,7 @@ class VideoSemSegMetric(BaseMetric):
                 rankings.append(ranking_scores(torch.as_tensor(ranking), present, self.top_k))
         return dict(
             counts=sum(confusion(gt, pred, num_classes) for gt, pred in zip(gts, preds, strict=True)),
-            windows={n: video_consistency(gts, preds, n) for n in self.windows},
+            windows={n: video_consistency(raw, preds, n) for n in self.windows},
             rankings=rankings,
         )
 
@@ -113,13 +118,17 @@ class VideoSemSegMetric(BaseMetric):
 
 @METRICS.register_module()
 class YTVISMetric(BaseMetric):
-    """YouTube-VIS: ``results.json`` with its zip, and AP where the annotations are there, in percent.
+    """YouTube-VIS: ``results.json`` with its zip, and AP where the annotations are there, in percent, over the
+    videos that were run.
 
     Args:
         ann_file: The annotation file: of a local holdout (``split_ytvis.py``) or, without annotations, of the
             validation or test videos, whose server is closed.
         format_only: Write files only; needs ``format_dir``.
         format_dir: Where to write ``results.json`` and ``results.zip``. None writes nothing.
+
+    Raises:
+        FileNotFoundError, ValueError: As `read_annotations`, or the file has no annotations to score against.
     """
 
     default_prefix = 'ytvis'
@@ -137,27 +146,45 @@ class YTVISMetric(BaseMetric):
             raise ValueError('YTVISMetric: format_only needs format_dir')
         self.ann_file, self.format_only = ann_file, format_only
         self.format_dir = None if format_dir is None else Path(format_dir)
+        if not format_only:
+            self._annotations()  # before the run, not after it
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            video_id = sample['video_data_samples'][0].video_id
-            self.results.append(to_results(video_id, sample['pred_tracks']))
-
-    def compute_metrics(self, results: list[list[dict]]) -> dict[str, float]:
-        tracks = [track for video in results for track in video]
-        logger = MMLogger.get_current_instance()
-        if self.format_dir is not None:
-            path = write_results(tracks, self.format_dir)
-            logger.info(f'{len(tracks)} tracks of {len(results)} videos written to {path} and its zip')
-        if self.format_only:
-            return {}
+    def _annotations(self) -> dict:
         content = read_annotations(self.ann_file)
         if not content.get('annotations'):
             raise ValueError(
                 f'{self.ann_file} has no annotations to score against: use --format-only, or a holdout of the '
                 f'training videos (tools/dataset_converters/split_ytvis.py)'
             )
-        values, table = ytvis_ap(content, tracks)
+        return content
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            video_id = sample['video_data_samples'][0].video_id
+            self.results.append((video_id, to_results(video_id, sample['pred_tracks'])))
+
+    def compute_metrics(self, results: list[tuple[Any, list[dict]]]) -> dict[str, float]:
+        tracks = [track for _, video in results for track in video]
+        logger = MMLogger.get_current_instance()
+        if self.format_dir is not None:
+            path = write_results(tracks, self.format_dir)
+            logger.info(f'{len(tracks)} tracks of {len(results)} videos written to {path} and its zip')
+        if self.format_only:
+            return {}
+        content, run = self._annotations(), {video for video, _ in results}
+        every = {video['id'] for video in content['videos']}
+        if unknown := run - every:
+            raise ValueError(
+                f'{self.ann_file} lacks {len(unknown)} of the {len(run)} videos that were run, such as '
+                f'{min(unknown, key=str)!r}: the annotations must be those of the test set'
+            )
+        if run < every:
+            logger.info(
+                f'{len(run)} of the {len(every)} videos of {self.ann_file} were run: scores are over these'
+            )
+        if not tracks:
+            logger.warning(f'no track was predicted in {len(run)} videos: every number is 0')
+        values, table = ytvis_ap(of_videos(content, run), tracks)
         logger.info('\n' + table)
         return values
 
@@ -170,16 +197,21 @@ def ytvis_ap(annotations: dict, tracks: list[dict]) -> tuple[dict[str, float], s
         tracks: ``results.json``'s content.
 
     Returns:
-        The numbers of `YTVIS_NUMBERS` in percent (-100 where nothing of a kind is in the ground truth), and
-        the official table.
+        The numbers of `YTVIS_NUMBERS` in percent (NaN where nothing of a kind is in the ground truth; 0 where
+        nothing was predicted), and the official table.
     """
+    # the evaluation takes a match with an annotation of id 0 for none
+    truth = [dict(ann, id=number) for number, ann in enumerate(annotations['annotations'], 1)]
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
-        truth = YTVIS(annotations)
-        evaluation = YTVISeval(truth, truth.loadRes(tracks), 'segm')
-        evaluation.params.vidIds = sorted(truth.getVidIds())
+        truth = YTVIS({**annotations, 'annotations': truth})
+        found = truth.loadRes(tracks) if tracks else YTVIS({**annotations, 'annotations': []})
+        evaluation = YTVISeval(truth, found, 'segm')
+        evaluation.params.vidIds = truth.getVidIds()
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     table = '\n'.join(line for line in text.getvalue().splitlines() if 'Average' in line)
-    return {name: 100 * float(v) for name, v in zip(YTVIS_NUMBERS, evaluation.stats)}, table
+    stats = [float(value) for value in evaluation.stats]
+    values = [100 * value if value >= 0 else float('nan') for value in stats]
+    return dict(zip(YTVIS_NUMBERS, values, strict=True)), table

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
+import math
 import zipfile
 from pathlib import Path
+from typing import Any
+
+from ...files import replacing, write_json
 
 
-def to_results(video_id: int, tracks: list[dict]) -> list[dict]:
+def to_results(video_id: Any, tracks: list[dict]) -> list[dict]:
     """A video's entries of ``results.json`` from its tracks (`TrackStitcher.finish`): categories count from 1,
-    and every frame has a run-length code, empty masks too."""
+    and every frame has a run-length code, empty masks too.
+
+    Raises:
+        ValueError: A score is not finite.
+    """
+    if wrong := [track['score'] for track in tracks if not math.isfinite(track['score'])]:
+        raise ValueError(
+            f'video {video_id}: {len(wrong)} tracks have a score of {wrong[0]}; did training diverge?'
+        )
     return [
         dict(
             video_id=video_id,
@@ -23,20 +33,13 @@ def to_results(video_id: int, tracks: list[dict]) -> list[dict]:
 
 
 def write_results(results: list[dict], folder: str | Path) -> Path:
-    """Write ``results.json`` and ``results.zip``, which holds it and is what the server takes. Each is first
-    written to a temporary file.
+    """Write ``results.json`` and ``results.zip``, which holds it and is what the server takes, by `replacing`.
 
     Returns:
         The path of ``results.json``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path, archive = folder / 'results.json', folder / 'results.zip'
-    part = folder / '.results.json.part'
-    part.write_text(json.dumps(results))
-    os.replace(part, path)
-    part = folder / '.results.zip.part'
-    with zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as file:
+    path, archive = Path(folder) / 'results.json', Path(folder) / 'results.zip'
+    write_json(path, results)
+    with replacing(archive) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as file:
         file.write(path, 'results.json')
-    os.replace(part, archive)
     return path

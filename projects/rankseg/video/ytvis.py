@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mmdet.datasets import YouTubeVISDataset
 from mmdet.datasets.base_video_dataset import BaseVideoDataset
 from mmdet.registry import DATASETS
+
+from .annotations import read_annotations
 
 
 class _Version2019(YouTubeVISDataset):
@@ -15,24 +16,6 @@ class _Version2019(YouTubeVISDataset):
 
 
 _Version2019.set_dataset_classes('2019')  # of this class alone: mmdet keeps them on the class
-
-
-def read_annotations(path: str | Path) -> dict:
-    """A YouTube-VIS annotation file.
-
-    Raises:
-        FileNotFoundError, ValueError: No such file, or not one of this kind.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such annotation file')
-    content = json.loads(path.read_text())
-    missing = [key for key in ('videos', 'categories') if key not in content]
-    if missing:
-        raise ValueError(
-            f'{path}: no {" and no ".join(missing)}; the annotation file of YouTube-VIS is expected'
-        )
-    return content
 
 
 @DATASETS.register_module()
@@ -45,7 +28,7 @@ class YTVISDataset(BaseVideoDataset):
     Other data of this form: give its classes, in the order of their ids, as ``metainfo=dict(classes=...)``.
 
     Raises:
-        ValueError: The file's categories are others.
+        FileNotFoundError, ValueError: As `read_annotations`, or the file's categories are others.
     """
 
     METAINFO = dict(classes=_Version2019.METAINFO['classes'])
@@ -60,7 +43,7 @@ class YTVISDataset(BaseVideoDataset):
                 f'{self.ann_file}: its {len(categories)} categories are not the {len(wanted)} classes of the '
                 f'metainfo with the ids from 1 on; {len(different)} differ, such as {different[:3]}'
             )
-        tracks: dict[int, list[dict]] = {}
+        tracks: dict = {}
         for ann in content.get('annotations') or []:
             tracks.setdefault(ann['video_id'], []).append(ann)
         return [self._video(video, tracks.get(video['id'], [])) for video in content['videos']]
@@ -68,17 +51,14 @@ class YTVISDataset(BaseVideoDataset):
     def _video(self, video: dict, tracks: list[dict]) -> dict:
         images = []
         for frame_id, name in enumerate(video['file_names']):
-            images.append(
-                dict(
-                    img_path=str(Path(self.data_prefix['img_path']) / name),
-                    img_id=f'{video["id"]}/{frame_id}',
-                    file_name=name,
-                    frame_id=frame_id,
-                    height=video['height'],
-                    width=video['width'],
-                    instances=[i for track in tracks if (i := _instance(track, frame_id))],
-                )
+            image = dict(
+                img_path=str(Path(self.data_prefix['img_path']) / name),
+                img_id=f'{video["id"]}/{frame_id}',
+                file_name=name,
+                frame_id=frame_id,
+                instances=[i for track in tracks if (i := _instance(track, frame_id))],
             )
+            images.append(image | {key: video[key] for key in ('height', 'width') if key in video})
         return dict(video_id=video['id'], images=images, video_length=len(images))
 
     def filter_data(self) -> list[dict]:
@@ -88,14 +68,14 @@ class YTVISDataset(BaseVideoDataset):
 
 def _instance(track: dict, frame_id: int) -> dict | None:
     """A track's instance in a frame, None where it is not visible."""
-    bbox, mask = track['bboxes'][frame_id], track['segmentations'][frame_id]
-    if not bbox or not mask:
+    mask = track['segmentations'][frame_id]
+    if mask is None:
         return None
-    x, y, w, h = bbox
+    x, y, w, h = track['bboxes'][frame_id]
     return dict(
         bbox=[x, y, x + w, y + h],
         bbox_label=track['category_id'] - 1,
         mask=mask,
         instance_id=track['id'],
-        ignore_flag=int(bool(track.get('iscrowd', 0))),
+        ignore_flag=track['iscrowd'],
     )

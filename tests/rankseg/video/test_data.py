@@ -107,6 +107,7 @@ def test_ytvis_reads_the_published_form(tmp_path, write_ytvis):
     info = dataset('ytvis19', data_root=str(tmp_path)).get_data_info(0)
     assert (info['video_id'], info['video_length'], len(info['images'])) == (3, 3, 3)
     instance, crowd = info['images'][0]['instances']
+    assert info['images'][0]['height'] == 30 and info['images'][0]['width'] == 40
     assert instance['bbox'] == [0, 0, 20, 30] and instance['bbox_label'] == 25
     assert instance['instance_id'] == 7 and (instance['ignore_flag'], crowd['ignore_flag']) == (0, 1)
     for key in ('bboxes', 'segmentations'):
@@ -155,7 +156,11 @@ def test_vspw_errors(vspw, tmp_path):
         (tmp_path / 'data/gone' / kind).touch()
     with pytest.warns(UserWarning, match='2 frames and 1 masks; the 1 that have both'):
         videos = dataset('vspw', data_root=str(tmp_path))
-    with pytest.raises(ValueError, match='origin/1.jpg: not an image'):
+    for name in ('2.png', '3.png'):
+        (tmp_path / 'data/gone/mask' / name).touch()
+    with pytest.warns(UserWarning, match='2 frames and 3 masks; the 1 that have both'):
+        dataset('vspw', data_root=str(tmp_path))
+    with pytest.raises(ValueError, match='origin/1.jpg: .* no image'):
         videos[0]
 
 
@@ -204,6 +209,19 @@ def test_video_metric(tmp_path):
         assert png.dtype == np.uint8 and np.array_equal(png, preds[t])
 
 
+def test_rankings_count_clips_that_show_a_class():
+    """A label outside of the classes is none, and a clip without a class has no recall."""
+    gts = np.full((4, 6, 5), 255, np.uint8)
+    gts[0, 0, 0], gts[1, 0, 0] = 2, 4
+    metric = VideoSemSegMetric(top_k=(1,))
+    metric.dataset_meta = dict(classes=('a', 'b', 'c', 'd'))
+    rankings = [(slice(0, 2), [2, 0, 3, 1]), (slice(2, 4), [3, 0, 1, 2])]
+    metric.process({}, [video_sample(gts, gts, rankings=rankings)])
+    scores = metric.evaluate(1)
+    assert scores['ranking/recall@1'] == scores['ranking/AP'] == scores['ranking/precision@1'] == 100
+    assert np.isnan(scores['VC8'])
+
+
 def test_ap_of_a_holdout(tmp_path, write_ytvis):
     """The whole truth scores 100; half of its pixels 50 at IoU 0.5 only; the wrong class 0."""
     content = write_ytvis(tmp_path, [np.zeros((*SIZE, 3), np.uint8)] * 3)
@@ -225,3 +243,9 @@ def test_ap_of_a_holdout(tmp_path, write_ytvis):
     metric.process({}, [dict(video_data_samples=frames, pred_tracks=[track])])
     with pytest.raises(ValueError, match='split_ytvis'):
         metric.evaluate(1)
+    # and before a run
+    with pytest.raises(ValueError, match='train.json has no annotations .*split_ytvis'):
+        YTVISMetric(str(tmp_path / 'train.json'))
+    with pytest.raises(FileNotFoundError, match='gone.json'):
+        YTVISMetric(str(tmp_path / 'gone.json'))
+    YTVISMetric(str(tmp_path / 'gone.json'), format_only=True, format_dir=str(tmp_path / 'out'))

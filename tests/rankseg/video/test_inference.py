@@ -10,7 +10,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from mmroad.media import open_source
+from mmroad.files.sources import LeftOut, open_source
 from mmroad.rankseg.video.inference import VideoInferencer
 from mmroad.rankseg.video.pictures import TRACK_COLOURS, VideoFile, overlay_classes, overlay_tracks
 from mmroad.rankseg.video.tracks import clip_windows, encode
@@ -41,7 +41,7 @@ def test_semantic(folder, tmp_path):
     segment = VideoInferencer(model(clip_length=3))
     results = list(segment.run(folder, tmp_path, progress=False))
     assert [r.name for r in results] == [f'{t:08d}.png' for t in range(FRAMES)]
-    frames = list(open_source(folder)[0])
+    frames = list(open_source(folder))
     images, samples = segment._prepare(frames[3:6])
     with torch.no_grad():
         want = segment.model.semantic_maps(images, samples)
@@ -60,7 +60,7 @@ def test_semantic(folder, tmp_path):
 
 def test_tracks_of_a_video_file(folder, tmp_path):
     with VideoFile(tmp_path / 'in.mp4', 25) as video:
-        for _, image in open_source(folder)[0]:
+        for _, image in open_source(folder):
             video.write(image)
     network = model(task='instance', clip_length=None)
     results = list(VideoInferencer(network).run(tmp_path / 'in.mp4', tmp_path / 'out', progress=False))
@@ -110,6 +110,81 @@ def test_errors(folder, tmp_path):
         list(VideoInferencer(network).run(tmp_path / 'v.mp4', tmp_path, progress=False))
     with pytest.raises(FileNotFoundError, match='nothing'):
         list(VideoInferencer(network).run(tmp_path / 'nothing', progress=False))
+
+
+def test_each_folder_of_frames_is_a_video(folder, tmp_path):
+    frames = [image for _, image in open_source(folder)]
+    for cam, order in (('cam1', frames[:4]), ('cam2', frames[4:])):
+        for t, frame in enumerate(order):
+            (tmp_path / 'in' / cam).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / f'in/{cam}/{8 + t}.png'), frame)  # 8, 9, 10, 11
+    segment = VideoInferencer(model(clip_length=3))
+    run = segment.run(tmp_path / 'in', tmp_path / 'out', progress=False)
+    results = list(run)
+    assert [r.name for r in results] == [
+        *(f'cam1/{t}.png' for t in (8, 9, 10, 11)), *(f'cam2/{t}.png' for t in (8, 9, 10)),
+    ]  # fmt: skip
+    alone = [list(segment.run(tmp_path / 'in' / cam, progress=False)) for cam in ('cam1', 'cam2')]
+    for result, want in zip(results, sum(alone, []), strict=True):
+        assert np.array_equal(result.classes, want.classes)
+        cam, _, name = result.name.partition('/')
+        png = cv2.imread(str(tmp_path / f'out/{cam}/classes/{name}'), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(png, want.classes)
+    assert not run.left_out and sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['cam1', 'cam2']
+    for cam, count in (('cam1', 4), ('cam2', 3)):
+        assert cv2.VideoCapture(str(tmp_path / f'out/{cam}/{cam}.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == count
+
+
+def test_a_video_that_cannot_be_used_is_left_out_of_several(folder, tmp_path):
+    for t, (_, image) in enumerate(open_source(folder)):
+        cam = 'ab'[t % 2]
+        (tmp_path / cam).mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / f'{cam}/{t}.png'), image)
+    cv2.imwrite(str(tmp_path / 'a/7.png'), np.zeros((10, 20, 3), np.uint8))
+    (tmp_path / 'b/2.png').write_bytes(b'')
+    run = VideoInferencer(model(task='instance', clip_length=4), overlap=1).run(
+        tmp_path, tmp_path / 'out', progress=False
+    )
+    with pytest.warns(LeftOut, match=r'b/2\.png'):
+        results = list(run)
+    assert [r.name for r in results] == [f'b/{t}.png' for t in (1, 3, 5)]
+    assert sorted(run.left_out) == ['b/2.png', 'video a']
+    assert r'a/7.png is (10, 20)' in run.left_out['video a']
+    (entry, *_) = json.loads((tmp_path / 'out/b/results.json').read_text())
+    assert coco_mask.decode(entry['segmentations']).shape == (64, 96, 3)
+    assert not list((tmp_path / 'out/a').rglob('*.mp4'))
+
+
+def test_what_is_left_early_is_kept(folder, tmp_path):
+    for task in ('semantic', 'instance'):
+        out = tmp_path / task
+        for count, _ in enumerate(VideoInferencer(model(task=task)).run(folder, out, progress=False), 1):
+            if count == 2:
+                break
+        video = cv2.VideoCapture(str(out / f'{folder.name}.mp4'))
+        assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 2 and not list(out.rglob('.*'))
+    assert json.loads((tmp_path / 'instance/results.json').read_text())  # of the whole video
+    assert len(list((tmp_path / 'semantic/classes').iterdir())) == 2
+
+
+def test_a_cut_video_is_told(folder, tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / 'in.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, SIZE)
+    for _, image in open_source(folder):
+        writer.write(image)
+    writer.release()
+    content = (tmp_path / 'in.avi').read_bytes()
+    (tmp_path / 'in.avi').write_bytes(content[: len(content) // 2])
+    run = VideoInferencer(model()).run(tmp_path / 'in.avi', tmp_path / 'out', progress=False)
+    with pytest.warns(LeftOut, match=f'of {FRAMES} frames can be read'):
+        assert 0 < len(list(run)) < FRAMES
+    assert list(run.left_out)[0].startswith('in from frame')
+
+
+def test_equal_stems_are_told_before_the_run(folder, tmp_path):
+    for suffix in ('png', 'jpg'):
+        cv2.imwrite(str(tmp_path / f'1.{suffix}'), np.zeros((64, 96, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'1\.(jpg|png) and 1\.(jpg|png) would both be written'):
+        VideoInferencer(model()).run(tmp_path, tmp_path / 'out')
 
 
 def test_overlays():

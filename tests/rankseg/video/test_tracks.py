@@ -110,6 +110,53 @@ def test_stitched_clips_equal_one_pass(clip_length, overlap):
         assert np.array_equal(decoded(track), want)
 
 
+PLAIN = dict(img_shape=(8, 16), batch_input_shape=(8, 16), ori_shape=(8, 16))  # masks as they are
+
+
+def stitched(first, second, logits, overlap=1, **options):
+    """Two clips of two frames that share ``overlap``; masks of each are (Q, T, 8, 16) bool, logits (Q, C + 1)."""
+    stitcher = TrackStitcher(**{'num_tracks': 2, 'candidates': 2, **options})
+    start = 2 - overlap
+    for clip, masks, scores in zip(
+        (slice(0, 2), slice(start, start + 2)), (first, second), logits, strict=True
+    ):
+        stitcher.add(scores, masks.float() * 8 - 4, clip, [PLAIN] * 2)
+    return stitcher, stitcher.finish([PLAIN] * (start + 2))
+
+
+def rows(*lengths):
+    """One mask (1, T, 8, 16): in frame t the first ``lengths[t]`` pixels of a row."""
+    masks = torch.zeros(1, len(lengths), 8, 16, dtype=torch.bool)
+    for t, length in enumerate(lengths):
+        masks[0, t, 3, :length] = True
+    return masks
+
+
+def test_shared_frames_have_the_first_clips_mask():
+    sure = torch.tensor([[5.0, 0, 0]])
+    stitcher, (track, _) = stitched(rows(10, 10), rows(9, 7), (sure, sure))
+    assert len(stitcher.tracks) == 1
+    assert [int(mask.sum()) for mask in decoded(track)] == [10, 10, 7]
+
+
+@pytest.mark.parametrize('length, joined', [(5, True), (4, False)])
+def test_an_overlap_of_exactly_the_least_iou_joins(length, joined):
+    sure = torch.tensor([[5.0, 0, 0]])
+    stitcher, _ = stitched(rows(10, 10), rows(length, length), (sure, sure), min_iou=0.5)
+    assert len(stitcher.tracks) == (1 if joined else 2)
+
+
+def test_objects_that_overlap_are_told_apart_by_class():
+    """Both queries have the same mask; in the second clip they come in the other order."""
+    logits = torch.tensor([[6.0, 0, 0], [0, 6.0, 0]])
+    masks = rows(10, 10).expand(2, -1, -1, -1)
+    stitcher, (first, second) = stitched(masks, masks, (logits, logits.flip(0)))
+    assert len(stitcher.tracks) == 2
+    best = logits[0].softmax(0)[0].item()
+    assert {first['label'], second['label']} == {0, 1}
+    assert first['score'] == pytest.approx(best) and second['score'] == pytest.approx(best)
+
+
 def test_new_objects_start_and_gone_objects_end():
     logits, masks = blobs(2, 8)
     masks[0, 4:] = -4.0  # is there in frames 0 to 3

@@ -1,0 +1,155 @@
+"""Label maps: images whose values are class ids."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+#: Pillow's modes of one channel whose values are the file's.
+_PLAIN = ('1', 'L', 'P', 'I;16', 'I;16L', 'I;16B', 'I;16N', 'I')
+#: Pillow's modes of several channels, and how many of these are colour; the one after them is opacity.
+_COLOUR = {'RGB': 3, 'RGBA': 3, 'LA': 1, 'PA': 1}
+#: By what Pillow multiplies the values of grey PNGs of 2 and 4 bits.
+_SPREAD = {'L;2': 85, 'L;4': 17}
+
+
+def read_label_map(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    num_classes: int | None = None,
+    ignored: Collection[int] = (255,),
+    content: bytes | None = None,
+) -> np.ndarray:
+    """Read a label map and check it.
+
+    Values are those that the file holds: 0 and 1 of a 1-bit image, the indices of one with a palette, 8 and 16
+    bits as they are. An image of several channels is read where all channels are equal.
+
+    Args:
+        path: The file.
+        size: Height and width that it must have, those of its image.
+        num_classes: Values must be 0 to ``num_classes`` - 1; None allows all.
+        ignored: Values that are allowed beside.
+        content: The file's bytes, where they were fetched already.
+
+    Returns:
+        (H, W): uint8 where all values fit, else uint16 or int32.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no image that can be read, its channels differ, or it has another size or other values;
+            the message names file and values.
+    """
+    path = Path(path)
+    if content is None and not path.is_file():
+        raise FileNotFoundError(f'{path}: no such label map')
+    try:
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
+            _check_size(path, image.size[::-1], size)  # before anything is decoded
+            _check_kind(path, image)
+            spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1
+            labels = np.asarray(image)
+    except _Refused:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+        raise ValueError(f'{path}: not a label map that can be read ({_text(error)})') from error
+    if labels.ndim == 3:
+        labels = _one_channel(path, labels, _COLOUR[image.mode])
+    if spread > 1:
+        labels = labels // spread
+    labels = _narrow(labels)
+    if num_classes is not None:
+        check_ids(labels, num_classes, ignored, path)
+    return labels
+
+
+def check_ids(labels: np.ndarray, num_classes: int, ignored: Collection[int], name: object) -> None:
+    """Refuse values that are no class.
+
+    Args:
+        labels: Integers of any shape.
+        num_classes: Values must be 0 to ``num_classes`` - 1 ...
+        ignored: ... or among these.
+        name: Begins the message: the file.
+
+    Raises:
+        ValueError: There are others; names them.
+    """
+    outside = labels >= num_classes
+    if labels.dtype.kind == 'i':
+        outside |= labels < 0
+    for value in ignored:
+        outside &= labels != value
+    if outside.any():
+        found, counts = np.unique(labels[outside], return_counts=True)
+        beside = f' or {", ".join(map(str, ignored))} (ignored)' if ignored else ''
+        raise ValueError(
+            f'{name}: values {_listed(found)} ({counts.sum()} of {labels.size} pixels) are no class; expected 0 to '
+            f'{num_classes - 1}{beside}. Are these the labels of another data set, ids before a conversion '
+            f'(Cityscapes: labelIds instead of labelTrainIds), or are there more classes?'
+        )
+
+
+class _Refused(ValueError):
+    """What this module says of a file that can be read."""
+
+
+def _check_size(path: Path, found: tuple[int, int], size: tuple[int, int] | None) -> None:
+    if size is not None and found != tuple(size):
+        raise _Refused(
+            f'{path}: the label map has {found[0]} x {found[1]} pixels (height x width), its image '
+            f'{size[0]} x {size[1]}'
+        )
+
+
+def _check_kind(path: Path, image: Image.Image) -> None:
+    if image.mode not in _PLAIN and image.mode not in _COLOUR:
+        raise _Refused(f"{path}: an image of Pillow's mode {image.mode}, whose values are no class ids")
+    if image.format in ('JPEG', 'MPO', 'JPEG2000'):
+        raise _Refused(
+            f'{path}: {image.format} changes values where classes meet; label maps must be stored without '
+            f'loss, such as in PNG'
+        )
+    if getattr(image, 'n_frames', 1) > 1:
+        raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one label map')
+
+
+def _one_channel(path: Path, labels: np.ndarray, colours: int) -> np.ndarray:
+    """The one channel that an image of several equal ones stands for."""
+    first = labels[..., 0]
+    for channel in range(1, labels.shape[2]):
+        other = labels[..., channel]
+        if channel >= colours:  # opacity: the same everywhere, whatever it is
+            if (other != other.flat[0]).any():
+                raise ValueError(f'{path}: its opacity varies; a label map has one channel of class ids')
+        elif not np.array_equal(other, first):
+            row, column = (int(x[0]) for x in np.nonzero(other != first))
+            raise ValueError(
+                f'{path}: a colour image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
+                f'{column}; a label map has one channel of class ids'
+            )
+    return first
+
+
+def _narrow(labels: np.ndarray) -> np.ndarray:
+    """The smallest of uint8, uint16 and int32 that holds all values, writable."""
+    if labels.dtype == bool:
+        return labels.astype(np.uint8)
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    fitting = [t for t in (np.uint8, np.uint16) if 0 <= low and high <= np.iinfo(t).max]
+    return np.array(labels, fitting[0] if fitting else np.int32)
+
+
+def _listed(values: np.ndarray) -> str:
+    """The first few values as text."""
+    shown = ', '.join(str(int(value)) for value in values[:8])
+    return shown if len(values) <= 8 else f'{shown}, ... (up to {int(values[-1])})'
+
+
+def _text(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
