@@ -58,7 +58,8 @@ class Detic(VocabularySwap, TwoStageDetector):
         """As mmdet's, and read the class counts."""
         super().init_weights()
         if self.dynamic_classifier and self.image_counts is not None:
-            self.box_freq_weight = load_image_counts(self.image_counts).sqrt().to(self.box_freq_weight)
+            counts = load_image_counts(self.image_counts, self.roi_head.num_classes, least=1)
+            self.box_freq_weight = counts.sqrt().to(self.box_freq_weight)
 
     @property
     def _num_classes(self) -> int:

@@ -15,7 +15,7 @@ from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .losses import caption_loss, image_label_loss
+from .losses import IMAGE_LABEL_LOSSES, caption_loss, image_label_loss
 from .mask_targets import mask_targets
 
 
@@ -99,6 +99,12 @@ class DeticRoIHead(BaseRoIHead):
         self.image_loss, self.image_loss_weight = image_loss, image_loss_weight
         self.num_weak_proposals, self.image_box = num_weak_proposals, image_box
         self.caption_weight, self.neg_caption_weight = caption_weight, neg_caption_weight
+        if image_loss is not None and image_loss not in IMAGE_LABEL_LOSSES:
+            raise ValueError(f'image_loss must be one of {", ".join(IMAGE_LABEL_LOSSES)}, not {image_loss!r}')
+        if image_loss == 'image' and not image_box:
+            raise ValueError('image_loss=image judges the whole-image region: set image_box=True')
+        if image_loss == 'wsddn' and self.bbox_head[0].prop_score is None:
+            raise ValueError('image_loss=wsddn needs the second stream: bbox_head=dict(prop_score=True)')
         self.test_classifier: Tensor | None = None  # a vocabulary in place of the heads' own
 
     def init_bbox_head(self, bbox_roi_extractor: dict, bbox_head: dict) -> None:
@@ -245,6 +251,8 @@ class DeticRoIHead(BaseRoIHead):
         """
         if captions is not None and not self.image_box:
             raise ValueError('the caption loss judges the whole-image region: set image_box=True')
+        if image_labels is not None and self.image_loss is None:
+            raise ValueError('a batch has image labels, the model no loss of them: set image_loss=max_size')
         boxes = [
             self._weak_boxes(p.bboxes.detach(), m['img_shape'])
             for p, m in zip(rpn_results_list, batch_img_metas, strict=True)

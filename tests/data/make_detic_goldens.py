@@ -1,4 +1,4 @@
-"""Writes detic_goldens.json: Detic's mask, caption and wsddn losses from their formulas, in numpy and pycocotools alone.
+"""Writes detic_goldens.json: Detic's mask, caption and wsddn losses from their formulas, by numpy and pycocotools.
 
 python tests/data/make_detic_goldens.py
 

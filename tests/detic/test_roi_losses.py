@@ -11,6 +11,7 @@ from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
+from mmroad.detic.bbox_head import load_image_counts
 from mmroad.detic.mask_targets import mask_targets, rasterise
 from mmroad.detic.roi_head import Matched
 from mmroad.zoo import build_model, get_config, uninitialised
@@ -153,3 +154,47 @@ def test_the_wsddn_loss_is_the_golden(head, monkeypatch):
     labels = [torch.tensor(own) for own in golden['labels']]
     losses = weak_loss(head, monkeypatch, golden, labels, prop, logits=logits, image_loss='wsddn')
     assert [float(losses[f's{i}.loss_image']) for i in range(3)] == pytest.approx(golden['losses'], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(image_loss='largest'), "image_loss must be one of max_size, .*, not 'largest'"),
+        (dict(image_loss='image', image_box=False), 'judges the whole-image region: set image_box=True'),
+        (dict(image_loss='wsddn'), 'needs the second stream'),
+    ],
+)
+def test_losses_that_cannot_be_are_refused_when_built(options, words):
+    cfg = get_config('Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size').model.roi_head
+    cfg.bbox_head.update(num_classes=4, fc_out_channels=8)
+    with pytest.raises(ValueError, match=words), uninitialised():
+        MODELS.build(ConfigDict(cfg, **options, train_cfg=None, test_cfg=None))
+
+
+def test_image_labels_without_a_loss_are_refused(head, monkeypatch):
+    golden = GOLDEN['wsddn']
+    with pytest.raises(ValueError, match='a batch has image labels, the model no loss of them'):
+        weak_loss(head, monkeypatch, golden, [torch.tensor([0])] * 2, image_loss=None)
+
+
+def test_class_counts_are_checked(tmp_path):
+    path = tmp_path / 'counts.json'
+
+    def counts(content, *limits):
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return load_image_counts(path, *limits).tolist()
+
+    three = [dict(id=i, image_count=i * 10, name='x') for i in (3, 1, 2)]
+    assert counts(three) == counts(three, 3) == counts(three, 9, 1) == [10, 20, 30]
+    for content, limits, words in (
+        (three, (4,), 'counts.json counts 3 classes, the head has 4'),
+        (three, (2, 1), 'counts.json counts 3 classes, the head has 2'),
+        ([*three, three[0]], (), 'counts.json: a class is counted twice'),
+        ([dict(id=1, image_count=-1)], (), 'counts.json: .* less than 0 times'),
+        ([dict(id=1)], (), r'counts.json is not a list of class counts: .*`image_count` - at `\$\[0\]`'),
+        ('{}', (), 'counts.json is not a list of class counts'),
+    ):
+        with pytest.raises(ValueError, match=words):
+            counts(content, *limits)
+    with pytest.raises(FileNotFoundError, match='class counts .*none.json not found'):
+        load_image_counts(tmp_path / 'none.json')
