@@ -143,8 +143,8 @@ def load_vocabulary(
 
     Args:
         path: A file of embeddings, with names (``save_vocabulary``) or without.
-        names: For a file with names, those to pick; for another, the names of its rows (what
-            ``read_names`` takes, or a comma list).
+        names: For a file with names, those to pick: a list, a comma list, or a file of names. For another, the
+            names of its rows: what ``read_names`` takes, or a comma list.
         dim: Length of an embedding.
     """
     array, own = read_embeddings(path, dim)
@@ -154,13 +154,20 @@ def load_vocabulary(
             vocabulary = Vocabulary(parse_names(own), embeddings)
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
-        return vocabulary if names is None else select(vocabulary, names)
+        if names is None:
+            return vocabulary
+        return select(vocabulary, read_names(names) if _is_file(names) else names)
     if names is None:
         raise ValueError(f'{path} holds no class names: give them in the order of its {len(embeddings)} rows')
-    names = parse_names(names) if isinstance(names, str) and ',' in names else read_names(names)
+    listed = isinstance(names, str) and ',' in names and not _is_file(names)
+    names = parse_names(names) if listed else read_names(names)
     if len(names) != len(embeddings):
         raise ValueError(f'{path} holds {len(embeddings)} embeddings, but {len(names)} names are given')
     return Vocabulary(names, embeddings)
+
+
+def _is_file(names: str | Path | Sequence[str]) -> bool:
+    return isinstance(names, Path) or (isinstance(names, str) and Path(names).is_file())
 
 
 def select(vocabulary: Vocabulary, names: str | Sequence[str]) -> Vocabulary:

@@ -117,3 +117,20 @@ def test_files_of_names_are_checked(tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             names(name, content)
+
+
+def test_names_may_be_a_file_whose_name_has_a_comma(tmp_path):
+    words, path = vocabulary(['ant', 'flip, flop']), tmp_path / 'a, b.txt'
+    np.save(tmp_path / 'w.npy', words.embeddings.numpy())
+    np.savez(tmp_path / 'w.npz', embeddings=words.embeddings.numpy(), names=np.array(words.names))
+    path.write_text('ant\nflip, flop\n')
+    assert load_vocabulary(tmp_path / 'w.npy', str(path)).names == words.names
+    assert load_vocabulary(tmp_path / 'w.npy', 'x, y').names == ('x', 'y')
+    assert load_vocabulary(tmp_path / 'w.npz', 'ant').names == ('ant',)
+    path.write_text('flip, flop\n')
+    for names in (path, str(path), ['flip, flop']):
+        assert load_vocabulary(tmp_path / 'w.npz', names).embeddings.equal(words.embeddings[1:])
+    with pytest.raises(ValueError, match='w.npy holds 2 embeddings, but 1 names are given'):
+        load_vocabulary(tmp_path / 'w.npy', path)
+    with pytest.raises(ValueError, match='w.npy holds no class names'):
+        load_vocabulary(tmp_path / 'w.npy')
