@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -49,11 +50,12 @@ def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> i
         for step in steps:
             yield step
             if progress:
-                progress(paths[int(step)])
+                progress(place[step])
 
-    steps = [str(i) for i in range(len(paths))]
-    inputs = state_of(*paths)
-    found = [a for _, a in resumable(steps, parts, lambda i: _members(paths[int(i)]), tell, '', inputs)]
+    # a tar that has changed since is another step
+    steps = [f'{i}-{zlib.crc32(str(state_of(path)).encode()):08x}' for i, path in enumerate(paths)]
+    place = dict(zip(steps, paths))
+    found = [a for _, a in resumable(steps, parts, lambda step: _members(place[step]), tell, '')]
     count = [len(f['offset']) for f in found]
     joined = {key: np.concatenate([f[key] for f in found]) for key in ('offset', 'size', 'name')}
     save_arrays(
