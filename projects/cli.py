@@ -6,6 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from .options import merge_options
+
 # Read when torch starts its threads: waiting ones sleep instead of spinning, which on cores shared with
 # dataloader workers or other ranks makes small steps several times faster.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Options(argparse.Action):
-    """``key=value`` pairs, read as mmengine's ``DictAction`` reads them, when the config is there."""
+    """``key=value`` pairs; what the values mean is decided when the config is there (`merge_options`)."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         bad = [v for v in values if '=' not in v]
@@ -37,16 +39,6 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='read a checkpoint that is not weights alone (runs code in it)',
     )
-
-
-def merge_options(cfg: Config, options: list[str] | None) -> None:
-    """Merge ``key=value`` texts into a config."""
-    from mmengine.config import DictAction
-
-    if options:
-        parser = argparse.ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -70,13 +62,30 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
         if args.launcher != 'none':
-            _join_over_gloo(args.launcher)
+            _join_over_gloo(args.launcher, cfg.env_cfg.dist_cfg.get('timeout'))
+    if args.launcher != 'none':
+        from .ranks import watch
+
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
+        watch(cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
     return cfg
 
 
-def _join_over_gloo(launcher: str) -> None:
-    """Join the other processes. mmengine would set a CUDA device first, which a CPU-only torch lacks."""
+def _join_over_gloo(launcher: str, timeout: float | None) -> None:
+    """Join the other processes. mmengine would set a CUDA device first, which a CPU-only torch lacks.
+
+    Args:
+        launcher: Who started them.
+        timeout: Seconds that one waits for another (``env_cfg.dist_cfg.timeout``); None takes torch's 30 minutes.
+    """
+    from datetime import timedelta
+
     from torch.distributed import init_process_group
+
+    from .ranks import watch
+
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+        raise SystemExit(f'env_cfg.dist_cfg.timeout is in seconds, above 0, not {timeout!r}')
 
     if launcher == 'slurm':
         os.environ.setdefault('MASTER_PORT', '29500')
@@ -92,7 +101,8 @@ def _join_over_gloo(launcher: str) -> None:
         os.environ.update({name: os.environ[f'OMPI_{mpi}'] for name, mpi in names.items()})
         os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
         os.environ.setdefault('MASTER_PORT', '29500')
-    init_process_group('gloo')
+    watch(timeout)
+    init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
