@@ -84,3 +84,11 @@ def _value_at(cfg: Any, key: str) -> Any:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return None
     return cfg
+
+
+def add_import(cfg: Config, module: str) -> None:
+    """Let a config import a module where it is built, and where its dump is."""
+    imports = dict(cfg.get('custom_imports') or dict(allow_failed_imports=False))
+    names = imports.get('imports') or []
+    names = list(names) if isinstance(names, (list, tuple)) else [names]
+    cfg.custom_imports = dict(imports, imports=[*names, *([module] if module not in names else [])])

@@ -70,7 +70,9 @@ class RankWatch:
                 if idle < self.patience or self._said:
                     continue
                 reports = self.reports(store)
-                if self.rank == min(r for r, v in reports.items() if time.time() - v.time < self.patience / 2):
+                if self.rank == min(
+                    r for r, v in reports.items() if time.time() - v.time < self.patience / 2
+                ):
                     self._said = True
                     if sentence := waited_for(reports, self.world_size, self.patience / 2):
                         print(f'no progress for {idle:.0f} s: {sentence}', file=sys.stderr, flush=True)
@@ -155,7 +157,9 @@ def watch(timeout: float | None = None) -> RankWatch | None:
         port, patience = int(os.environ['MASTER_PORT']), min(PATIENCE, (timeout or 2 * PATIENCE) / 2)
 
         def connect() -> Store:
-            store = TCPStore(address, port, is_master=False, wait_for_workers=False, timeout=timedelta(minutes=30))
+            store = TCPStore(
+                address, port, is_master=False, wait_for_workers=False, timeout=timedelta(minutes=30)
+            )
             return PrefixStore(f'mmroad/{os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)}', store)
 
         _watch = RankWatch(int(os.environ.get('RANK', 0)), world_size, connect, patience).start()

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import add_import
 from . import checkpoints, divergence, loops
 from .divergence import DivergedError
 from .resume import newest_checkpoint, read_training
@@ -29,9 +30,7 @@ def make_resumable(cfg: Config) -> None:
     Args:
         cfg: Changed in place. Hooks and loops of other names stay as they are.
     """
-    imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
-    names = imports['imports'] if isinstance(imports['imports'], (list, tuple)) else [imports['imports']]
-    cfg.custom_imports = dict(imports, imports=[*names, 'mmroad.training'])
+    add_import(cfg, 'mmroad.training')
     hooks = cfg.setdefault('default_hooks', {})
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     custom = list(cfg.get('custom_hooks') or [])

@@ -111,7 +111,12 @@ class DurableCheckpointHook(CheckpointHook):
                 runner.message_hub.update_info(f'best_score{suffix}', score)
                 runner.message_hub.update_info(f'best_ckpt{suffix}', path)
                 self._write(
-                    runner, name, save_optimizer=False, save_param_scheduler=False, meta=dict(meta), by_epoch=False
+                    runner,
+                    name,
+                    save_optimizer=False,
+                    save_param_scheduler=False,
+                    meta=dict(meta),
+                    by_epoch=False,
                 )
                 if several:
                     self.best_ckpt_path_dict[key] = path
@@ -163,7 +168,8 @@ class DurableCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts :]
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
             paths += [
-                Path(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(i))) for i in outdated
+                Path(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(i)))
+                for i in outdated
             ]
         if is_main_process():
             for path in paths:
@@ -219,7 +225,9 @@ def _check_finite(runner: Runner) -> None:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not torch.isfinite(parameter.detach()).all():
-            raise DivergedError.of(runner, f'{name} holds NaN or infinite weights at iteration {runner.iter + 1}')
+            raise DivergedError.of(
+                runner, f'{name} holds NaN or infinite weights at iteration {runner.iter + 1}'
+            )
 
 
 def _share_buffers(runner: Runner) -> None:

@@ -74,4 +74,6 @@ class DivergenceHook(Hook):
         return f' ({", ".join(self._names)})' if self._names else ''
 
     def _stop(self, runner: Runner) -> None:
-        raise DivergedError.of(runner, f'the loss is NaN or infinite since iteration {self._since}{self._of()}')
+        raise DivergedError.of(
+            runner, f'the loss is NaN or infinite since iteration {self._since}{self._of()}'
+        )

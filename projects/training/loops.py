@@ -116,11 +116,12 @@ class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
 
     def _batches(self) -> Iterator[Any]:
         self._begin(self._iter, self._iter)
-        while True:
-            number = -1
-            for number, data in enumerate(self.dataloader):
+        empty = 0  # one empty pass comes where the iterations that are done end with the data
+        while empty < 2:
+            empty += 1
+            for data in self.dataloader:
                 yield data
-            if number < 0:
-                raise ValueError('the training data has no batch')
+                empty = 0
             if isinstance(self.dataloader.batch_sampler, ResumableBatchSampler):
                 self.dataloader.batch_sampler.next_epoch()
+        raise ValueError('the training data has no batch')
