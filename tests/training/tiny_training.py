@@ -1,15 +1,24 @@
 """A training of milliseconds with everything that has a state: dropout, BatchNorm, momentum, schedules, averages
 of weights, augmentation in workers, a best score."""
 
+import itertools
 import random
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 from torch import nn
 from torch.utils.data import Dataset
+
+from mmroad.cli import build_runner
+from mmroad.training import go_on, make_resumable
+from mmroad.weights import load_weights_safely
+
+_RUNS = itertools.count()
 
 
 @DATASETS.register_module()
@@ -39,11 +48,15 @@ class TinyDataset(Dataset):
 class TinyModel(BaseModel):
     def __init__(self, nan_from: int | None = None) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.net = nn.Sequential(
+            nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1)
+        )
         self.nan_from, self.steps = nan_from, 0
 
     def forward(self, inputs, label, mode='tensor'):
-        inputs, label = (torch.stack(list(v)) if not torch.is_tensor(v) else v for v in (inputs, torch.as_tensor(label)))
+        inputs, label = (
+            torch.stack(list(v)) if not torch.is_tensor(v) else v for v in (inputs, torch.as_tensor(label))
+        )
         out = self.net(inputs)[:, 0]
         if mode == 'predict':
             return [dict(error=float((o - y).abs())) for o, y in zip(out, label)]
@@ -107,3 +120,75 @@ def tiny_config(work_dir, by_epoch: bool = True, workers: int = 0, **changes) ->
     )  # fmt: skip
     cfg.update(changes)
     return cfg
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def run_tiny(work_dir, resume=None, stop=None, trust=False, **changes):
+    """Train as tools/train.py does; ``stop(runner, hook_name)`` says where the process dies.
+
+    Returns:
+        The runner, and what was said.
+    """
+    cfg = Config(tiny_config(work_dir, **changes))
+    cfg.experiment_name = f'tiny-{next(_RUNS)}'
+    make_resumable(cfg)
+    said = go_on(cfg, resume, trust=trust)
+    if trust:
+        CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    else:
+        load_weights_safely()
+    runner = build_runner(cfg)
+    call = runner.call_hook
+
+    def call_hook(name, **kwargs):
+        call(name, **kwargs)
+        if stop is not None and stop(runner, name):
+            raise Stopped
+
+    runner.call_hook = call_hook
+    if stop is None:
+        runner.train()
+    else:
+        try:
+            runner.train()
+        except Stopped:
+            pass
+        else:
+            raise AssertionError('the training was not stopped')
+    return runner, said
+
+
+def differences(one, other, leave_out=('time', 'cfg', 'experiment_name', '_ckpt', 'replaced')):
+    """Names of what differs between two checkpoints, but for times and paths."""
+    found = []
+
+    def compare(a, b, name):
+        if any(part in name.rsplit('.', 2)[-1] or f'/{part}' in name for part in leave_out):
+            return
+        if isinstance(a, torch.Tensor):
+            same = torch.equal(a, b) if a.dtype.is_floating_point is False else _same_bits(a, b)
+        elif isinstance(a, dict):
+            same = a.keys() == b.keys()
+            for key in a.keys() & b.keys():
+                compare(a[key], b[key], f'{name}.{key}')
+        elif isinstance(a, (list, tuple)):
+            same = len(a) == len(b)
+            for i, pair in enumerate(zip(a, b)):
+                compare(*pair, f'{name}.{i}')
+        else:
+            same = a == b
+        if not same:
+            found.append(name)
+
+    one, other = (torch.load(path, weights_only=True) for path in (one, other))
+    for part in one.keys() | other.keys():
+        if part != 'meta':
+            compare(one.get(part), other.get(part), part)
+    return sorted(found)
+
+
+def _same_bits(a, b):
+    return a.shape == b.shape and a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
