@@ -46,8 +46,9 @@ class TinyDataset(Dataset):
 
 @MODELS.register_module()
 class TinyModel(BaseModel):
-    def __init__(self, nan_from: int | None = None) -> None:
+    def __init__(self, nan_from: int | None = None, ballast: int = 0) -> None:
         super().__init__()
+        self.register_buffer('ballast', torch.ones(ballast))  # a file that takes a while to write
         self.net = nn.Sequential(
             nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1)
         )
@@ -126,8 +127,8 @@ class Stopped(Exception):
     """Stands for a kill."""
 
 
-def run_tiny(work_dir, resume=None, stop=None, trust=False, **changes):
-    """Train as tools/train.py does; ``stop(runner, hook_name)`` says where the process dies.
+def run_tiny(work_dir, resume=None, stop=None, trust=False, watch=None, **changes):
+    """Train as tools/train.py does; ``stop(runner, hook_name)`` says where the process dies, ``watch`` looks on.
 
     Returns:
         The runner, and what was said.
@@ -145,6 +146,8 @@ def run_tiny(work_dir, resume=None, stop=None, trust=False, **changes):
 
     def call_hook(name, **kwargs):
         call(name, **kwargs)
+        if watch is not None:
+            watch(runner, name)
         if stop is not None and stop(runner, name):
             raise Stopped
 
