@@ -26,15 +26,18 @@ INTERVAL = 3  # iterations between checkpoints; six make an epoch, so some are i
 STEPS = 24
 
 
-def config(by_epoch: bool, workers: int) -> dict:
+def config(by_epoch: bool, workers: int, ranks: int) -> dict:
     from tiny_training import tiny_config
 
     checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=INTERVAL, max_keep_ckpts=1,
                       save_best='tiny/right', rule='greater')  # fmt: skip
     hooks = dict(checkpoint=checkpoint, logger=dict(type='LoggerHook', interval=1))
     hooks = {**tiny_config('', by_epoch)['default_hooks'], **hooks}
-    return dict(by_epoch=by_epoch, workers=workers, default_hooks=hooks, model=dict(type='TinyModel', ballast=2**19),
-                launcher='none')  # fmt: skip
+    model = dict(type='TinyModel', ballast=2**19)
+    changes = dict(by_epoch=by_epoch, workers=workers, default_hooks=hooks, model=model, launcher='none')
+    if by_epoch:  # 24 images in batches of 4 a rank
+        changes['train_cfg'] = dict(type='EpochBasedTrainLoop', max_epochs=STEPS * 4 * ranks // 24, val_interval=1)
+    return changes
 
 
 def train(work_dir: Path, rank: int, ranks: int, port: int, resume: str | None, **changes) -> None:
@@ -130,10 +133,10 @@ def soak(kills: int, ranks: int, seed: int, root: Path, say=print) -> dict[str, 
     whole = {}
     for i in range(kills):
         by_epoch, workers = bool(i % 2), 2 * (i % 4 == 2)
-        changes = config(by_epoch, workers)
+        changes = config(by_epoch, workers, ranks)
         if by_epoch not in whole:
             whole[by_epoch] = root / f'whole-{by_epoch}'
-            assert wait(start(whole[by_epoch], ranks, None, randomness=dict(seed=3), **config(by_epoch, 0)))
+            assert wait(start(whole[by_epoch], ranks, None, randomness=dict(seed=3), **config(by_epoch, 0, ranks)))
         work = root / f'killed-{i}'
         children = start(work, ranks, None, randomness=dict(seed=3), **changes)
         try:
