@@ -69,6 +69,7 @@ class DurableCheckpointHook(CheckpointHook):
         self._remove_outdated(runner)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        _check_finite(runner)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -94,6 +95,7 @@ class DurableCheckpointHook(CheckpointHook):
             return
         if 'auto' in self.key_indicators:
             self._init_rule(self.rules, [next(iter(metrics))])
+        _check_finite(runner)
         several = len(self.key_indicators) > 1
         step = runner.epoch if self.by_epoch else runner.iter
         meta = dict(epoch=runner.epoch, iter=runner.iter)
@@ -147,7 +149,6 @@ class DurableCheckpointHook(CheckpointHook):
 
     def _write(self, runner: Runner, name: str, **what: Any) -> None:
         """Write one checkpoint; the ranks' buffers are made alike, as those that go on from it will be."""
-        _check_finite(runner)
         _share_buffers(runner)
         what.update(file_client_args=self.file_client_args, backend_args=self.backend_args)
         if not self._is_local() or type(runner) is not Runner:

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import Tensor
 
 
 class DivergedError(RuntimeError):
@@ -15,7 +16,9 @@ class DivergedError(RuntimeError):
 
     @classmethod
     def of(cls, runner: Runner, what: str) -> DivergedError:
-        """The error with the advice that fits the training."""
+        """The error with the advice that fits the training, and since when the loss is wrong where that is known."""
+        since = next((h.since for h in runner.hooks if isinstance(h, DivergenceHook) and h.since), '')
+        what = f'{since}; {what}' if since and since != what else what
         rates = [group['lr'] for group in _optimizers(runner.optim_wrapper)]
         rate = f' (now up to {max(rates):g})' if rates else ''
         kept = runner.message_hub.get_info('last_ckpt')
@@ -44,8 +47,8 @@ class DivergenceHook(Hook):
 
     def __init__(self, patience: int = 10) -> None:
         self.patience = patience
-        self._since: int | None = None
-        self._names: list[str] = []
+        self._begun: int | None = None
+        self.since = ''
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
@@ -54,26 +57,32 @@ class DivergenceHook(Hook):
         if not isinstance(outputs, dict) or 'loss' not in outputs:
             return
         scalars = runner.message_hub.log_scalars  # holds it as a number already: no wait for the GPU
-        loss = scalars['train/loss'].current() if 'train/loss' in scalars else float(outputs['loss'])
+        loss = scalars['train/loss'].current() if 'train/loss' in scalars else _number(outputs['loss'])
         if math.isfinite(loss):
-            self._since = None
+            self._begun, self.since = None, ''
             return
-        if self._since is None:
-            self._since = runner.iter + 1
-            self._names = [k for k, v in outputs.items() if k != 'loss' and not math.isfinite(float(v))]
-            runner.logger.warning(f'the loss is {loss} at iteration {self._since}{self._of()}')
-        if runner.iter + 1 - self._since + 1 >= self.patience:
-            self._stop(runner)
+        if self._begun is None:
+            self._begun = runner.iter
+            names = [
+                k
+                for k, v in outputs.items()
+                if k != 'loss' and _is_number(v) and not math.isfinite(_number(v))
+            ]
+            of = f' ({", ".join(names)})' if names else ''
+            self.since = f'the loss is NaN or infinite since iteration {runner.iter + 1}{of}'
+            runner.logger.warning(self.since)
+        if runner.iter - self._begun + 1 >= self.patience:
+            raise DivergedError.of(runner, self.since)
 
     def after_train(self, runner: Runner) -> None:
         """A training that ends so has not succeeded."""
-        if self._since is not None:
-            self._stop(runner)
+        if self.since:
+            raise DivergedError.of(runner, self.since)
 
-    def _of(self) -> str:
-        return f' ({", ".join(self._names)})' if self._names else ''
 
-    def _stop(self, runner: Runner) -> None:
-        raise DivergedError.of(
-            runner, f'the loss is NaN or infinite since iteration {self._since}{self._of()}'
-        )
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (Tensor, int, float))
+
+
+def _number(value: Any) -> float:
+    return float(value.detach().mean()) if isinstance(value, Tensor) else float(value)
