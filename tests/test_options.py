@@ -32,20 +32,32 @@ def test_values(text, value):
     assert got == value and type(got) is type(value)
 
 
-@pytest.mark.parametrize('text', ['1,2', 'a,b', '[1,2]', '[a,b]', '[(a,b),(c,d)]', '(1,2)', '3', '1.5', 'true', 'x'])
+@pytest.mark.parametrize(
+    'text', ['1,2', 'a,b', '[1,2]', '[a,b]', '[(a,b),(c,d)]', '(1,2)', '3', '1.5', 'true', 'x']
+)
 def test_what_mmengine_documents_goes_on(text):
     assert parse_value(text) == DictAction._parse_iterable(text)
 
 
 def config():
     return Config(
-        dict(data=dict(root='data/', classes=None, scenes=['x']), list=[dict(a=1), dict(a=2)], loss_scale='dynamic')
+        dict(
+            data=dict(root='data/', classes=None, scenes=['x']),
+            list=[dict(a=1), dict(a=2)],
+            loss_scale='dynamic',
+        )
     )
 
 
 def test_options_are_merged():
     cfg = config()
-    options = ['data.root=/a b,c/', 'data.classes=car,traffic light', 'list.1.a=[3, 4]', 'new.key=a=b', 'loss_scale=512.']
+    options = [
+        'data.root=/a b,c/',
+        'data.classes=car,traffic light',
+        'list.1.a=[3, 4]',
+        'new.key=a=b',
+        'loss_scale=512.',
+    ]
     merge_options(cfg, options)
     assert cfg.data.root == '/a b,c/' and cfg.data.classes == 'car,traffic light'
     assert cfg.list == [dict(a=1), dict(a=[3, 4])] and cfg.new.key == 'a=b' and cfg.loss_scale == 512.0

@@ -36,7 +36,9 @@ def config(by_epoch: bool, workers: int, ranks: int) -> dict:
     model = dict(type='TinyModel', ballast=2**19)
     changes = dict(by_epoch=by_epoch, workers=workers, default_hooks=hooks, model=model, launcher='none')
     if by_epoch:  # 24 images in batches of 4 a rank
-        changes['train_cfg'] = dict(type='EpochBasedTrainLoop', max_epochs=STEPS * 4 * ranks // 24, val_interval=1)
+        changes['train_cfg'] = dict(
+            type='EpochBasedTrainLoop', max_epochs=STEPS * 4 * ranks // 24, val_interval=1
+        )
     return changes
 
 
@@ -54,7 +56,9 @@ def train(work_dir: Path, rank: int, ranks: int, port: int, resume: str | None, 
         _join_over_gloo('pytorch', 60)
         changes['launcher'] = 'pytorch'
         changes['env_cfg'] = dict(dist_cfg=dict(backend='gloo'))
-        changes['model_wrapper_cfg'] = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+        changes['model_wrapper_cfg'] = dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+        )
     notes = open(work_dir / f'steps-{rank}', 'a', buffering=1)
 
     def note(runner, name):
@@ -136,7 +140,9 @@ def soak(kills: int, ranks: int, seed: int, root: Path, say=print) -> dict[str, 
         changes = config(by_epoch, workers, ranks)
         if by_epoch not in whole:
             whole[by_epoch] = root / f'whole-{by_epoch}'
-            assert wait(start(whole[by_epoch], ranks, None, randomness=dict(seed=3), **config(by_epoch, 0, ranks)))
+            assert wait(
+                start(whole[by_epoch], ranks, None, randomness=dict(seed=3), **config(by_epoch, 0, ranks))
+            )
         work = root / f'killed-{i}'
         children = start(work, ranks, None, randomness=dict(seed=3), **changes)
         try:
@@ -147,8 +153,12 @@ def soak(kills: int, ranks: int, seed: int, root: Path, say=print) -> dict[str, 
             continue
         done = int((work / 'steps-0').read_text().split('\n')[-2].removeprefix('from '))
         resumable = any(work.glob('iter_*.pth'))
-        on = wait(start(work, ranks, 'auto', **({} if resumable else dict(randomness=dict(seed=3))), **changes))
-        begun = [int(line[5:]) for line in (work / 'steps-0').read_text().split('\n') if line.startswith('from ')][-1]
+        on = wait(
+            start(work, ranks, 'auto', **({} if resumable else dict(randomness=dict(seed=3))), **changes)
+        )
+        begun = [
+            int(line[5:]) for line in (work / 'steps-0').read_text().split('\n') if line.startswith('from ')
+        ][-1]
         lost = done - begun
         last = f'iter_{STEPS}.pth'
         differ = differences(whole[by_epoch] / last, work / last) if on else ['nothing to compare']

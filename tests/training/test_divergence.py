@@ -15,7 +15,9 @@ def finite(path):
     return all(torch.isfinite(v).all() for v in torch.load(path, weights_only=True)['state_dict'].values())
 
 
-@pytest.mark.parametrize('nan_from, end', [(8, 'last good checkpoint is .*epoch_1.pth'), (3, 'No checkpoint')])
+@pytest.mark.parametrize(
+    'nan_from, end', [(8, 'last good checkpoint is .*epoch_1.pth'), (3, 'No checkpoint')]
+)
 def test_it_stops_and_says_since_when(tmp_path, nan_from, end):
     with pytest.raises(DivergedError) as raised:
         run_tiny(tmp_path, model=dict(type='TinyModel', nan_from=nan_from), **SEED)
@@ -72,7 +74,9 @@ def test_single_ones_pass(tmp_path, monkeypatch):
     assert runner.iter == 24 == len(steps) and finite(tmp_path / 'epoch_4.pth')
 
 
-@pytest.mark.parametrize('scores, best', [([float('nan'), 2, 1, float('inf')], 2), ([float('nan')] * 4, None)])
+@pytest.mark.parametrize(
+    'scores, best', [([float('nan'), 2, 1, float('inf')], 2), ([float('nan')] * 4, None)]
+)
 def test_a_score_that_is_not_a_number_is_never_the_best(tmp_path, scores, best):
     runner, _ = run_tiny(tmp_path, val_evaluator=dict(type='TinyMetric', scores=scores), **SEED)
     assert runner.message_hub.get_info('best_score') == best
