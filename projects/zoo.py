@@ -29,7 +29,7 @@ def _models() -> dict[str, dict[str, Any]]:
 
     models = {}
     for metafile in sorted(configs_folder().glob('*/metafile.yml')):
-        for entry in yaml.safe_load(metafile.read_text())['Models']:
+        for entry in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
             models[entry['Name']] = {**entry, 'Path': configs_folder().parent / entry['Config']}
     return models
 
@@ -154,8 +154,9 @@ def init_model(
             from .weights import published
 
             weights = published(name if isinstance(name, str) else Path(cfg.filename).stem)
-        meta = load_checkpoint(model, weights, trust=trust)
-        model.dataset_meta = {**model.dataset_meta, **(meta.get('dataset_meta') or {})}
+        meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
+        own = meta.get('dataset_meta')
+        model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
     return model.to(device).eval()
 
@@ -173,24 +174,50 @@ def single_dataset(cfg: Config) -> Mapping[str, Any]:
 
 
 def _dataset_meta(cfg: Config) -> dict[str, Any]:
+    return _meta_of(single_dataset(cfg), cfg.get('default_scope', 'mmdet'))
+
+
+def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
+    """The meta data of a data set's config. ``CityscapesDataset`` is 19 classes in mmseg and 8 in mmdet."""
     from mmdet.registry import DATASETS as DET_DATASETS
     from mmseg.registry import DATASETS as SEG_DATASETS
 
-    dataset = single_dataset(cfg)
     kind = dataset.get('type', '')
-    cls = DET_DATASETS.get(kind) or SEG_DATASETS.get(kind)
+    first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
+    cls = first.get(kind) or other.get(kind)
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+
+
+def model_classes(cfg: Config) -> list[tuple[str, ...]]:
+    """The classes that a config's model may have, as its data sets list them: tested on, and trained on.
+
+    Empty where they are not known (open vocabularies, whose names come with the weights).
+    """
+    if cfg.get('custom_imports', {}) and 'mmroad.detic' in cfg.custom_imports.get('imports', ()):
+        return []
+    lists = []
+    for dataset in (single_dataset(cfg), cfg.get('train_dataloader', {}).get('dataset', {})):
+        while 'dataset' in dataset or dataset.get('datasets'):
+            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+        names = _meta_of(dataset, cfg.get('default_scope', 'mmdet')).get('classes')
+        names = (names,) if isinstance(names, str) else names
+        if names and tuple(names) not in lists:
+            lists.append(tuple(names))
+    return lists
 
 
 def configs_that_fit(state: Mapping[str, Tensor]) -> list[str]:
     """Names of the detectors whose models have exactly a checkpoint's keys and shapes.
 
-    Models are built without initialising them.
+    Models of about as many parameters are built, without initialising them.
     """
     from .checkpoint import compare_keys
 
-    fits = []
+    size, fits = sum(v.numel() for v in state.values() if v.is_floating_point()), []
     for name in list_models():
+        known = str((find_model(name).get('Metadata') or {}).get('Parameters', ''))
+        if known.endswith('M') and abs(float(known[:-1]) * 1e6 - size) > 0.05 * size:
+            continue
         try:
             with uninitialised():
                 model = build_model(get_config(name))

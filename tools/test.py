@@ -96,6 +96,7 @@ def load_weights(model, args: argparse.Namespace, cfg) -> None:
     from mmengine.model import is_model_wrapper
 
     from mmroad.checkpoint import load_checkpoint
+    from mmroad.zoo import model_classes
 
     path = args.checkpoint
     if path == 'published':
@@ -103,7 +104,9 @@ def load_weights(model, args: argparse.Namespace, cfg) -> None:
 
         path = published(os.path.splitext(os.path.basename(cfg.filename))[0])
     model = model.module if is_model_wrapper(model) else model
-    load_checkpoint(model.module if args.tta else model, path, trust=args.trust_checkpoint)
+    load_checkpoint(
+        model.module if args.tta else model, path, trust=args.trust_checkpoint, classes=model_classes(cfg)
+    )
 
 
 if __name__ == '__main__':

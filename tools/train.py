@@ -35,20 +35,16 @@ def main() -> None:
             )
         cfg.auto_scale_lr.enable = True
     from mmroad.checkpoint import CheckpointError
+    from mmroad.class_order import ClassOrderError
+    from mmroad.loader import install_safe_loader
     from mmroad.training import DivergedError, go_on, make_resumable
 
+    install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)
     try:
         say(go_on(cfg, args.resume, trust=args.trust_checkpoint))
-    except (CheckpointError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
-    if cfg.get('load_from') and not args.trust_checkpoint:
-        from mmroad.weights import load_weights_safely
-
-        load_weights_safely()
-    try:
         build_runner(cfg).train()
-    except DivergedError as error:
+    except (CheckpointError, ClassOrderError, DivergedError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -67,7 +67,7 @@ def _is_no_room(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     return isinstance(error, RuntimeError) and bool(
-        re.search(r'inline_container|PytorchStreamWriter|unexpected pos', str(error))
+        re.search(r'inline_container|PytorchStreamWriter|unexpected pos|iostream error', str(error))
     )
 
 

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import class_order_hook
 from ..options import add_import
 from . import checkpoints, divergence, loops
 from .divergence import DivergedError
@@ -18,7 +19,15 @@ from .resume import newest_checkpoint, read_training
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ['DivergedError', 'checkpoints', 'divergence', 'go_on', 'loops', 'make_resumable']
+__all__ = [
+    'DivergedError',
+    'checkpoints',
+    'class_order_hook',
+    'divergence',
+    'go_on',
+    'loops',
+    'make_resumable',
+]
 
 _LOOPS = {'EpochBasedTrainLoop': 'ResumableEpochLoop', 'IterBasedTrainLoop': 'ResumableIterLoop'}
 _HOOKS = {'CheckpointHook': 'DurableCheckpointHook'}
@@ -30,15 +39,17 @@ def make_resumable(cfg: Config) -> None:
     Args:
         cfg: Changed in place. Hooks and loops of other names stay as they are.
     """
-    add_import(cfg, 'mmroad.training')
+    for module in ('mmroad.training', 'mmroad.class_order_hook'):
+        add_import(cfg, module)
     hooks = cfg.setdefault('default_hooks', {})
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     custom = list(cfg.get('custom_hooks') or [])
     for hook in [*hooks.values(), *custom]:
         if isinstance(hook, dict) and hook.get('type') in _HOOKS:
             hook['type'] = _HOOKS[hook['type']]
-    if not any(isinstance(hook, dict) and hook.get('type') == 'DivergenceHook' for hook in custom):
-        custom.append(dict(type='DivergenceHook'))
+    for name in ('mmengine.ClassOrderHook', 'DivergenceHook'):
+        if not any(isinstance(hook, dict) and hook.get('type') == name for hook in custom):
+            custom.append(dict(type=name))
     cfg.custom_hooks = custom
     loop = cfg.get('train_cfg') or {}
     if 'type' not in loop and 'by_epoch' in loop:

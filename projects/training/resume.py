@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..checkpoint import CheckpointError, load_state_file
+from ..file_kind import problem_of
 
 _STEP = re.compile(r'_(\d+)\.pth$')
 
@@ -42,20 +42,6 @@ def candidates(work_dir: str | Path) -> Iterator[Path]:
         yield from (p for p in paths if p not in seen)
 
 
-def damage(path: Path) -> str:
-    """What is wrong with a checkpoint file as a file; empty where it is whole."""
-    if not path.is_file():
-        return 'is missing'
-    if not path.stat().st_size:
-        return 'is empty'
-    try:
-        with zipfile.ZipFile(path) as file:
-            broken = file.testzip()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        return f'is cut off or damaged ({error})'
-    return f'is damaged ({broken} has another checksum)' if broken else ''
-
-
 def newest_checkpoint(
     work_dir: str | Path, *, since: float = 0, trust: bool = False
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
@@ -76,7 +62,7 @@ def newest_checkpoint(
     for path in candidates(work_dir):
         if path.is_file() and path.stat().st_mtime < since:
             continue
-        if wrong := damage(path):
+        if wrong := problem_of(path) if path.is_file() else 'is missing':
             passed.append(f'{path} {wrong}')
             continue
         return path, read_training(path, trust=trust), passed

@@ -10,13 +10,12 @@ from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, METRICS, MODELS
-from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 from torch import nn
 from torch.utils.data import Dataset
 
 from mmroad.cli import build_runner
+from mmroad.loader import install_safe_loader
 from mmroad.training import go_on, make_resumable
-from mmroad.weights import load_weights_safely
 
 _RUNS = itertools.count()
 
@@ -137,10 +136,7 @@ def run_tiny(work_dir, resume=None, stop=None, trust=False, watch=None, **change
     cfg.experiment_name = f'tiny-{next(_RUNS)}'
     make_resumable(cfg)
     said = go_on(cfg, resume, trust=trust)
-    if trust:
-        CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    else:
-        load_weights_safely()
+    install_safe_loader(trust=trust)
     runner = build_runner(cfg)
     call = runner.call_hook
 
