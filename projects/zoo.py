@@ -165,7 +165,7 @@ def single_dataset(cfg: Config) -> Mapping[str, Any]:
     """The config of the data set that a model is tested on; where those are several, or outliers, whose
     labels are not what the model predicts, of the one that it is validated on."""
     for loader in ('test_dataloader', 'val_dataloader'):
-        dataset = cfg.get(loader, {}).get('dataset', {})
+        dataset = (cfg.get(loader) or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         if 'datasets' not in dataset and dataset.get('type') != 'AnomalyDataset':
@@ -184,7 +184,7 @@ def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
 
     kind = dataset.get('type', '')
     first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
-    cls = first.get(kind) or other.get(kind)
+    cls = kind and (first.get(kind) or other.get(kind))
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 
 
@@ -196,7 +196,7 @@ def model_classes(cfg: Config) -> list[tuple[str, ...]]:
     if cfg.get('custom_imports', {}) and 'mmroad.detic' in cfg.custom_imports.get('imports', ()):
         return []
     lists = []
-    for dataset in (single_dataset(cfg), cfg.get('train_dataloader', {}).get('dataset', {})):
+    for dataset in (single_dataset(cfg), (cfg.get('train_dataloader') or {}).get('dataset', {})):
         while 'dataset' in dataset or dataset.get('datasets'):
             dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
         names = _meta_of(dataset, cfg.get('default_scope', 'mmdet')).get('classes')

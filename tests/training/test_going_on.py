@@ -187,7 +187,7 @@ def flipped(path):
         (flipped, 'damaged'),
         (lambda p: p.write_bytes(b''), 'empty'),
         (lambda p: p.unlink(), 'missing'),
-        (lambda p: p.write_text('<html>'), 'cut off or damaged'),
+        (lambda p: p.write_text('<html>'), 'web page'),
     ],
 )
 def test_the_newest_that_reads(folder, spoil, word):
