@@ -61,14 +61,15 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
-        if args.launcher != 'none':
-            _join_over_gloo(args.launcher, cfg.env_cfg.dist_cfg.get('timeout'))
     if args.launcher != 'none':
         from .ranks import watch
 
+        timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+        if not torch.cuda.is_available():
+            _join_over_gloo(args.launcher, timeout)
         add_import(cfg, 'mmroad.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
-        watch(cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
+        watch(timeout)
     return cfg
 
 
@@ -109,7 +110,8 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
 def _prepare_for_cpu(cfg: Config) -> None:
     """Processes talk over gloo, mixed precision is off (it has no use on a CPU), BatchNorm is plain."""
-    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    env = dict(cfg.get('env_cfg') or {})
+    cfg.env_cfg = dict(env, dist_cfg=dict(env.get('dist_cfg') or {}, backend='gloo'))
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
         say(['mixed precision needs a GPU: it is off'])
         cfg.optim_wrapper.type = 'OptimWrapper'

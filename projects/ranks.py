@@ -174,7 +174,7 @@ class RankWatchHook(Hook):
 
     def before_run(self, runner) -> None:
         """Where the meeting point is known only now (mmengine's launchers on GPUs)."""
-        watch(runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
+        watch(((runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout'))
 
     def after_train_iter(self, *args, **kwargs) -> None:
         self._move()

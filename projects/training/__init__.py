@@ -41,7 +41,8 @@ def make_resumable(cfg: Config) -> None:
     """
     for module in ('mmroad.training', 'mmroad.class_order_hook'):
         add_import(cfg, module)
-    hooks = cfg.setdefault('default_hooks', {})
+    cfg.default_hooks = cfg.get('default_hooks') or {}
+    hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     custom = list(cfg.get('custom_hooks') or [])
     for hook in [*hooks.values(), *custom]:

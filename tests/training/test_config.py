@@ -40,6 +40,14 @@ def test_loops(train_cfg, name):
     assert cfg.default_hooks.checkpoint == dict(type='DurableCheckpointHook', interval=1)
 
 
+def test_a_config_without_hooks_gets_ours():
+    cfg = tiny_config('x')
+    del cfg['default_hooks'], cfg['custom_hooks']
+    cfg = Config(cfg)
+    make_resumable(cfg)
+    assert cfg.default_hooks.checkpoint == dict(type='DurableCheckpointHook', interval=1)
+
+
 def test_a_config_without_checkpoints_stays_so():
     cfg = Config(tiny_config('x', default_hooks=dict(checkpoint=None)))
     make_resumable(cfg)
