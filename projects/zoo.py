@@ -186,7 +186,7 @@ def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
     if not kind:
         return {}
     first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
-    cls = first.get(kind) or other.get(kind)
+    cls = kind and (first.get(kind) or other.get(kind))
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 
 
