@@ -18,11 +18,8 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
-from ..files import (
-    loading,  # noqa: F401  errors of images name the file
-    replacing,
-    write_json,
-)
+from .. import frameworks  # noqa: F401
+from ..files import replacing, write_json
 from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
 from .eval.seg import seg_scores
