@@ -255,3 +255,22 @@ def test_images_as_callers_have_them(detect, folder):
         with pytest.raises(ValueError, match='shot: '):
             detect(wrong, 'shot')
     assert detect(folder / 'a.png', 'named').name == 'named'
+
+
+def test_boxes_that_are_no_numbers_leave_their_image_out(detect, folder, monkeypatch, recwarn):
+    step = detect.model.test_step
+
+    def broken(batch):
+        (sample,) = step(batch)
+        if sample.metainfo['file_name'] == 'a.png':
+            sample.pred_instances.bboxes[2, 1] = float('nan')
+        return [sample]
+
+    keys = [key for t in detect.pipeline.transforms for key in getattr(t, 'meta_keys', ())]
+    monkeypatch.setattr(detect.pipeline.transforms[-1], 'meta_keys', (*keys, 'file_name'))
+    monkeypatch.setattr(detect.model, 'test_step', broken)
+    out = folder / 'out'
+    run = detect.run(folder, out, progress=False)
+    assert [result.name for result in run] == ['b.png']
+    assert '1 of 7 detections have a NaN or infinite box' in run.left_out['a.png']
+    assert [f['name'] for f in json.loads((out / 'det.json').read_text())['frames']] == ['b.png']
