@@ -232,14 +232,15 @@ def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
     assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
 
 
-def test_pictures_and_matrices_are_written(tmp_path):
+@pytest.mark.parametrize('picture', ['pr.png', 'curves'])
+def test_pictures_and_matrices_are_written(tmp_path, picture):
     from PIL import Image
 
     gt, pred = save(tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, with_label(Q, category='bus')])
     folder = tmp_path / 'not/there'
     main(
         ['-t', 'det', '-g', str(gt), '-r', str(pred), '-q']
-        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / 'nor/pr.png')]
+        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / f'nor/{picture}')]
         + ['--csv', str(tmp_path / 'neither/s.csv'), '--out-file', str(tmp_path / 'a/b/out.json')]
     )
     head, *lines = [line.split(',') for line in (folder / 'c.csv').read_text().splitlines()]
@@ -248,8 +249,9 @@ def test_pictures_and_matrices_are_written(tmp_path):
         (line[0], name): int(cell) for line in lines for name, cell in zip(head[1:], line[1:]) if cell != '0'
     }
     assert cells == {('car', 'car'): 1, ('car', 'bus'): 1, ('car', 'none'): 1}
-    with Image.open(tmp_path / 'nor/pr.png') as picture:
-        pixels = np.asarray(picture.convert('RGB'))
+    assert [p.name for p in (tmp_path / 'nor').iterdir()] == [picture]
+    with Image.open(tmp_path / 'nor' / picture) as curves:
+        pixels = np.asarray(curves.convert('RGB'))
     car = tuple(round(255 * x) for x in (0.17254901960784313, 0.6274509803921569, 0.17254901960784313))  # C2
     assert len(pixels) > 400 and (pixels == car).all(-1).sum() > 100
     assert json.loads((tmp_path / 'a/b/out.json').read_text())['AP50'][0]['car'] == pytest.approx(
