@@ -14,6 +14,7 @@ from mmroad.bdd100k import dataset as dataset_module
 from mmroad.bdd100k.dataset import BDD100KDetDataset
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
 from mmroad.files.images import ImageError
+from mmroad.files.outputs import note_outputs
 
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
 
@@ -263,8 +264,10 @@ def test_a_folder_of_images_without_labels(root):
     (root / 'images/more').mkdir()
     cv2.imwrite(str(root / 'images/more/e.png'), np.zeros((8, 8, 3), np.uint8))
     (root / 'images/.thumbs').mkdir()
-    for name in ('._a.jpg', '.thumbs/a.jpg', 'notes.txt'):
+    (root / 'images/out/pictures').mkdir(parents=True)
+    for name in ('._a.jpg', '.thumbs/a.jpg', 'notes.txt', 'out/pictures/a.jpg'):
         (root / 'images' / name).write_bytes(b'junk')
+    note_outputs(root / 'images/out', root / 'images', ['pictures', 'det.json'])
     images = dict(data_root=str(root), data_prefix=dict(img='images/'))
     assert len(BDD100KDetDataset(**images, filter_cfg=dict(filter_empty_gt=True))) == 5
     data = BDD100KDetDataset(**images, test_mode=True)
