@@ -295,8 +295,17 @@ class BDD100KDetDataset(BaseDetDataset):
     def _subset(self, indices: int | Sequence[int]) -> np.ndarray:
         every = np.arange(len(self._frames))
         if isinstance(indices, int):
-            return every[:indices] if indices >= 0 else every[indices:]
-        return every[np.asarray(indices, int)]
+            chosen = every[:indices] if indices >= 0 else every[indices:]
+        else:
+            beyond = [i for i in indices if not -len(every) <= i < len(every)]
+            if beyond:
+                raise ValueError(
+                    f'{self._columns.source}: it has {len(every)} images, none of index {beyond[0]}'
+                )
+            chosen = every[np.asarray(indices, int)]
+        if not len(chosen):
+            raise ValueError(f'{self._columns.source}: no image is left by indices={indices}')
+        return chosen
 
     @force_full_init
     def get_subset_(self, indices: int | Sequence[int]) -> None:

@@ -113,6 +113,21 @@ def test_subsets_classes_and_wrappers(root):
     assert len(pickle.loads(pickle.dumps(build(root)))) == 4
 
 
+@pytest.mark.parametrize(
+    ('indices', 'message'),
+    [
+        (0, 'no image is left by indices=0'),
+        ([], r'no image is left by indices=\[\]'),
+        ([0, 4], 'it has 4 images, none of index 4'),
+        ((-5,), 'it has 4 images, none of index -5'),
+    ],
+)
+def test_a_subset_of_nothing_is_told(root, indices, message):
+    for subset in (lambda: build(root, indices=indices), lambda: build(root).get_subset(indices)):
+        with pytest.raises(ValueError, match=f'gt.json: {message}'):
+            subset()
+
+
 OLD = ('person', 'rider', 'car', 'bus', 'truck', 'bike', 'motor', 'traffic light', 'traffic sign', 'train')
 
 

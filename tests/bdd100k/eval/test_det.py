@@ -180,6 +180,20 @@ def test_command_line_says_what_is_missing_and_dies_clearly(tmp_path, capsys):
         main(['-t', 'det', '-g', str(gt), '-r', str(tmp_path / 'none.json')])
 
 
+def test_predictions_without_boxes_are_told(tmp_path, capsys):
+    bare = {**P, 'labels': [{**P['labels'][0], 'box2d': None}]}
+    for labels, said in (
+        (bare['labels'] + P['labels'], '1 predicted labels have no box2d'),
+        (bare['labels'], 'none of its 1 labels has a box2d'),
+    ):
+        gt, pred = save(tmp_path, [G], [{**P, 'labels': labels}])
+        main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+        assert f'{pred}: {said}' in capsys.readouterr().err
+    gt, pred = save(tmp_path, [bare], [P])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+    assert f'{gt}: none of its 1 labels has a box2d' in capsys.readouterr().err
+
+
 def test_names_twice_are_told_with_their_files(tmp_path, capsys):
     for side, name, content in (('g', 'a.json', [G, B]), ('g', 'b.json', [G]), ('p', 'a.json', [P, P, Q])):
         (tmp_path / side).mkdir(exist_ok=True)
