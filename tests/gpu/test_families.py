@@ -125,7 +125,7 @@ def samples(loader, count):
 
 @pytest.mark.parametrize('amp', [None, 'float16', 'bfloat16'])
 @pytest.mark.parametrize('name', NAMES)
-def test_trains_and_scores(name, amp, data, tmp_path, device):
+def test_trains_and_scores(device, name, amp, data, tmp_path):
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
     if amp and device.type == 'cpu':
@@ -155,7 +155,7 @@ def test_two_devices_one_prediction_is_not_trivial():
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_the_gpu_predicts_what_the_cpu_does(name, data, tmp_path, device):
+def test_the_gpu_predicts_what_the_cpu_does(device, name, data, tmp_path):
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
     cfg = small_config(name, data, tmp_path, device)
@@ -191,7 +191,7 @@ def same_detections(want, got):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_the_gpu_has_the_losses_of_the_cpu(name, data, tmp_path, device):
+def test_the_gpu_has_the_losses_of_the_cpu(device, name, data, tmp_path):
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
     cfg = small_config(name, data, tmp_path, device)
