@@ -86,5 +86,5 @@ def test_a_detector_trains_in_bfloat16(detector):
             total, _ = model.parse_losses(model(image, [copy.deepcopy(sample)], mode='loss'))
         total.backward()
         totals.append(float(total))
-    assert totals[1] == pytest.approx(totals[0], rel=0.02)
+    assert totals[1] == pytest.approx(totals[0], rel=0.05)
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
