@@ -57,6 +57,10 @@ def load_config(args: argparse.Namespace) -> Config:
     follow_data_root(cfg, root)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    for name in ('train', 'val', 'test'):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader and not loader.get('num_workers'):  # torch refuses workers that stay where there are none
+            loader.persistent_workers = False
     cfg.launcher = args.launcher
     if getattr(args, 'amp', False):
         cfg.optim_wrapper.type = 'AmpOptimWrapper'

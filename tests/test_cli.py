@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py share: prediction files."""
+"""What tools/train.py and tools/test.py share: the config of the command line, prediction files."""
 
 import json
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from mmroad import get_config
-from mmroad.cli import refuse_same_names, write_predictions
+from mmroad.cli import load_config, refuse_same_names, write_predictions
 
 WRITES = {
     'rba_swin_t_1dl_cityscapes': dict(IoUMetric='output_dir'),
@@ -27,6 +27,17 @@ WRITES = {
     'abet_deepv3plus_wrn38_cityscapes-cv2_ood': dict(AnomalyMetric='format_dir'),
     'BoxSup-C2_L_CLIP_SwinB_896b32_4x_cross_dataset': dict(OpenVocabularyMetric='format_dir'),
 }
+
+
+@pytest.mark.parametrize('name', ['faster_rcnn_r18_fpn_quickstart', 'rba_small_1dl_road_scenes'])
+def test_loaders_may_be_without_workers(name, tmp_path):
+    options = [f'{loader}_dataloader.num_workers=0' for loader in ('train', 'test')]
+    args = SimpleNamespace(
+        config=name, cfg_options=options, launcher='none', local_rank=0, work_dir=str(tmp_path)
+    )
+    cfg = load_config(args)
+    kept = [cfg[f'{loader}_dataloader'].get('persistent_workers') for loader in ('train', 'val', 'test')]
+    assert kept == [False, True, False]
 
 
 def config(name):
