@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmroad import get_config
 from mmroad.cli import load_config, refuse_same_names, write_predictions
+from mmroad.files.sources import image_files
 
 WRITES = {
     'rba_swin_t_1dl_cityscapes': dict(IoUMetric='output_dir'),
@@ -107,19 +108,38 @@ def test_results_of_mmdet_are_written(tmp_path):
     assert box == dict(image_id=1, bbox=[1.0, 2.0, 2.0, 3.0], score=0.5, category_id=3)
 
 
-@pytest.mark.parametrize('names, same', [(['x/a.jpg', 'y/b.jpg'], False), (['x/a.jpg', 'y/a.png'], True)])
-def test_masks_of_two_images_of_one_name_are_refused(names, same):
+def runner_over(paths, output_dir=None):
     dataset = type(
-        'Images', (), dict(__len__=lambda s: len(names), get_data_info=lambda s, i: dict(img_path=names[i]))
+        'Images',
+        (),
+        dict(__len__=lambda s: len(paths), get_data_info=lambda s, i: dict(img_path=str(paths[i]))),
     )()
-    runner = SimpleNamespace(
-        test_evaluator=SimpleNamespace(metrics=[SimpleNamespace(output_dir='out')]),
+    return SimpleNamespace(
+        test_evaluator=SimpleNamespace(metrics=[SimpleNamespace(output_dir=output_dir)]),
         test_dataloader=SimpleNamespace(dataset=dataset),
     )
-    if same:
-        with pytest.raises(SystemExit, match='x/a.jpg and y/a.png would both be written as a.png'):
-            refuse_same_names(runner)
-    else:
-        refuse_same_names(runner)
-    runner.test_evaluator.metrics[0].output_dir = None
-    refuse_same_names(runner)
+
+
+def test_masks_of_two_images_of_one_name_are_refused():
+    refuse_same_names(runner_over(['x/a.jpg', 'y/b.jpg'], 'out'))
+    refuse_same_names(runner_over(['x/a.jpg', 'y/a.png']))
+    with pytest.raises(SystemExit, match='x/a.jpg and y/a.png would both be written to out/a.png'):
+        refuse_same_names(runner_over(['x/a.jpg', 'y/a.png'], 'out'))
+
+
+def test_pictures_of_two_images_of_one_name_and_onto_images_are_refused(tmp_path):
+    paths = [tmp_path / name for name in ('x/a.jpg', 'x/b.jpg', 'y/a.jpg', 'y/a.png')]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        Image.new('RGB', (8, 8)).save(path)
+    with pytest.raises(SystemExit, match='x/a.jpg and .*y/a.jpg would both be written to out/a.jpg'):
+        refuse_same_names(runner_over(paths), 'out')
+    with pytest.raises(SystemExit, match='x/a.jpg would replace its own source .*x/a.jpg'):
+        refuse_same_names(runner_over(paths[:2]), str(tmp_path / 'x'))
+    refuse_same_names(runner_over(paths[2:]), str(tmp_path / 'out'))  # a.jpg and a.png keep their suffixes
+    assert not (tmp_path / 'out').exists()
+    inside = tmp_path / 'x/out'
+    refuse_same_names(runner_over(paths[:2]), str(inside))
+    for name in ('a.jpg', 'b.jpg'):
+        Image.new('RGB', (8, 8)).save(inside / name)
+    assert sorted(image_files(tmp_path / 'x')) == paths[:2]
