@@ -163,7 +163,7 @@ def write_units(groups: Iterable[list[Path]], folder: Path, suffix: str, shared:
             text = without_comments(source.read_text(encoding='utf-8'))
             source.rename(source.with_name(f'{source.name}.inc'))
             lines.append(f'#include "{os.path.relpath(source, folder)}.inc"')
-            lines += [f'#undef {name}' for name in sorted({'min', 'max', *macros(text)} - shared)]
+            lines += [f'#undef {name}' for name in sorted({'min', 'max'} | macros(text) - shared)]
         written.append(folder / f'unit_{number:02}{suffix}')
         written[-1].write_text('\n'.join(lines) + '\n', encoding='utf-8')
     return written
@@ -327,13 +327,14 @@ def publishers(cuda: Iterable[str], torch: str, fixed: bool = True) -> Iterator[
 
 
 @functools.cache
-def unreachable(host: str, port: int) -> str:
-    """'' where a server accepts connections within 4 seconds, else why not."""
+def answers(host: str, port: int) -> bool:
+    """Whether a server accepts connections within 4 seconds (asked once; says why not)."""
     try:
         socket.create_connection((host, port), timeout=4).close()
     except OSError as error:
-        return str(error)
-    return ''
+        say(f'no answer from {host} ({error})')
+        return False
+    return True
 
 
 def fetch(place: str, folder: Path, log: Path) -> Path | None:
@@ -342,8 +343,7 @@ def fetch(place: str, folder: Path, log: Path) -> Path | None:
     if url.scheme in ('http', 'https'):
         where = ['--index-url', place, '--find-links', place]
         port = url.port or {'http': 80, 'https': 443}[url.scheme]
-        if not urllib.request.getproxies() and (why := unreachable(url.hostname, port)):
-            say(f'no answer from {url.hostname} ({why})')
+        if not urllib.request.getproxies() and not answers(url.hostname, port):
             return None
     else:
         where = ['--no-index', '--find-links', Path(place.removeprefix('file://')).expanduser()]
