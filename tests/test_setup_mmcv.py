@@ -132,6 +132,31 @@ def test_packed_sources_compile_and_compute_as_before(tmp_path):
     assert compiled(tmp_path / 'units') == ('12 6 14', count) and count == 2
 
 
+def test_cuda_sources_are_packed_apart_from_the_others(tmp_path):
+    folder = write(
+        tmp_path,
+        {
+            'mmcv/ops/csrc/pytorch/pybind.cpp': 'int a() {\n}\n',
+            **{
+                f'mmcv/ops/csrc/pytorch/cuda/{n}.cu': f'int {n}() {{\n}}\n'
+                for n in ('a', 'b', 'filtered_lrelu')
+            },
+            **{
+                f'mmcv/ops/csrc/pytorch/cuda/{n}.cu': 'int const threads = 8;\n'
+                for n in ('nms', 'nms_rotated')
+            },
+            'mmcv/ops/csrc/pytorch/cuda/cudabind.cpp': 'int cudabind() {\n}\n',
+        },
+    )
+    count = build_mmcv.pack(folder, 2, True)
+    cuda = folder / 'mmcv/ops/csrc/pytorch/cuda'
+    units = [path.read_text() for path in cuda.glob('*.cu')]
+    assert count == len(units) + 2 and len(units) == 5  # and pybind, cudabind
+    assert [text.count('#include') for text in units if 'filtered_lrelu' in text] == [1]
+    assert not [text for text in units if '"nms.cu' in text and '"nms_rotated.cu' in text]
+    assert {path.name for path in cuda.glob('*.cpp')} == {'cudabind.cpp'}
+
+
 def test_a_tree_of_another_form_is_named(tmp_path):
     with pytest.raises(ValueError, match='pybind.cpp'):
         build_mmcv.pack(tmp_path, 2, False)
@@ -315,6 +340,22 @@ def test_an_mmcv_that_computes_stays(ways, tmp_path, monkeypatch, version, any_v
     monkeypatch.setattr(build_mmcv, 'probe', lambda cuda: '')
     assert build_mmcv.provide(tmp_path / 'log', bool(any_version)) == bool(stays)
     assert bool(ways[1]) != bool(stays)
+
+
+def test_an_unusable_mmcv_of_an_environment_is_not_replaced(ways, tmp_path, monkeypatch):
+    monkeypatch.setattr(build_mmcv, 'installed_version', lambda: '2.1.0')
+    monkeypatch.setattr(build_mmcv, 'probe', lambda cuda: 'undefined symbol')
+    with pytest.raises(SystemExit, match='2.1.0.*undefined symbol'):
+        build_mmcv.provide(tmp_path / 'log', True)
+    assert not ways[1]
+
+
+def test_without_a_compiler_or_a_place_to_keep_it(home, tmp_path, monkeypatch, capsys):
+    home.write_text('a file')
+    with pytest.raises(SystemExit, match='MMROAD_HOME'):
+        build_mmcv.compile_wheel(True, tmp_path / 'log')
+    monkeypatch.setattr(build_mmcv.shutil, 'which', lambda name: None)
+    assert not [*build_mmcv.compiled(tmp_path / 'log')] and 'no C++ compiler' in capsys.readouterr().out
 
 
 def test_prepare_compiles_only_where_nothing_is_ready(ways, monkeypatch, tmp_path):

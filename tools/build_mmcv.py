@@ -293,6 +293,11 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.match(r'[\d.]*\d', version)[0].split('.'))
 
 
+def fits(version: str) -> bool:
+    """Whether a version is the wanted one or a later of the same minor version, as pip's ~= has it."""
+    return release(version) >= release(wanted()) and release(version)[:2] == release(wanted())[:2]
+
+
 def installed_version() -> str | None:
     """The version of mmcv that is installed, under its new or its old name."""
     for name in ('onedl-mmcv', 'mmcv'):
@@ -373,7 +378,11 @@ def install(wheel: Path, cuda: bool, log: Path) -> bool:
 
 def compile_wheel(units: bool, log: Path) -> Path | None:
     """The wheel built from source and kept, or None where it does not compile."""
-    cuda, count = compiles_cuda(), jobs()
+    cuda, count, keep = compiles_cuda(), jobs(), kept_folder()
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f'mmcv: no place to keep what is compiled ({error}): set MMROAD_HOME to a folder')
     env = {
         **os.environ,
         'CFLAGS': os.environ.get('CFLAGS', '-g0'),
@@ -422,13 +431,11 @@ def compile_wheel(units: bool, log: Path) -> Path | None:
         if not built or not wheels:
             say(f'it does not compile this way: see {log}')
             return None
-        kept = kept_folder()
-        kept.mkdir(parents=True, exist_ok=True)
-        part = kept / f'{wheels[0].name}.{os.getpid()}.part'
+        part = keep / f'{wheels[0].name}.{os.getpid()}.part'
         shutil.copyfile(wheels[0], part)
-        part.replace(kept / wheels[0].name)
-    say(f'compiled in {time.monotonic() - start:.0f} s, kept in {kept}')
-    return kept / wheels[0].name
+        part.replace(keep / wheels[0].name)
+    say(f'compiled in {time.monotonic() - start:.0f} s, kept in {keep}')
+    return keep / wheels[0].name
 
 
 # The ways
@@ -454,6 +461,9 @@ def kept() -> Iterator[Path]:
 
 def compiled(log: Path) -> Iterator[Path]:
     """The wheel built in units, then the one built without."""
+    if not any(map(shutil.which, [os.environ.get('CXX', 'c++').split()[0], 'g++'])):
+        say('no C++ compiler is here to compile it (Debian, Ubuntu: apt-get install g++)')
+        return
     for units in (True, False):
         if wheel := compile_wheel(units, log):
             yield wheel
@@ -470,10 +480,15 @@ def prepare(log: Path) -> None:
 def provide(log: Path, any_version: bool) -> bool:
     """Take the first way that gives operators which compute; whether one did."""
     version = installed_version()
-    fits = version and (any_version or release(wanted()) <= release(version) < release(wanted())[:1] + (99,))
-    if fits and not probe(wants_cuda()):
-        say(f'{version} is installed and computes')
-        return True
+    if version and (any_version or fits(version)):
+        problem = probe(wants_cuda())
+        if not problem:
+            say(f'{version} is installed and computes')
+            return True
+        if any_version:
+            sys.exit(
+                f'mmcv: {version} of this environment is unusable: {problem}; uninstall it to get another'
+            )
     with tempfile.TemporaryDirectory(prefix='mmcv-') as folder:
         ways = [(kept(), compiles_cuda()), (published(Path(folder), log), wants_cuda())]
         if wants_cuda() and not compiles_cuda():
@@ -504,7 +519,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--log', type=Path, default=Path('mmcv.log'), help='output of pip and the compilers')
-    parser.add_argument('--any-version', action='store_true', help='an mmcv of another version is kept too')
+    parser.add_argument('--any-version', action='store_true', help='an mmcv that is installed stays as it is')
     what = parser.add_mutually_exclusive_group()
     what.add_argument('--prepare', action='store_true', help='compile where needed, install nothing')
     what.add_argument(
