@@ -17,6 +17,7 @@ TOOL = Path(__file__).parents[1] / 'tools/build_mmcv.py'
 spec = importlib.util.spec_from_file_location('build_mmcv', TOOL)
 build_mmcv = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build_mmcv)
+mmcv_units = build_mmcv.mmcv_units
 
 
 def write(folder, files):
@@ -45,11 +46,11 @@ def write(folder, files):
     ],
 )
 def test_definitions(text, names):
-    assert build_mmcv.definitions(text) == names
+    assert mmcv_units.definitions(text) == names
 
 
 def test_macros():
-    assert build_mmcv.macros('#define A 1\n#  define B(x) x\n#ifdef C\n') == {'A', 'B'}
+    assert mmcv_units.macros('#define A 1\n#  define B(x) x\n#ifdef C\n') == {'A', 'B'}
 
 
 def test_no_unit_gets_a_name_twice(tmp_path):
@@ -62,7 +63,7 @@ def test_no_unit_gets_a_name_twice(tmp_path):
             'd.cpp': 'int const other = 3;\n',
         },
     )
-    units = build_mmcv.group(tmp_path.glob('*.cpp'), 1)
+    units = mmcv_units.group(tmp_path.glob('*.cpp'), 1)
     assert sorted([path.name for path in unit] for unit in units) == [['a.cpp', 'd.cpp'], ['b.cpp', 'c.cpp']]
 
 
@@ -78,7 +79,7 @@ def test_a_header_that_both_include_is_no_reason_to_part(tmp_path):
             'd.cpp': 'struct Point {\n};\n',  # of its own: not beside the header's
         },
     )
-    units = build_mmcv.group(tmp_path.glob('*.cpp'), 1, [tmp_path / 'common'])
+    units = mmcv_units.group(tmp_path.glob('*.cpp'), 1, [tmp_path / 'common'])
     assert [[path.stem for path in unit] for unit in units] in (
         [['a', 'b', 'c'], ['d']],
         [['d'], ['a', 'b', 'c']],
@@ -88,7 +89,7 @@ def test_a_header_that_both_include_is_no_reason_to_part(tmp_path):
 def test_units_are_about_equal_and_some_files_stay_apart(tmp_path):
     for i in range(12):
         write(tmp_path, {f'f{i:02}.cpp': f'int f{i}() {{\n}}\n' + '//' * 100 * (i + 1)})
-    units = build_mmcv.group(tmp_path.glob('*.cpp'), 3, apart=['f00', 'f11'])
+    units = mmcv_units.group(tmp_path.glob('*.cpp'), 3, apart=['f00', 'f11'])
     sizes = [sum(path.stat().st_size for path in unit) for unit in units if len(unit) > 1]
     assert len(sizes) == 3 and max(sizes) < 1.3 * min(sizes)
     assert [[path.stem for path in unit] for unit in units if len(unit) == 1] == [['f11'], ['f00']]
@@ -128,7 +129,7 @@ def test_packed_sources_compile_and_compute_as_before(tmp_path):
         return subprocess.run([root / 'run'], capture_output=True, text=True).stdout, len(sources)
 
     assert compiled(write(tmp_path / 'plain', files)) == ('12 6 14', 4)
-    count = build_mmcv.pack(write(tmp_path / 'units', files), jobs=1, cuda=False)
+    count = mmcv_units.pack(write(tmp_path / 'units', files), jobs=1, cuda=False)
     assert compiled(tmp_path / 'units') == ('12 6 14', count) and count == 2
 
 
@@ -148,7 +149,7 @@ def test_cuda_sources_are_packed_apart_from_the_others(tmp_path):
             'mmcv/ops/csrc/pytorch/cuda/cudabind.cpp': 'int cudabind() {\n}\n',
         },
     )
-    count = build_mmcv.pack(folder, 2, True)
+    count = mmcv_units.pack(folder, 2, True)
     cuda = folder / 'mmcv/ops/csrc/pytorch/cuda'
     units = [path.read_text() for path in cuda.glob('*.cu')]
     assert count == len(units) + 2 and len(units) == 5  # and pybind, cudabind
@@ -159,7 +160,7 @@ def test_cuda_sources_are_packed_apart_from_the_others(tmp_path):
 
 def test_a_tree_of_another_form_is_named(tmp_path):
     with pytest.raises(ValueError, match='pybind.cpp'):
-        build_mmcv.pack(tmp_path, 2, False)
+        mmcv_units.pack(tmp_path, 2, False)
 
 
 # Wheels
