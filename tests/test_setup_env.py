@@ -1,8 +1,11 @@
 """tools/setup_env.sh and tools/run_tests.sh: what they say without installing anything."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,35 @@ def test_run_tests_passes_its_arguments(tree, arguments, asked):
     done = subprocess.run(['bash', tree / 'tools/run_tests.sh', *arguments], capture_output=True, text=True)
     assert done.returncode == 0 and asked in done.stdout
     assert ('-n 1' in done.stdout) == (arguments in ([], ['--fast']))
+
+
+def test_fast_takes_the_quickest_files_and_the_longest_run_first(tmp_path):
+    """On a made test folder: what is chosen, in which order, and what --record writes."""
+    shutil.copy(ROOT / 'tests/conftest.py', tmp_path / 'conftest.py')
+    for name in 'abcd':
+        (tmp_path / f'test_{name}.py').write_text('def test():\n    sum(range(3_000_000))\n')
+    times = {f'{tmp_path.name}/test_{name}.py': s for name, s in zip('abc', (60.0, 39.0, 61.0))}
+    (tmp_path / 'durations.json').write_text(json.dumps(times))
+
+    def run(*arguments):
+        command = [
+            sys.executable,
+            '-m',
+            'pytest',
+            '-v',
+            '--color=no',
+            f'--rootdir={tmp_path.parent}',
+            *arguments,
+            tmp_path,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
+        return re.findall(r'test_(\w)\.py::test PASSED', done.stdout)
+
+    assert run() == ['c', 'a', 'b', 'd']
+    assert run('--fast') == ['a', 'b']
+    run('--record')
+    assert {Path(name).stem[-1] for name in json.loads((tmp_path / 'durations.json').read_text())} == {
+        *'abcd'
+    }
+    assert max(json.loads((tmp_path / 'durations.json').read_text()).values()) < 30

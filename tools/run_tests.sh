@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Set up what is missing, then run the tests.
 #   bash tools/run_tests.sh                 all but the slow ones, in as many workers as cores and memory allow
-#   bash tools/run_tests.sh --fast          the files that take a few seconds each (tests/durations.json)
-#   bash tools/run_tests.sh --record        all, and write tests/durations.json anew
+#   bash tools/run_tests.sh --fast          the quickest files, under 90 s together (tests/durations.json)
+#   bash tools/run_tests.sh --record        all, and write to tests/durations.json what each file took
 #   bash tools/run_tests.sh -k scalabel     other arguments go to pytest
 set -euo pipefail
 cd "$(dirname "$0")/.."
