@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from .roi_align import gather_on_cpu
+
 #: Modules of ``mmcv.ops`` and their autograd functions.
 FUNCTIONS = {
     'roi_align': 'RoIAlignFunction',
@@ -31,6 +33,7 @@ def guard_operators() -> None:
     """Give mmcv's operators contiguous inputs, and float32 ones where they lack the precision; let mmdet's region
     extractors compute in float32.
 
+    RoIAlign on a CPU becomes `mmroad.speed.roi_align`'s, which reads any layout.
     A result computed in float32 stays float32; gradients come back in the input's precision. Calling it again does
     nothing. Inputs that an operator reads as they are cost nothing.
     """
@@ -42,6 +45,8 @@ def guard_operators() -> None:
         function = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
         if not hasattr(function.forward, 'guarded'):
             function.forward = staticmethod(_guarded(function.forward))
+            if module == 'roi_align':
+                gather_on_cpu(function)
     for extractor in (SingleRoIExtractor, GenericRoIExtractor):
         if not hasattr(extractor.forward, 'guarded'):
             extractor.forward = _in_float32(extractor.forward)
