@@ -30,7 +30,9 @@ def fold_batch_norm(model: nn.Module) -> int:
     for block in list(model.modules()):
         for first, second in list(_pairs(block)):
             conv, norm = block._modules[first], block._modules[second]
-            plain = type(conv).forward is nn.Conv2d.forward or type(conv).__module__ == 'mmcv.cnn.bricks.wrappers'
+            plain = (
+                type(conv).forward is nn.Conv2d.forward or type(conv).__module__ == 'mmcv.cnn.bricks.wrappers'
+            )
             if not (isinstance(conv, nn.Conv2d) and plain and isinstance(norm, _BatchNorm)):
                 continue
             if owners[id(conv)] > 1 or owners[id(norm)] > 1 or norm.running_mean is None:
