@@ -12,6 +12,7 @@ import pytest
 
 from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
 from mmroad.bdd100k.scalabel import Box2D, Label
+from mmroad.files.sources import image_files
 
 TOOLS = Path(__file__).parents[1] / 'tools/analysis_tools'
 
@@ -106,6 +107,23 @@ def test_pictures_never_replace_images_or_leave_the_folder(data):
     out = run(data)
     found = {str(path.relative_to(out)) for path in out.rglob('*.png')}
     assert found == {str(images / '0.png')[1:], 'images/1.png', 'x/2.png', 'contact_sheet.png'}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_pictures_among_the_images_replace_none_and_are_none_of_them(data):
+    images = data / 'images'
+    (images / 'cam').mkdir()
+    for name in ('5.jpg', '5.png', 'cam/6.jpg', 'cam/7.jpg'):
+        cv2.imwrite(str(images / name), np.full((60, 100, 3), GREEN, np.uint8))
+    before = {path: path.read_bytes() for path in images.rglob('*.*g')}
+    frames(data, '5.jpg')  # whose picture would be 5.png
+    with pytest.raises(SystemExit, match=r'5\.png would replace its own source .*images/5\.png'):
+        visualize.main([str(data / 'det.json'), str(images), str(images)])
+    frames(data, 'cam/6.jpg')
+    for out in (images, images, images / 'out'):
+        visualize.main([str(data / 'det.json'), str(images), str(out)])
+    assert (images / 'cam/6.png').is_file() and (images / 'out/cam/6.png').is_file()
+    assert sorted(image_files(images)) == sorted(before)
     assert {path: path.read_bytes() for path in before} == before
 
 
