@@ -142,23 +142,41 @@ def init_model(
         KeyError: No such model.
         CheckpointError: The checkpoint does not fit; lists the keys and the configs it does fit.
     """
-    from .checkpoint import load_checkpoint
-
     cfg = get_config(name) if isinstance(name, str) else name
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     model = build_model(cfg)
     model.dataset_meta = _dataset_meta(cfg)
     if weights is not None:
-        if str(weights) == 'published':
-            from .weights import published
-
-            weights = published(name if isinstance(name, str) else Path(cfg.filename).stem)
-        meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
-        own = meta.get('dataset_meta')
+        own = load_weights(model, cfg, weights, trust=trust).get('dataset_meta')
         model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
     return model.to(device).eval()
+
+
+def load_weights(
+    model: nn.Module, cfg: Config, weights: str | Path, *, trust: bool = False
+) -> dict[str, Any]:
+    """Load the weights of a config's model: a file, or ``'published'``.
+
+    Returns:
+        The checkpoint's meta data. Where the classes of a model with a vocabulary of its own have no names, those of
+        the checkpoint name them.
+
+    Raises:
+        CheckpointError: The checkpoint does not fit, or has other classes.
+    """
+    from .checkpoint import load_checkpoint
+
+    if str(weights) == 'published':
+        from .weights import published
+
+        weights = published(Path(cfg.filename).stem)
+    meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
+    names = (meta.get('dataset_meta') or {}).get('classes')
+    if names and hasattr(model, 'name_own_classes'):
+        model.name_own_classes(names)
+    return meta
 
 
 def single_dataset(cfg: Config) -> Mapping[str, Any]:

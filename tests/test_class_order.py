@@ -1,9 +1,5 @@
 """Checkpoints whose classes stand in another order, under other names, or are others."""
 
-import argparse
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -12,7 +8,7 @@ import mmroad
 from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.checkpoint import CheckpointError, load_checkpoint
 from mmroad.class_order import ClassOrderError, class_order, follow_classes_in_training, permute_classes
-from mmroad.zoo import build_model, get_config, list_models, model_classes
+from mmroad.zoo import build_model, get_config, list_models, load_weights, model_classes
 
 #: As people's detectors of 2018 have them.
 OF_2018 = [
@@ -185,20 +181,16 @@ def test_a_detector_of_2018_predicts_the_same_boxes_and_names(detector, tmp_path
         assert torch.equal(model.state_dict()[name], value), name
 
 
-def test_the_test_tool_follows_the_order_too(detector, tmp_path):
-    spec = importlib.util.spec_from_file_location('test_tool', Path(__file__).parents[1] / 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    cfg = get_config(SMALL)
+def test_the_weights_of_a_config_follow_its_order(detector, tmp_path):
+    cfg, path = get_config(SMALL), tmp_path / 'old.pth'
     model = build_model(cfg)
-    args = argparse.Namespace(checkpoint=str(tmp_path / 'old.pth'), trust_checkpoint=False, tta=False)
-    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018)), args.checkpoint)
-    tool.load_weights(model, args, cfg)
+    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018)), path)
+    load_weights(model, cfg, path)
     for name, value in detector.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
-    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018[:9])), args.checkpoint)
+    torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=OF_2018[:9])), path)
     with pytest.raises(CheckpointError, match='its classes are others'):
-        tool.load_weights(model, args, cfg)
+        load_weights(model, cfg, path)
 
 
 def test_other_classes_do_not_load(detector, tmp_path):

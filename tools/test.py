@@ -75,14 +75,18 @@ def main() -> None:
         set_pictures(cfg, args)
     if args.tta:
         set_tta(cfg)
-    from mmroad.zoo import without_initial_weights
+    from mmengine.model import is_model_wrapper
+
+    from mmroad.zoo import load_weights, without_initial_weights
 
     cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
     if args.format_dir:
         refuse_same_names(runner)
     if args.checkpoint != 'none':
-        load_weights(runner.model, args, cfg)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = model.module if args.tta else model
+        load_weights(model, cfg, args.checkpoint, trust=args.trust_checkpoint)
     if args.out:
         from mmdet.evaluation import DumpDetResults
         from mmengine.evaluator import DumpResults
@@ -90,23 +94,6 @@ def main() -> None:
         dump = DumpDetResults if cfg.get('default_scope') == 'mmdet' else DumpResults
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
     runner.test()
-
-
-def load_weights(model, args: argparse.Namespace, cfg) -> None:
-    from mmengine.model import is_model_wrapper
-
-    from mmroad.checkpoint import load_checkpoint
-    from mmroad.zoo import model_classes
-
-    path = args.checkpoint
-    if path == 'published':
-        from mmroad.weights import published
-
-        path = published(os.path.splitext(os.path.basename(cfg.filename))[0])
-    model = model.module if is_model_wrapper(model) else model
-    load_checkpoint(
-        model.module if args.tta else model, path, trust=args.trust_checkpoint, classes=model_classes(cfg)
-    )
 
 
 if __name__ == '__main__':

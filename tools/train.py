@@ -42,9 +42,13 @@ def main() -> None:
     install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)
     try:
-        say(go_on(cfg, args.resume, trust=args.trust_checkpoint))
+        said = go_on(cfg, args.resume, trust=args.trust_checkpoint)
+    except (CheckpointError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    say(said)
+    try:
         build_runner(cfg).train()
-    except (CheckpointError, ClassOrderError, DivergedError, FileNotFoundError) as error:
+    except (CheckpointError, ClassOrderError, DivergedError) as error:
         raise SystemExit(str(error)) from error
 
 

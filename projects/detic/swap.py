@@ -55,6 +55,12 @@ class VocabularySwap:
         """Names of the model's own classes, or None where nobody has named them."""
         return None if self.class_names is None else read_names(self.class_names)
 
+    def name_own_classes(self, names: Sequence[str] | str) -> None:
+        """Name the model's own classes as its checkpoint does, where the config does not and the number fits."""
+        names = [names] if isinstance(names, str) else list(names)
+        if self.class_names is None and len(names) == self._num_classes:
+            self.class_names = names
+
     def vocabulary_of(self, batch_data_samples: list) -> str | None:
         """The vocabulary that the images of a test batch share."""
         names = {s.metainfo.get('vocabulary') or self.vocabulary for s in batch_data_samples}

@@ -72,8 +72,9 @@ def _is_no_room(error: Exception) -> bool:
 
 
 def own_name(name: str) -> str:
-    """A hidden name for a part of this process, another one each time; its ending is that of ``name``."""
-    return f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{name}'
+    """A hidden name for a part of this process, another one each time; its ending is that of ``name``, of which a
+    long one's beginning is left out: file systems take 255 bytes."""
+    return f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{name[-40:]}'
 
 
 def remove_dead_parts(folder: Path) -> None:

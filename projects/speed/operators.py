@@ -15,16 +15,18 @@ from typing import Any
 import torch
 
 #: Modules of ``mmcv.ops`` and their autograd functions.
-FUNCTIONS = {
-    'roi_align': 'RoIAlignFunction',
-    'roi_pool': 'RoIPoolFunction',
-    'deform_conv': 'DeformConv2dFunction',
-    'modulated_deform_conv': 'ModulatedDeformConv2dFunction',
-    'multi_scale_deform_attn': 'MultiScaleDeformableAttnFunction',
-    'masked_conv': 'MaskedConv2dFunction',
-    'focal_loss': 'SigmoidFocalLossFunction',
-    'carafe': 'CARAFEFunction',
-}
+FUNCTIONS = (
+    ('roi_align', 'RoIAlignFunction'),
+    ('roi_pool', 'RoIPoolFunction'),
+    ('deform_conv', 'DeformConv2dFunction'),
+    ('modulated_deform_conv', 'ModulatedDeformConv2dFunction'),
+    ('multi_scale_deform_attn', 'MultiScaleDeformableAttnFunction'),
+    ('masked_conv', 'MaskedConv2dFunction'),
+    ('focal_loss', 'SigmoidFocalLossFunction'),
+    ('carafe', 'CARAFEFunction'),
+    ('nms', 'NMSop'),
+    ('nms', 'SoftNMSop'),
+)
 
 
 def guard_operators() -> None:
@@ -38,7 +40,7 @@ def guard_operators() -> None:
 
     from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
 
-    for module, name in FUNCTIONS.items():
+    for module, name in FUNCTIONS:
         function = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
         if not hasattr(function.forward, 'guarded'):
             function.forward = staticmethod(_guarded(function.forward))

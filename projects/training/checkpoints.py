@@ -151,7 +151,7 @@ class DurableCheckpointHook(CheckpointHook):
         """Write one checkpoint; the ranks' buffers are made alike, as those that go on from it will be."""
         _share_buffers(runner)
         what.update(file_client_args=self.file_client_args, backend_args=self.backend_args)
-        if not self._is_local() or type(runner) is not Runner:
+        if not self._is_local() or not isinstance(runner, Runner):
             runner.save_checkpoint(self.out_dir, name, **what)
         elif is_main_process():
             with replacing(os.path.join(self.out_dir, name), durable=True) as part:

@@ -129,6 +129,19 @@ def test_the_best_of_an_image_are_taken_before_areas_are_looked_at(tmp_path):
         found['scores'][0] = 1
 
 
+def test_lvis_knows_no_crowds(tmp_path):
+    """A file that marks some is scored as its API does: they are objects like others."""
+    truth, samples = flat_case()
+    truth['annotations'].append(
+        dict(id=2, image_id=1, category_id=1, bbox=[12, 12, 6, 6], area=36, iscrowd=1)
+    )
+    marked = scores(tmp_path, truth, samples, protocol='lvis')['bbox_AP50']
+    truth['annotations'][1]['iscrowd'] = 0
+    assert (
+        marked == scores(tmp_path, truth, samples, protocol='lvis')['bbox_AP50'] == pytest.approx(50, abs=1)
+    )
+
+
 def test_areas_that_a_file_does_not_tell_are_the_masks_else_the_boxes(tmp_path):
     truth, samples = flat_case()
     annotation = truth['annotations'][0]

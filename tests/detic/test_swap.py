@@ -128,3 +128,28 @@ def test_a_run_with_other_classes_ends_before_it_begins():
     run([data('ab')])
     model.vocabulary = 'two'  # training learns the model's own, whatever it is tested on
     run([data('abc')], [data('ab')])
+
+
+def test_a_checkpoint_names_the_classes_where_nobody_else_did(tmp_path):
+    """And a data set of another order is then refused before the run."""
+    import mmroad
+    from mmroad.zoo import build_model, get_config, load_weights, uninitialised
+
+    cfg = get_config('BoxSup-C2_R18_drawn_shapes')
+    with uninitialised():
+        model = build_model(cfg)
+    names = [f'class {i}' for i in range(12)]
+    assert model.own_names() is None
+    for given, want in ((names[:5], None), (names, tuple(names)), (names[::-1], tuple(names))):
+        torch.save(
+            dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=given))),
+            tmp_path / 'a.pth',
+        )
+        load_weights(model, cfg, tmp_path / 'a.pth')
+        assert model.own_names() == want
+    model.check_classes(names, 'shapes.json', None)
+    with pytest.raises(ValueError, match='shapes.json'):
+        model.check_classes(names[::-1], 'shapes.json', None)
+    assert mmroad.init_model('BoxSup-C2_R18_drawn_shapes', tmp_path / 'a.pth').own_names() == tuple(
+        names[::-1]
+    )

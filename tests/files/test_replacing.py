@@ -74,3 +74,9 @@ def test_json_without_nan(tmp_path):
     with pytest.raises(ValueError, match='JSON'):
         write_json(tmp_path / 'a.json', [float('nan')])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', ['a' * 246 + '.json', '\u8857' * 83 + '.json'])
+def test_names_as_long_as_a_file_system_takes(tmp_path, name):
+    write_json(tmp_path / name, [1])
+    assert [p.name for p in tmp_path.iterdir()] == [name]

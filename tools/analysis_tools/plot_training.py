@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -47,6 +46,8 @@ def main(argv=None) -> None:
     losses, scores = read_scalars(args.work_dir, args.metrics)
     from matplotlib.figure import Figure
 
+    from mmroad.files import replacing
+
     figure = Figure(figsize=(10, 4), layout='constrained')
     loss_axis, score_axis = figure.subplots(1, 2)
     loss_axis.plot(list(losses), list(losses.values()))
@@ -59,10 +60,8 @@ def main(argv=None) -> None:
         score_axis.legend()
     for axis in (loss_axis, score_axis):
         axis.grid(alpha=0.3)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out.with_name(f'.{os.getpid()}.{args.out.name}')
-    figure.savefig(part, dpi=110)
-    os.replace(part, args.out)
+    with replacing(args.out) as part:
+        figure.savefig(part, dpi=110)
     print(f'{args.out}: {len(losses)} losses, {max(map(len, scores.values()))} validations')
 
 
