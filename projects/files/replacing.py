@@ -91,7 +91,8 @@ def remove_dead_parts(folder: Path) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
-                    Path(entry.path).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # another's, in a folder that all may write to
+                        os.unlink(entry.path)
 
 
 def _is_alive(pid: int) -> bool:
