@@ -87,7 +87,7 @@ def decode_json(path: str | Path, form: Any = Any, what: str = 'a JSON file') ->
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
         return msgspec.json.decode(data, type=form)
-    except (msgspec.DecodeError, RecursionError) as error:  # too deeply nested
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         other = next((text for start, text in _OTHERS.items() if data.startswith(start)), None)
         reason = 'it is empty' if not data.strip() else f'it is {other}' if other else error
         raise ValueError(f'{path} is not {what}: {reason}') from error

@@ -37,7 +37,7 @@ def read_annotations(path: str | Path, masks: bool = True) -> dict:
         raise FileNotFoundError(f'{path}: no such annotation file')
     try:
         content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, RecursionError) as error:  # of text that is not UTF-8 too
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         raise ValueError(f'{path}: not JSON that can be read: {error}') from error
     lists = {key: content.get(key) for key in ('videos', 'categories')} if isinstance(content, dict) else {}
     missing = [key for key in ('videos', 'categories') if not isinstance(lists.get(key), list)]
