@@ -13,6 +13,7 @@ import argparse
 import ast
 import compileall
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -101,11 +102,11 @@ def in_annotation(node) -> bool:
     return False
 
 
-def spots_of(path: Path) -> list[tuple[str, int, int]]:
+@functools.cache
+def spots_of(source: str) -> list[tuple[str, int, int]]:
     """Every place of a file that can be changed: operator, the how manieth place of that operator, line."""
     from cosmic_ray.ast import Visitor, get_ast
 
-    source = path.read_text()
     lines, tree, found = source.splitlines(), get_ast(source), []
     for name in (*OPERATORS, 'DropLine'):
         operator, spots = operator_of(name), []
@@ -128,9 +129,7 @@ def operator_of(name: str):
     return dropped_lines() if name == 'DropLine' else get_operator(f'core/{name}')()
 
 
-def change_at(
-    path: Path, name: str, occurrence: int, line: int, root: Path = ROOT / 'projects'
-) -> Change | None:
+def change_at(path: Path, name: str, occurrence: int, line: int) -> Change | None:
     """The change at one of :func:`spots_of`; None where it does not compile or is the same program."""
     from cosmic_ray.mutating import mutate_code
 
@@ -142,12 +141,12 @@ def change_at(
     except SyntaxError:
         return None
     before, after = source.splitlines()[line - 1], changed.splitlines()[line - 1]
-    return Change(str(path.relative_to(root)), line, name, before, after, changed)
+    return Change(str(path.relative_to(ROOT / 'projects')), line, name, before, after, changed)
 
 
-def changes_of(path: Path, root: Path = ROOT / 'projects', only=lambda name, line: True) -> list[Change]:
+def changes_of(path: Path, only=lambda name, line: True) -> list[Change]:
     """Every change of a file, or those of an operator and a line."""
-    every = (change_at(path, *spot, root) for spot in spots_of(path) if only(spot[0], spot[2]))
+    every = (change_at(path, *spot) for spot in spots_of(path.read_text()) if only(spot[0], spot[2]))
     return [change for change in every if change]
 
 
@@ -362,7 +361,7 @@ def drawn(modules: list[str], count: int, seed: int) -> list[Change]:
         if not path.exists():
             raise SystemExit(f'{name}: not below {ROOT / "projects"}')
         files += sorted(path.rglob('*.py')) if path.is_dir() else [path]
-    every = [(file, *spot) for file in files for spot in spots_of(file)]
+    every = [(file, *spot) for file in files for spot in spots_of(file.read_text())]
     random.Random(seed).shuffle(every)
     found = []
     for spot in every:
