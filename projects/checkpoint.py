@@ -23,7 +23,19 @@ class CheckpointError(ValueError):
 
 
 def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
-    """What a checkpoint file holds, tensors on the CPU.
+    """What a checkpoint file holds, by names; see `load_content`.
+
+    Raises:
+        FileNotFoundError, CheckpointError: As `load_content`, or it holds something else than names with values.
+    """
+    content = load_content(path, trust=trust)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{path} holds a {type(content).__name__}, not weights by their names.')
+    return content
+
+
+def load_content(path: str | Path, *, trust: bool = False) -> Any:
+    """What a file of PyTorch, pickle or safetensors holds, tensors on the CPU.
 
     The content says how a file is read, whatever its name: files of ``torch.save`` weights-only (with numpy's
     scalars and arrays, which old training meta data has), once their checksums are right; other pickles through
@@ -46,7 +58,7 @@ def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
         raise CheckpointError(f'{path} {problem}.')
     kind = kind_of(read_head(path))
     try:
-        content = _READERS[kind](path, trust)
+        return _READERS[kind](path, trust)
     except pickle.UnpicklingError as error:
         refused = _refused_class(str(error))
         if refused is None:
@@ -57,9 +69,6 @@ def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
         ) from error
     except Exception as error:  # whatever a reader meets in a damaged file, down to MemoryError
         raise _unreadable(path, kind, error) from error
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f'{path} holds a {type(content).__name__}, not weights by their names.')
-    return content
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> CheckpointError:

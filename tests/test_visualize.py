@@ -192,6 +192,18 @@ def test_plot_joins_resumed_runs(tmp_path):
         plot_training.read_scalars(tmp_path / 'none', metrics)
 
 
+def test_plot_of_a_killed_run(tmp_path, capsys):
+    file = tmp_path / '1/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    rows = json.dumps(dict(loss=3.0, iter=1, step=1)), '{"loss": 2.0, "it'
+    file.write_text('\n'.join(rows))
+    assert plot_training.read_scalars(tmp_path, [])[0] == {1: 3.0}
+    assert f'{file}: its last line was cut off' in capsys.readouterr().err
+    file.write_text('\n'.join(reversed(rows)))
+    with pytest.raises(SystemExit, match='scalars.json: line 1 is no JSON'):
+        plot_training.read_scalars(tmp_path, [])
+
+
 @pytest.mark.parametrize('tool', ['visualize', 'plot_training'])
 def test_help_imports_nothing_heavy(tool):
     code = (

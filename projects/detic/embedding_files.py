@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +98,7 @@ def _read_npy(path: Path) -> Found:
 
 
 def _read_npz(path: Path) -> Found:
-    with np.load(path, allow_pickle=False) as file:
+    with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     names = arrays.pop('names', None)
     return arrays, None if names is None else tuple(map(str, names.tolist()))
@@ -114,9 +115,9 @@ def _read_safetensors(path: Path) -> Found:
 def _read_torch(path: Path) -> Found:
     import torch
 
-    from ..checkpoint import load_state_file
+    from ..checkpoint import load_content
 
-    content = load_state_file(path)
+    content = load_content(path)
     if isinstance(content, torch.Tensor):
         content = {'': content}
     if not isinstance(content, Mapping):

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..bdd100k.scalabel import is_true
+
 #: Beginnings of files that are not JSON, and what they are.
 _OTHERS = {
     b'\x1f\x8b': 'a gzip file: unpack it',
@@ -47,7 +49,7 @@ class Annotation(msgspec.Struct):
     bbox: list[float] = []
     segmentation: list[list[float]] | dict | None = None
     area: float | None = None
-    iscrowd: int = 0
+    iscrowd: Any = 0  #: any truth value (`is_true`); 0 or 1 once the file was read
 
 
 class AnnotationFile(msgspec.Struct):
@@ -85,7 +87,7 @@ def decode_json(path: str | Path, form: Any = Any, what: str = 'a JSON file') ->
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
         return msgspec.json.decode(data, type=form)
-    except (msgspec.DecodeError, RecursionError) as error:  # too deeply nested
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         other = next((text for start, text in _OTHERS.items() if data.startswith(start)), None)
         reason = 'it is empty' if not data.strip() else f'it is {other}' if other else error
         raise ValueError(f'{path} is not {what}: {reason}') from error
@@ -128,6 +130,10 @@ def read_lvis_style(path: str | Path) -> AnnotationFile:
                 f'{place}: category_id {annotation.category_id} is not among the categories '
                 f'({_some(sorted(categories))})'
             )
+        try:
+            annotation.iscrowd = int(is_true(annotation.iscrowd))
+        except ValueError as error:
+            raise ValueError(f'{place}: iscrowd is {error}') from error
         if not annotation.bbox:
             annotation.bbox = _box_of(annotation.segmentation)
         box = annotation.bbox

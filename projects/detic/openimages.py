@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bdd100k.scalabel import is_true
 from .lvis_style import Category, decode_json
 
 #: The published file of the 500 classes' hierarchy.
@@ -81,7 +82,7 @@ def expanded_ap50(
     }
     for a in truth['annotations']:
         if a.get('area', a['bbox'][2] * a['bbox'][3]) > 0:
-            boxes[a['image_id'], a['category_id']].append((*a['bbox'], bool(a.get('iscrowd', 0))))
+            boxes[a['image_id'], a['category_id']].append((*a['bbox'], is_true(a.get('iscrowd'))))
     verified |= boxes.keys()
     found = best_of_each_image(found, max_detections)
     found = found[found[:, 3] * found[:, 4] > 0]

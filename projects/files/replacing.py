@@ -62,13 +62,18 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+#: How writers say so in errors of their own: torch, and those in Rust (safetensors), with the system's number.
+_WRITERS = re.compile(
+    r'inline_container|PytorchStreamWriter|unexpected pos|iostream error|'
+    rf'\(os error ({"|".join(map(str, _NO_ROOM))})\)'
+)
+
+
 def _is_no_room(error: Exception) -> bool:
-    """Whether a write failed for want of room; torch's writer says so in a RuntimeError of its own."""
+    """Whether a write failed for want of room."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
-    return isinstance(error, RuntimeError) and bool(
-        re.search(r'inline_container|PytorchStreamWriter|unexpected pos|iostream error', str(error))
-    )
+    return _WRITERS.search(str(error)) is not None
 
 
 def own_name(name: str) -> str:
@@ -91,7 +96,8 @@ def remove_dead_parts(folder: Path) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
-                    Path(entry.path).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # another's, in a folder that all may write to
+                        os.unlink(entry.path)
 
 
 def _is_alive(pid: int) -> bool:

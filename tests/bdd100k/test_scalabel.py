@@ -167,7 +167,7 @@ def test_what_is_no_truth_value(value):
         (' \n', 'not JSON: the file is empty'),
         ('<!DOCTYPE html>', 'it is a web page'),
         ('version https://git-lfs.github.com/spec/v1', 'it is a Git LFS pointer'),
-        (gzip.compress(b'[]'), r'packed with gzip: unpack it \(gunzip\)'),
+        (gzip.compress(b'[]', mtime=0), r'packed with gzip: unpack it \(gunzip\)'),
         (b'PK\3\4', 'it is a zip archive'),
         ('[{"name": "a.jpg"}]'.encode('utf-16'), 'it is text in UTF-16: save it as UTF-8'),
         ('[{"name": "a.jpg"}]'.encode('utf-16-le'), 'it is text in UTF-16: save it as UTF-8'),

@@ -82,7 +82,8 @@ BAD = dict(
     ),
     text_id=(changed('images', 0, id='2'), r'Expected `int`, got `str` - at `\$.images\[0\].id`'),
     text_image=(changed('annotations', 1, image_id='2'), r'at `\$.annotations\[1\].image_id`'),
-    text_crowd=(changed('annotations', 1, iscrowd='0'), r'at `\$.annotations\[1\].iscrowd`'),
+    text_crowd=(changed('annotations', 1, iscrowd='maybe'), r'annotations\[1\], image 2: iscrowd is .maybe.'),
+    half_crowd=(changed('annotations', 1, iscrowd=0.5), r'annotations\[1\], image 2: iscrowd is 0.5'),
     text_outline=(changed('annotations', 1, segmentation=[['a']]), r'at `\$.annotations\[1\].segmentation'),
     no_size=(changed('images', 1, width=None), r'missing required field `width` - at `\$.images\[1\]`'),
     same_images=(changed('images', 1, id=2), 'images with the same id: 2'),
@@ -132,7 +133,10 @@ def test_what_can_be_derived_is_and_what_cannot_be_learned_is_left_out(tmp_path)
         tmp_path, changed('annotations', 0, bbox=None, segmentation=[[4, 5, 9, 5, 9, 8], [1, 6, 2, 6, 2, 7]])
     )
     assert found.get_data_info(0)['instances'][0]['bbox'] == [1, 5, 9, 8]
-    for values in (dict(bbox=[2, 3, 0, 8]), dict(bbox=[2, 3, 10, -1]), dict(iscrowd=1)):
+    for crowd in (0, False, None, '0', 'false', 'no', 0.0):
+        assert data(tmp_path, changed('annotations', 0, iscrowd=crowd)).get_data_info(0)['instances']
+    crowds = [dict(iscrowd=value) for value in (1, True, '1', 'true', 1.0)]
+    for values in (dict(bbox=[2, 3, 0, 8]), dict(bbox=[2, 3, 10, -1]), *crowds):
         assert data(tmp_path, changed('annotations', 0, **values)).get_data_info(0)['instances'] == []
 
 

@@ -31,6 +31,9 @@ def test_embeddings_are_read_from_every_kind_of_file(tmp_path, suffix):
         assert load_embeddings(path, 2).allclose(words.embeddings, atol=2e-3)
     if suffix == '.npy':
         return
+    if suffix in ('.pt', '.pth'):  # the tensor alone
+        torch.save(words.embeddings, path)
+        assert load_embeddings(path, 2).equal(words.embeddings)
     save(dict(embeddings=array, counts=np.zeros(2)))  # beside others, by its key
     assert load_embeddings(path).equal(words.embeddings)
     save({'ant': array[0], 'flip, flop': array[1]})  # one vector a class
@@ -67,6 +70,7 @@ def test_files_that_are_no_embeddings_are_named(tmp_path, suffix, content):
     with pytest.raises(ValueError, match=f'{path}: ') as error:
         load_embeddings(path)
     assert 'it is empty' in str(error.value) if not content and suffix in SUFFIXES else True
+    assert 'pickle' not in str(error.value)
 
 
 def test_arrays_that_are_no_embeddings_are_named(tmp_path):

@@ -162,6 +162,24 @@ def test_openimages_judges_verified_classes_and_the_best_detections():
     assert ap[1] == ap[2] == 0 and len(best_of_each_image(found, 1)) == 2
 
 
+def test_openimages_groups_are_read_as_truth_values():
+    """A small box in a group is one of its objects; of a single object it finds too little."""
+    found = np.array([[1, 0, 0, 5, 10, 0.5, 1]])
+    truth = dict(images=[dict(id=1)], categories=[dict(id=1)])
+    for crowd, want in (
+        (1, 1),
+        (True, 1),
+        ('true', 1),
+        (0, 0),
+        (False, 0),
+        ('0', 0),
+        ('false', 0),
+        (None, 0),
+    ):
+        box = dict(image_id=1, category_id=1, bbox=[0, 0, 30, 10], iscrowd=crowd)
+        assert expanded_ap50(dict(truth, annotations=[box]), found)[1] == want, crowd
+
+
 def test_openimages_agrees_with_another_implementation(tmp_path):
     import hotcoco
 
