@@ -141,6 +141,7 @@ def init_model(
     Raises:
         KeyError: No such model.
         CheckpointError: The checkpoint does not fit; lists the keys and the configs it does fit.
+        ValueError: The device is not there.
     """
     cfg = get_config(name) if isinstance(name, str) else name
     if cfg_options:
@@ -151,7 +152,10 @@ def init_model(
         own = load_weights(model, cfg, weights, trust=trust).get('dataset_meta')
         model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
-    return model.to(device).eval()
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # torch's, of a CPU-only build an AssertionError
+        raise ValueError(f'device {str(device)!r} cannot be used: {str(error).splitlines()[0]}') from error
 
 
 def load_weights(

@@ -105,3 +105,10 @@ def test_models_of_another_size_are_not_built_to_find_one_that_fits(monkeypatch)
     monkeypatch.setattr(mmroad.zoo, 'build_model', lambda cfg: built.append(cfg.filename) or build(cfg))
     assert SMALL in configs_that_fit(state)
     assert len(built) < len(mmroad.list_models()) // 4
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'gpu'])
+def test_a_device_that_is_not_there_is_named(monkeypatch, device):
+    monkeypatch.setattr('mmroad.zoo.build_model', lambda cfg: torch.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used: "):
+        mmroad.init_model('faster_rcnn_r18_fpn_quickstart', device=device)
