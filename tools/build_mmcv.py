@@ -275,7 +275,7 @@ def compile_wheel(units: bool, log: Path) -> Path | None:
         )
     else:
         env |= {'FORCE_CUDA': '0', 'CUDA_VISIBLE_DEVICES': ''}  # mmcv builds for CUDA wherever it sees a GPU
-    start = time.monotonic()
+    start, cpu = time.monotonic(), sum(os.times()[2:4])
     with tempfile.TemporaryDirectory(prefix='mmcv-') as name:
         folder = Path(name)
         source = ['--no-deps', '--no-build-isolation', '--no-binary', 'onedl-mmcv', '--dest', folder]
@@ -306,7 +306,8 @@ def compile_wheel(units: bool, log: Path) -> Path | None:
         part = keep / f'{wheels[0].name}.{os.getpid()}.part'
         shutil.copyfile(wheels[0], part)
         part.replace(keep / wheels[0].name)
-    say(f'compiled in {time.monotonic() - start:.0f} s, kept in {keep}')
+    cpu = sum(os.times()[2:4]) - cpu
+    say(f'compiled in {time.monotonic() - start:.0f} s ({cpu:.0f} s of CPU), kept in {keep}')
     return keep / wheels[0].name
 
 
