@@ -377,7 +377,8 @@ def provide(log: Path, any_version: bool) -> bool:
 
 def choose_torch(log: Path) -> str:
     """The newest torch of those that set-up installs for which a wheel of mmcv is published, else the first."""
-    tags = ['cu130'] if has_gpu() else ['cu130', 'cpu']  # PyPI's torch is built for CUDA 13.0 on Linux
+    cuda = has_gpu() or os.environ.get('FORCE_CUDA') == '1'
+    tags = ['cu130'] if cuda else ['cu130', 'cpu']  # PyPI's torch is built for CUDA 13.0 on Linux
     with tempfile.TemporaryDirectory(prefix='mmcv-') as folder:
         for torch in TORCHES:
             for number, place in enumerate(publishers(tags, torch, fixed=False)):
