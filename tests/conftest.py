@@ -6,6 +6,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from itertools import accumulate
 from pathlib import Path
@@ -42,6 +43,13 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     seconds = recorded()
     items.sort(key=lambda item: -seconds.get(item.nodeid.split('::')[0], 0))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def no_scope_of_another_file():
+    """mmengine's default scope, which outlives a test, is none when a file begins: files run in any order."""
+    if module := sys.modules.get('mmengine.registry.default_scope'):
+        module.DefaultScope._instance_dict.clear()
 
 
 def cpu():
