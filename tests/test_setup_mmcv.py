@@ -3,6 +3,7 @@
 import functools
 import http.server
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -170,7 +171,9 @@ def test_a_tree_of_another_form_is_named(tmp_path):
 def home(monkeypatch, tmp_path):
     monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
     monkeypatch.setenv('FORCE_CUDA', '0')
-    monkeypatch.delenv('MMROAD_MMCV_WHEELS', raising=False)
+    for name in ('MMROAD_MMCV_WHEELS', 'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'http_proxy', 'HTTP_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)  # no other index
     monkeypatch.setattr(build_mmcv, 'PUBLISHED', 'http://127.0.0.1:9/{cuda}-torch{torch}/simple/')
     for function in vars(build_mmcv).values():
         if hasattr(function, 'cache_clear'):

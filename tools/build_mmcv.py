@@ -220,7 +220,7 @@ def fetch(place: str, folder: Path, log: Path) -> Path | None:
     if url.scheme in ('http', 'https'):
         where = ['--index-url', place, '--find-links', place]
         port = url.port or {'http': 80, 'https': 443}[url.scheme]
-        if not urllib.request.getproxies() and not answers(url.hostname, port):
+        if url.scheme not in urllib.request.getproxies() and not answers(url.hostname, port):
             return None
     else:
         where = ['--no-index', '--find-links', Path(place.removeprefix('file://')).expanduser()]
