@@ -33,7 +33,7 @@ def problem(seed, n=300):
 @pytest.mark.parametrize('offset', [0, 1])
 def test_the_same_boxes_in_the_same_order(seed, offset):
     boxes, scores = problem(seed)
-    assert len(speed.parts_along_x(boxes, offset)) > 3
+    assert len(speed.parts_along_x(boxes, offset)) > 1
     for options in (
         dict(),
         dict(score_threshold=0.3),
