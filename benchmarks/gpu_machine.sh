@@ -16,7 +16,7 @@ python3 -c 'import torch; from mmcv.ops import nms, roi_align; print("torch", to
 status=0
 workers=()
 if python3 -c 'import xdist' 2>/dev/null; then workers=(-n 6); fi
-timeout 220 python3 -m pytest -q -m gpu tests/gpu "${workers[@]}" -rfEs -p no:cacheprovider --durations 8 2>&1 | tee "$out/pytest.txt" | tail -n 60
+timeout -s INT -k 20 240 python3 -m pytest -v --tb=short -m gpu tests/gpu "${workers[@]}" -rfEs -p no:cacheprovider --durations 8 2>&1 | tee "$out/pytest.txt" | tail -n 60
 status=${PIPESTATUS[0]}
 python3 benchmarks/gpu.py --deadline "$seconds" --out "$out/gpu.json" 2>&1 | tee "$out/gpu.txt" || status=1
 exit "$status"

@@ -1,5 +1,6 @@
 """mmroad: road-scene perception for MMEngine, MMDetection and MMSegmentation."""
 
+from .loader import install_when_imported
 from .version import __version__
 
 __all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models']
@@ -14,3 +15,6 @@ def __getattr__(name: str):
     import importlib
 
     return getattr(importlib.import_module(f'.{_FROM[name]}', __name__), name)
+
+
+install_when_imported()  # mmengine's reader of weights runs no code from here on

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import pickle
-from collections import OrderedDict
-from collections.abc import Mapping
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .class_order import ClassOrderError, follow_classes
+from .file_kind import LEGACY_TORCH, PICKLE, SAFETENSORS, TORCH, kind_of, problem_of, read_head
+from .unpickling import NumpyUnpickler, safe_globals
 
 
 class CheckpointError(ValueError):
@@ -19,11 +23,23 @@ class CheckpointError(ValueError):
 
 
 def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
-    """What a checkpoint file holds, tensors on the CPU.
+    """What a checkpoint file holds, by names; see `load_content`.
 
-    ``.pth`` and ``.pt`` are read weights-only (with numpy's scalars and arrays, which old training
-    meta data has); ``.pkl`` through an unpickler that knows numpy arrays and nothing else;
-    ``.safetensors`` as they are. No code from the file is run.
+    Raises:
+        FileNotFoundError, CheckpointError: As `load_content`, or it holds something else than names with values.
+    """
+    content = load_content(path, trust=trust)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{path} holds a {type(content).__name__}, not weights by their names.')
+    return content
+
+
+def load_content(path: str | Path, *, trust: bool = False) -> Any:
+    """What a file of PyTorch, pickle or safetensors holds, tensors on the CPU.
+
+    The content says how a file is read, whatever its name: files of ``torch.save`` weights-only (with numpy's
+    scalars and arrays, which old training meta data has), once their checksums are right; other pickles through
+    an unpickler that knows numpy arrays and nothing else; safetensors as they are. No code from the file is run.
 
     Args:
         path: The file.
@@ -31,110 +47,94 @@ def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: No such file.
-        CheckpointError: The file holds objects that are not weights, or is damaged.
+        CheckpointError: The file is none of weights (a web page, a pointer, an archive: it says which), is
+            damaged or cut off, or holds objects besides weights (it names their classes).
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint at {path}')
-    if path.suffix == '.safetensors':
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        what = 'a folder, not a checkpoint:' if path.is_dir() else 'no checkpoint at'
+        raise FileNotFoundError(f'{what} {path}')
+    if problem := problem_of(path):
+        raise CheckpointError(f'{path} {problem}.')
+    kind = kind_of(read_head(path))
     try:
-        if path.suffix == '.pkl' and not _is_zip(path):
-            return _load_pickle(path, trust)
-        return _load_torch(path, trust)
-    except CheckpointError:
-        raise
+        return _READERS[kind](path, trust)
     except pickle.UnpicklingError as error:
+        refused = _refused_class(str(error))
+        if refused is None:
+            raise _unreadable(path, kind, error) from error
         raise CheckpointError(
-            f'{path} is not weights alone: {_first_line(error)}. Nothing in it was run. If the file is your own, '
-            'read it with trust=True (tools: --trust-checkpoint).'
+            f'{path} is not weights alone: it holds an object of {refused}. Nothing in it was run. '
+            'Ask whoever made it for a file of the state dict alone.'
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f'{path} cannot be read: {_first_line(error)} (cut off while downloading?)'
-        ) from error
+    except Exception as error:  # whatever a reader meets in a damaged file, down to MemoryError
+        raise _unreadable(path, kind, error) from error
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
-
-
-def _is_zip(path: Path) -> bool:
-    with open(path, 'rb') as file:
-        return file.read(2) == b'PK'
-
-
-def _load_torch(path: Path, trust: bool) -> dict[str, Any]:
-    if trust:
-        return torch.load(path, map_location='cpu', weights_only=False)
-    with torch.serialization.safe_globals(_safe_globals()):
-        return torch.load(path, map_location='cpu', weights_only=True)
-
-
-class _LoggedValues:
-    """Stands for mmengine's ``HistoryBuffer``: every checkpoint of a training holds some, nobody reads them."""
-
-
-def _no_attribute(*_: Any) -> None:
-    """Stands for ``getattr``, by which a ``HistoryBuffer`` names its own methods."""
-
-
-def _safe_globals() -> list:
-    """Numpy's scalars, arrays and dtypes under their old and new module names; stand-ins for mmengine's log."""
-    from numpy._core import multiarray
-
-    allowed = [np.ndarray, np.dtype, np.bool_, OrderedDict]
-    allowed += [(_LoggedValues, 'mmengine.logging.history_buffer.HistoryBuffer')]
-    allowed += [(_no_attribute, 'builtins.getattr')]
-    for name in ('scalar', '_reconstruct'):
-        function = getattr(multiarray, name)
-        allowed += [function, (function, f'numpy.core.multiarray.{name}')]
-    kinds = (
-        'bool',
-        'float16',
-        'float32',
-        'float64',
-        'int8',
-        'int16',
-        'int32',
-        'int64',
-        'uint8',
-        'uint16',
-        'uint32',
+def _unreadable(path: Path, kind: str, error: Exception) -> CheckpointError:
+    text = str(error).partition('WeightsUnpickler error: ')[2] or str(error)
+    reason = (text.strip() or type(error).__name__).splitlines()[0][:300]
+    return CheckpointError(
+        f'{path} ({kind}, {path.stat().st_size:,} bytes) cannot be read: {type(error).__name__}: {reason} '
+        '(damaged, or cut off while downloading?)'
     )
-    allowed += [type(np.dtype(kind)) for kind in (*kinds, 'uint64', 'str', 'bytes')]
-    return allowed
 
 
-class _NumpyUnpickler(pickle.Unpickler):
-    """Finds what numpy arrays are made of; anything else is refused."""
-
-    _ALLOWED = {
-        ('numpy', 'ndarray'),
-        ('numpy', 'dtype'),
-        ('collections', 'OrderedDict'),
-        ('_codecs', 'encode'),
-        *(
-            (f'numpy.{core}.multiarray', name)
-            for core in ('core', '_core')
-            for name in ('_reconstruct', 'scalar')
-        ),
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f'it wants to load {module}.{name}')
-        return super().find_class(module.replace('numpy.core.', 'numpy._core.'), name)
+def _refused_class(message: str) -> str | None:
+    """The class or function that an unpickler refused, from its message."""
+    if 'reduce for unrecognized function None' in message:
+        return 'something reached by getattr'
+    found = re.search(
+        r'GLOBAL (\S+) was not|unsupported GLOBAL (\S+) whose|wants to load (\S+)|wants to (encode with \S+)'
+        r'|reduce for unrecognized function (.+)|but got (<.+>)|imported to load (.+)',
+        message,
+    )
+    return next(filter(None, found.groups())) if found else None
 
 
-def _load_pickle(path: Path, trust: bool) -> dict[str, Any]:
-    with open(path, 'rb') as file:
+def _load_torch(path: Path, trust: bool) -> Any:
+    with open(path, 'rb') as file:  # by a path that ends in .safetensors torch would read it as such
         if trust:
-            return pickle.load(file, encoding='latin1')
-        return _NumpyUnpickler(io.BytesIO(file.read()), encoding='latin1').load()
+            return torch.load(file, map_location='cpu', weights_only=False)
+        with _only_safe_globals():
+            return torch.load(file, map_location='cpu', weights_only=True)
+
+
+_LISTED = threading.Lock()  # torch has one list for all threads
+
+
+@contextlib.contextmanager
+def _only_safe_globals() -> Iterator[None]:
+    """What `safe_globals` lists and nothing that other libraries have allowed in this process, such as
+    mmengine's ``getattr``, from which any code can be reached."""
+    with _LISTED:
+        others = torch.serialization.get_safe_globals()
+        torch.serialization.clear_safe_globals()
+        try:
+            torch.serialization.add_safe_globals(safe_globals())
+            yield
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(others)
+
+
+def _load_pickle(path: Path, trust: bool) -> Any:
+    with open(path, 'rb') as file:
+        return (pickle.Unpickler if trust else NumpyUnpickler)(file, encoding='latin1').load()
+
+
+def _load_safetensors(path: Path, trust: bool) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+_READERS = {
+    TORCH: _load_torch,
+    LEGACY_TORCH: _load_torch,
+    PICKLE: _load_pickle,
+    SAFETENSORS: _load_safetensors,
+}
 
 
 def state_dict_of(content: Mapping[str, Any], ema: bool = True) -> dict[str, Tensor]:
@@ -142,41 +142,68 @@ def state_dict_of(content: Mapping[str, Any], ema: bool = True) -> dict[str, Ten
 
     ``module.`` prefixes are dropped. Where an EMA hook of mmdet 2.x kept averaged weights
     (``ema_a_b`` for ``a.b``), those replace the others, as its evaluation did, unless ``ema`` is False.
-    """
-    state = content.get('state_dict', content.get('model', content))
-    state = {k.removeprefix('module.'): v for k, v in state.items() if isinstance(v, Tensor)}
-    averaged = {k: v for k, v in state.items() if k.startswith('ema_')}
-    state = {k: v for k, v in state.items() if k not in averaged}
-    if averaged and ema:
-        by_flat = {'ema_' + k.replace('.', '_'): k for k in state}
-        state.update({by_flat[k]: v for k, v in averaged.items() if k in by_flat})
-    return state
-
-
-def load_checkpoint(model: nn.Module, path: str | Path, *, trust: bool = False) -> dict[str, Any]:
-    """Load a checkpoint into a model with nothing missing and nothing left over.
-
-    Returns:
-        The checkpoint's meta data (classes of mmdet 2.x under ``dataset_meta`` too).
 
     Raises:
-        CheckpointError: Keys are missing, left over or of another shape; the message lists them and
-            names the configs whose models they do fit.
+        CheckpointError: There are no weights by their names, or two have one name.
+    """
+    found = content.get('state_dict', content.get('model', content))
+    if not isinstance(found, Mapping):
+        raise CheckpointError(f'its state dict is a {type(found).__name__}, not weights by their names')
+    state: dict[str, Tensor] = {}
+    for name, value in found.items():
+        if not isinstance(value, Tensor):
+            continue
+        name = str(name).removeprefix('module.')
+        if name in state:
+            raise CheckpointError(f'it has {name} twice, with and without "module."')
+        state[name] = value
+    by_flat = {'ema_' + name.replace('.', '_'): name for name in state}
+    averaged = {name: value for name, value in state.items() if name in by_flat}
+    state = {name: value for name, value in state.items() if name not in averaged}
+    return state | {by_flat[name]: value for name, value in averaged.items()} if ema else state
+
+
+def load_checkpoint(
+    model: nn.Module, path: str | Path, *, trust: bool = False, classes: Sequence[Sequence[str]] = ()
+) -> dict[str, Any]:
+    """Load a checkpoint into a model with nothing missing and nothing left over.
+
+    Args:
+        model: The model.
+        path: The checkpoint's file.
+        trust: Unpickle anything in it (`load_state_file`).
+        classes: The lists of classes that the model may have (`mmroad.zoo.model_classes`). Weights for the same
+            classes in another order are brought to the model's (`mmroad.class_order`); empty compares nothing.
+
+    Returns:
+        The checkpoint's meta data; ``dataset_meta`` has the classes that the loaded model has.
+
+    Raises:
+        CheckpointError: Keys are missing, left over or of another shape, or the classes are others; the message
+            lists them and, of keys, names the configs whose models they do fit.
     """
     content = load_state_file(path, trust=trust)
-    state = state_dict_of(content)
-    problems = compare_keys(state, model.state_dict())
-    if problems:
-        from .zoo import configs_that_fit
-
-        fits = configs_that_fit(state)
-        hint = f'It fits: {", ".join(fits)}.' if fits else 'No config of the zoo has these keys.'
-        raise CheckpointError(f'{path} does not fit this model:\n{problems}\n{hint}')
+    target = model.state_dict()
+    try:
+        state = state_dict_of(content)
+        if problems := compare_keys(state, target):
+            raise CheckpointError(f'it does not fit this model:\n{problems}\n{_hint(state)}')
+        state, names = follow_classes(content, state, classes)
+    except (CheckpointError, ClassOrderError) as error:
+        raise CheckpointError(f'{path}: {error}') from error
     model.load_state_dict(state, strict=False)  # buffers that a model derives itself may be absent
-    meta = dict(content.get('meta') or {}) if isinstance(content.get('meta'), Mapping) else {}
-    if 'CLASSES' in meta and 'dataset_meta' not in meta:
-        meta['dataset_meta'] = dict(classes=tuple(meta['CLASSES']))
+    meta = dict(content['meta']) if isinstance(content.get('meta'), Mapping) else {}
+    if names is not None:
+        newer = meta.get('dataset_meta')
+        meta['dataset_meta'] = {**(newer if isinstance(newer, Mapping) else {}), 'classes': names}
     return meta
+
+
+def _hint(state: Mapping[str, Tensor]) -> str:
+    from .zoo import configs_that_fit
+
+    fits = configs_that_fit(state)
+    return f'It fits: {", ".join(fits)}.' if fits else 'No config of the zoo has these keys.'
 
 
 #: Buffers that models derive themselves and old checkpoints may lack.

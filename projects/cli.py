@@ -6,6 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from .options import add_import, merge_options
+
 # Read when torch starts its threads: waiting ones sleep instead of spinning, which on cores shared with
 # dataloader workers or other ranks makes small steps several times faster.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Options(argparse.Action):
-    """``key=value`` pairs, read as mmengine's ``DictAction`` reads them, when the config is there."""
+    """``key=value`` pairs; what the values mean is decided when the config is there (`merge_options`)."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         bad = [v for v in values if '=' not in v]
@@ -39,26 +41,20 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def merge_options(cfg: Config, options: list[str] | None) -> None:
-    """Merge ``key=value`` texts into a config."""
-    from mmengine.config import DictAction
-
-    if options:
-        parser = argparse.ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
-
-
 def load_config(args: argparse.Namespace) -> Config:
     """The config of the command line: options merged, launcher and work folder set."""
     import torch
     from mmengine.utils import import_modules_from_strings
 
+    from .data_root import follow_data_root
     from .zoo import get_config
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = get_config(args.config)
+    follow_data_root(cfg)
+    root = cfg.get('data_root')
     merge_options(cfg, args.cfg_options)
+    follow_data_root(cfg, root)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
     cfg.launcher = args.launcher
@@ -69,15 +65,35 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
-        if args.launcher != 'none':
-            _join_over_gloo(args.launcher)
+    if args.launcher != 'none':
+        from .ranks import watch
+
+        timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+        if not torch.cuda.is_available():
+            _join_over_gloo(args.launcher, timeout)
+        add_import(cfg, 'mmroad.ranks')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
+        watch(timeout)
     return cfg
 
 
-def _join_over_gloo(launcher: str) -> None:
-    """Join the other processes. mmengine would set a CUDA device first, which a CPU-only torch lacks."""
+def _join_over_gloo(launcher: str, timeout: float | None) -> None:
+    """Join the other processes. mmengine would set a CUDA device first, which a CPU-only torch lacks.
+
+    Args:
+        launcher: Who started them.
+        timeout: Seconds that one waits for another (``env_cfg.dist_cfg.timeout``); None takes torch's 30 minutes.
+    """
+    from datetime import timedelta
+
     from torch.distributed import init_process_group
 
+    from .ranks import watch
+
+    if timeout is not None and (
+        isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0
+    ):
+        raise SystemExit(f'env_cfg.dist_cfg.timeout is in seconds, above 0, not {timeout!r}')
     if launcher == 'slurm':
         os.environ.setdefault('MASTER_PORT', '29500')
         if 'MASTER_ADDR' not in os.environ:
@@ -92,15 +108,16 @@ def _join_over_gloo(launcher: str) -> None:
         os.environ.update({name: os.environ[f'OMPI_{mpi}'] for name, mpi in names.items()})
         os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
         os.environ.setdefault('MASTER_PORT', '29500')
-    init_process_group('gloo')
+    watch(timeout)
+    init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
     """Processes talk over gloo, mixed precision is off (it has no use on a CPU), BatchNorm is plain."""
-    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    env = dict(cfg.get('env_cfg') or {})
+    cfg.env_cfg = dict(env, dist_cfg=dict(env.get('dist_cfg') or {}, backend='gloo'))
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
-        if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
-            print('mixed precision needs a GPU: it is off', flush=True)
+        say(['mixed precision needs a GPU: it is off'])
         cfg.optim_wrapper.type = 'OptimWrapper'
         for key in ('loss_scale', 'dtype'):
             cfg.optim_wrapper.pop(key, None)
@@ -123,19 +140,24 @@ def _prepare_for_cpu(cfg: Config) -> None:
         plain(cfg.model if isinstance(cfg.model, (dict, ConfigDict)) else {})
 
 
+def say(lines: list[str]) -> None:
+    """Print lines, from the first process alone."""
+    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+        for line in lines:
+            print(line, flush=True)
+
+
 def say_device(launcher: str) -> None:
-    """The first line of a run, from the first process: on what it runs."""
+    """The first line of a run: on what it runs."""
     import torch
 
-    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) != 0:
-        return
     world = int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)))
     processes = f'{world} process{"es" if world > 1 else ""}'
     if torch.cuda.is_available():
-        print(f'running on {torch.cuda.get_device_name()}, {processes}', flush=True)
+        say([f'running on {torch.cuda.get_device_name()}, {processes}'])
     else:
         over = ' over gloo' if launcher != 'none' else ''
-        print(f'no GPU found: running on the CPU, {processes}{over}', flush=True)
+        say([f'no GPU found: running on the CPU, {processes}{over}'])
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -144,3 +166,81 @@ def build_runner(cfg: Config) -> Runner:
     from mmengine.runner import Runner
 
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def write_predictions(cfg: Config, folder: str, only: bool) -> None:
+    """Let the metrics of a test write prediction files below a folder.
+
+    Metrics of mmroad do that by their own names, mmdet's as COCO results (``results.bbox.json``,
+    ``results.segm.json``), mmseg's as masks (``IMAGE.png``).
+
+    Args:
+        cfg: Changed in place.
+        folder: Where to.
+        only: Score nothing; metrics that write no files are left out.
+
+    Raises:
+        SystemExit: No metric of the config can write files.
+    """
+    from mmengine.registry import METRICS, init_default_scope
+
+    evaluator = cfg.test_evaluator
+    several_sets = isinstance(evaluator, dict) and 'metrics' in evaluator  # one metric for each test set
+    metrics = (
+        evaluator['metrics'] if several_sets else evaluator if isinstance(evaluator, list) else [evaluator]
+    )
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    writers = []
+    with METRICS.switch_scope_and_registry(None) as registry:
+        for metric in metrics:
+            options = _init_arguments(registry.get(metric['type']))
+            if 'format_dir' in options:
+                metric.update(format_dir=folder)
+            elif 'outfile_prefix' in options:
+                metric.update(outfile_prefix=os.path.join(folder, 'results'))
+            elif 'output_dir' in options:
+                metric.update(output_dir=folder)
+            else:
+                continue
+            metric['format_only'] = only
+            writers.append(metric)
+    names = ', '.join(metric['type'] for metric in metrics)
+    if not writers or (several_sets and len(writers) < len(metrics)):
+        raise SystemExit(
+            f'--format-dir: {names} of {os.path.basename(cfg.filename)} writes no prediction files. --out FILE.pkl '
+            'keeps all predictions; --cfg-options test_evaluator.type=... takes another metric'
+        )
+    if only and not several_sets:
+        cfg.test_evaluator = writers
+
+
+def _init_arguments(metric: type) -> set[str]:
+    """Names of a class's arguments, with those that it hands to its parents by ``**kwargs``."""
+    import inspect
+
+    names: set[str] = set()
+    for cls in metric.__mro__:
+        if '__init__' in vars(cls):
+            parameters = inspect.signature(cls.__init__).parameters
+            names |= parameters.keys()
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                break
+    return names
+
+
+def refuse_same_names(runner: Runner) -> None:
+    """Masks of mmseg's metrics are named by their images alone: two images of one name are refused before.
+
+    Raises:
+        SystemExit: Names both images.
+    """
+    if not any(getattr(metric, 'output_dir', None) for metric in runner.test_evaluator.metrics):
+        return
+    dataset, seen = runner.test_dataloader.dataset, {}
+    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if stem in seen:
+            raise SystemExit(
+                f'{seen[stem]} and {path} would both be written as {stem}.png: name one of them otherwise'
+            )
+        seen[stem] = path

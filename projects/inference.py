@@ -199,12 +199,23 @@ class DetInferencer:
         return Detections(name, boxes, scores, labels, names, picture, ood_scores)
 
     def predict(self, image: np.ndarray, name: str) -> InstanceData:
-        """What the model finds in a BGR array, best first, on the CPU."""
+        """What the model finds in a BGR array, best first, on the CPU.
+
+        Raises:
+            ImageError: The image cannot be prepared, or boxes or scores are not finite.
+        """
         import torch
 
         batch = prepared(self.pipeline, dict(img=image, img_id=0, file_name=name), name)
         with torch.no_grad():
             found = self.model.test_step(batch)[0].pred_instances.cpu()
+        numbers = [found.get(key) for key in ('bboxes', 'scores', 'ood_scores') if key in found]
+        bad = sum((~x.isfinite()).reshape(len(found), -1).any(1) for x in numbers) > 0
+        if bad.any():
+            raise ImageError(
+                f'{name or "image"}: {int(bad.sum())} of {len(found)} detections have a NaN or infinite box or score: '
+                'the training diverged, or the weights are damaged'
+            )
         return found[found.scores.argsort(descending=True)]
 
     def draw(self, image: np.ndarray, names: list[str], boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
 from pathlib import Path
 
 import yaml
 
+from .files import write_text
 from .zoo import configs_folder
 
 HEAD = """# Model zoo
@@ -23,7 +23,7 @@ def render() -> str:
     """The page's text."""
     parts = [HEAD]
     for metafile in sorted(configs_folder().glob('*/metafile.yml'), key=_order):
-        content = yaml.safe_load(metafile.read_text())
+        content = yaml.safe_load(metafile.read_text(encoding='utf-8'))
         folder = metafile.parent.name
         parts.append(f'## {folder}\n\nSee [configs/{folder}](configs/{folder}/README.md).\n')
         papers = {c['Name']: c.get('Paper') for c in content.get('Collections') or []}
@@ -57,9 +57,7 @@ def _result(result: dict) -> str:
 
 def main() -> None:
     path = configs_folder().parent / 'model_zoo.md'
-    part = path.with_name('.model_zoo.part')
-    part.write_text(render())
-    os.replace(part, path)
+    write_text(path, render())
     print(path)
 
 

@@ -7,14 +7,23 @@ prefix that the file's name is appended to.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import http.client
+import itertools
 import os
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from .file_kind import describe, kind_of, problem_of, read_head
+from .file_lock import locked
+from .files import replacing
 
 #: ImageNet initialisations: file name -> where it is published.
 _TORCHVISION = 'https://download.pytorch.org/models/'
@@ -49,6 +58,9 @@ IMAGENET = {
 }
 TIMEOUT = 20  # seconds without an answer
 RETRIES = 3
+HEAD = 512  # bytes that tell what a file is
+LIMIT = 8 << 30  # bytes; no published file of weights here is nearly as large
+IMAGENET_LIMIT = 1 << 30  # the largest of these backbones has 450 MB
 
 
 class DownloadError(OSError):
@@ -77,7 +89,18 @@ def published(name: str) -> Path:
         raise DownloadError(
             f'{name} has no published weights. Train it with tools/train.py, or give the path of a checkpoint.'
         )
-    return fetch(url, home() / 'checkpoints' / url.rsplit('/', 1)[1], md5_url=model.get('WeightsMD5'))
+    return fetch(
+        url,
+        home() / 'checkpoints' / url.rsplit('/', 1)[1],
+        md5_url=model.get('WeightsMD5'),
+        limit=_largest_size((model.get('Metadata') or {}).get('Parameters')),
+    )
+
+
+def _largest_size(parameters: str | None) -> int:
+    """The most bytes of a checkpoint of a model of so many parameters (``41.4M``): float32 weights, their average,
+    two moments of an optimizer, and 64 MiB of buffers and meta data."""
+    return int(float(parameters[:-1]) * 1e6 * 4 * 4) + (64 << 20) if parameters else LIMIT
 
 
 def imagenet(name: str) -> Path:
@@ -88,25 +111,33 @@ def imagenet(name: str) -> Path:
     return fetch(
         IMAGENET[name] + name,
         home() / 'imagenet' / name,
+        limit=IMAGENET_LIMIT,
         hint='To train from scratch instead: --cfg-options model.backbone.init_cfg=None',
     )
 
 
 def fetch(
-    url: str, path: Path, md5_url: str | None = None, hint: str = '', progress: Callable | None = None
+    url: str,
+    path: Path,
+    md5_url: str | None = None,
+    hint: str = '',
+    progress: Callable | None = None,
+    limit: int = LIMIT,
 ) -> Path:
-    """A file by URL, through the cache.
+    """A file of weights by URL, through the cache.
 
-    A partial download is kept beside (``.part``) and resumed. The file is checked against ``md5_url``
-    (its first word), and against the eight hex digits at the end of its name (OpenMMLab's convention:
-    the SHA-256), before it gets its name.
+    A partial download is kept beside (``.part``) and resumed. Of several processes that want one file one
+    downloads it and the others wait for it. The file is checked before it gets its name: against its MD5, the
+    eight hex digits at the end of its name (OpenMMLab's convention: the SHA-256), and in any case whether it is
+    a file of weights at all, with the checksums that are in it.
 
     Args:
         url: Where the file is published. ``$MMROAD_MIRROR`` is tried first.
         path: Where it is to be.
-        md5_url: Where its MD5 is published, or None.
+        md5_url: Where its MD5 is published, or None. Fetched from beside the file, a mirror's too.
         hint: A sentence for the error message.
         progress: Called with bytes done and bytes in all (or None); default shows a bar.
+        limit: The most bytes that it can have.
 
     Raises:
         DownloadError: As above.
@@ -120,19 +151,20 @@ def fetch(
     problems = []
     for source in sources:
         try:
-            local = Path(source.removeprefix('file://'))
+            local = Path(source.removeprefix('file://')).expanduser()
             if '://' not in source or source.startswith('file://'):
-                if local.is_file():
-                    return local
-                raise OSError('no such file')
-            part = path.with_name(f'{name}.part')
+                if not local.is_file():
+                    raise OSError('no such file')
+                _verify(local, name, source, md5_url)
+                return local
             path.parent.mkdir(parents=True, exist_ok=True)
-            _download(source, part, progress or _bar(name))
-            _verify(part, name, source, md5_url)
-            os.replace(part, path)
-            return path
-        except (OSError, ValueError) as error:  # URLError and timeouts are OSErrors
-            problems.append(f'  {source}: {error}')
+            return _fetch_once(source, path, md5_url, progress or _bar(name), limit)
+        except (
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+        ) as error:  # URLError and timeouts are OSErrors
+            problems.append(f'  {source}: {error or type(error).__name__}')
     raise DownloadError(
         f'{name} could not be downloaded:\n'
         + '\n'.join(problems)
@@ -140,20 +172,75 @@ def fetch(
     )
 
 
-def _download(url: str, part: Path, progress: Callable) -> None:
+def _fetch_once(source: str, path: Path, md5_url: str | None, progress: Callable, limit: int) -> Path:
+    """Download a file that no other process is downloading, or wait until one has."""
+    part = path.with_name(f'{path.name}.part')
+    lock = path.with_name(f'.{path.name}.lock')
+    with locked(lock, _Watch(part)) as held:
+        if path.is_file():  # by another process, meanwhile
+            return path
+        if not held:  # its owner stands still, or there are no locks: a part of one's own
+            with replacing(path) as own:
+                _download(source, own, progress, limit)
+                _verify(own, path.name, source, md5_url)
+            return path
+        try:
+            _download(source, part, progress, limit)
+            _verify(part, path.name, source, md5_url)
+        except ValueError:  # not what it should be: no use in going on with it
+            part.unlink(missing_ok=True)
+            raise
+        os.replace(part, path)  # not `replacing`, which a killed process's part would not outlive
+        lock.unlink(missing_ok=True)
+    return path
+
+
+class _Watch:
+    """Waits for a download of another process for as long as it grows."""
+
+    def __init__(self, part: Path) -> None:
+        self.part, self.size, self.since, self.told = part, -1, 0.0, False
+
+    def __call__(self, waited: float) -> bool:
+        if waited > 1 and not self.told:
+            self.told = True
+            print(f'waiting for another process that downloads {self.part.with_suffix("")}', flush=True)
+        with contextlib.suppress(OSError):
+            size = self.part.stat().st_size
+            if size != self.size:
+                self.size, self.since = size, waited
+        return waited - self.since < RETRIES * 3 * TIMEOUT
+
+
+def _download(url: str, part: Path, progress: Callable, limit: int) -> None:
+    """Download to ``part``, going on where it ends.
+
+    Raises:
+        OSError: The network failed, or there is no room; ``part`` is kept.
+        ValueError: The answer is no file of weights, or is longer than it may be.
+    """
     for attempt in range(RETRIES):
         done = part.stat().st_size if part.is_file() else 0
         request = urllib.request.Request(url, headers={'Range': f'bytes={done}-'} if done else {})
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                if done and answer.status != 206:  # the server starts anew
+                if done and not _goes_on(answer, done):  # the server starts anew
                     done = 0
-                length = answer.headers.get('Content-Length')
-                total = done + int(length) if length else None
+                total = _total_of(answer, done)
+                if total is not None and total > limit:
+                    raise ValueError(f'it is announced with {total:,} bytes, the file has at most {limit:,}')
+                _make_sure_of_room(part, (total or 0) - done)
                 with open(part, 'ab' if done else 'wb') as file:
-                    while block := answer.read(1 << 20):
+                    for block in _blocks(answer):
                         file.write(block)
+                        if done < HEAD <= done + len(block):
+                            file.flush()
+                            _refuse_other_files(part)
                         done += len(block)
+                        if done > limit:
+                            raise ValueError(f'it goes on after {limit:,} bytes, the most that the file has')
+                        if total is None:
+                            _make_sure_of_room(part, 0)
                         progress(done, total)
             if total is None or done == total:
                 return
@@ -162,25 +249,100 @@ def _download(url: str, part: Path, progress: Callable) -> None:
             if error.code == 416 and done:  # there is no more: it was whole already
                 return
             raise OSError(f'HTTP {error.code} {error.reason}') from error
-        except (OSError, TimeoutError) as error:
+        except _NoRoom:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise _NoRoom(f'no room for it: {error}') from error
             problem = error
         if attempt + 1 < RETRIES:
             time.sleep(0.2 * (attempt + 1))
-    raise OSError(f'{getattr(problem, "reason", problem)} ({RETRIES} tries)')
+    raise OSError(f'{getattr(problem, "reason", problem) or type(problem).__name__} ({RETRIES} tries)')
 
 
-def _verify(part: Path, name: str, source: str, md5_url: str | None) -> None:
-    want = None
+class _NoRoom(OSError):
+    """The disk is full, or would be."""
+
+
+def _goes_on(answer: http.client.HTTPResponse, done: int) -> bool:
+    """Whether an answer begins with the byte that was asked for."""
+    begins = re.match(r'bytes (\d+)-', answer.headers.get('Content-Range') or '')
+    return answer.status == 206 and (begins is None or int(begins[1]) == done)
+
+
+def _total_of(answer: http.client.HTTPResponse, done: int) -> int | None:
+    """The size of the whole file, where the server says it."""
+    length = answer.headers.get('Content-Length')
+    if length is None:
+        return None
+    if not length.strip().isdecimal():
+        raise ValueError(f'the server says that it has {length!r} bytes')
+    return done + int(length)
+
+
+def _blocks(answer: http.client.HTTPResponse, size_of_block: int = 1 << 20) -> Iterator[bytes]:
+    """The answer as it comes, while it comes at a kilobyte a second or more."""
+    since, size = time.monotonic(), 0
+    while block := answer.read1(size_of_block):
+        yield block
+        size += len(block)
+        if (waited := time.monotonic() - since) > TIMEOUT:
+            if size < 1024 * waited:
+                raise TimeoutError(f'{size} bytes in {waited:.0f} s: too slow to end')
+            since, size = time.monotonic(), 0
+
+
+def _make_sure_of_room(part: Path, size: int) -> None:
+    """Leave a tenth of the disk, or a gigabyte, free.
+
+    Raises:
+        _NoRoom: The file does not fit.
+    """
+    disk = shutil.disk_usage(part.parent)
+    reserve = min(1 << 30, disk.total // 10)
+    if size + reserve > disk.free:
+        raise _NoRoom(
+            f'no room for it in {part.parent}: {max(size, 0) / 2**20:.1f} MiB are to come, '
+            f'{disk.free / 2**20:.1f} MiB are free, of which {reserve / 2**20:.1f} MiB stay free'
+        )
+
+
+def _refuse_other_files(part: Path) -> None:
+    head = read_head(part)
+    if kind_of(head) is None:
+        raise ValueError(f'what comes is {describe(head)}')
+
+
+def _verify(file: Path, name: str, source: str, md5_url: str | None) -> None:
+    """Hold a file against its published checksum and its own.
+
+    Raises:
+        ValueError: It is another file, damaged, or no file of weights.
+        OSError: Its MD5 cannot be read.
+    """
+    if problem := problem_of(file):
+        raise ValueError(f'the file {problem}')
+    want = got = None
     if md5_url:
-        url = source.rsplit('/', 1)[0] + '/' + md5_url.rsplit('/', 1)[1]
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            want = answer.read().decode().split()[0].lower()
-        got = _digest(part, 'md5')
+        want, got = _published_md5(source, name, md5_url), _digest(file, 'md5')
     elif match := re.search(r'-([0-9a-f]{8})\.pth$', name):
-        want, got = match[1], _digest(part, 'sha256')[:8]
+        want, got = match[1], _digest(file, 'sha256')[:8]
     if want and got != want:
-        part.unlink()
         raise ValueError(f'its checksum is {got}, published is {want}: the file is damaged or another one')
+
+
+def _published_md5(source: str, name: str, md5_url: str) -> str:
+    """The MD5 beside a file: the first in the text, or that in the file's line."""
+    url = source.rsplit('/', 1)[0] + '/' + md5_url.rsplit('/', 1)[1]
+    if '://' not in url:
+        url = Path(url).absolute().as_uri()
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        text = b''.join(itertools.islice(_blocks(answer, 4096), 16)).decode('utf-8', 'replace')
+    lines = [line for line in text.splitlines() if name in line] or [text]
+    found = re.search(r'(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])', '\n'.join(lines).lower())
+    if found is None:
+        raise ValueError(f'there is no MD5 in {url}: it is {describe(text.encode()[:4096], len(text))}')
+    return found[0]
 
 
 def _digest(path: Path, kind: str) -> str:
@@ -205,29 +367,3 @@ def _bar(name: str) -> Callable[[int, int | None], None]:
             bar.stop()
 
     return update
-
-
-def register_imagenet_scheme() -> None:
-    """Let ``init_cfg`` name ImageNet weights as ``imagenet://FILE`` (mmengine's checkpoint loader)."""
-    from mmengine.runner.checkpoint import CheckpointLoader
-
-    from .checkpoint import load_state_file
-
-    @CheckpointLoader.register_scheme(prefixes='imagenet://', force=True)
-    def load(filename: str, map_location: str = 'cpu') -> dict:
-        return load_state_file(imagenet(filename.removeprefix('imagenet://')))
-
-
-def load_weights_safely() -> None:
-    """Let mmengine's loader (``load_from``) read local files by ``load_state_file``.
-
-    On its own it unpickles anything once weights-only reading fails, which runs what a file holds.
-    Not for resuming: that needs the log of the training, which is more than weights.
-    """
-    from mmengine.runner.checkpoint import CheckpointLoader
-
-    from .checkpoint import load_state_file
-
-    @CheckpointLoader.register_scheme(prefixes='', force=True)
-    def load(filename: str, map_location: str = 'cpu') -> dict:
-        return load_state_file(Path(filename).expanduser())

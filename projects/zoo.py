@@ -29,7 +29,7 @@ def _models() -> dict[str, dict[str, Any]]:
 
     models = {}
     for metafile in sorted(configs_folder().glob('*/metafile.yml')):
-        for entry in yaml.safe_load(metafile.read_text())['Models']:
+        for entry in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
             models[entry['Name']] = {**entry, 'Path': configs_folder().parent / entry['Config']}
     return models
 
@@ -142,29 +142,48 @@ def init_model(
         KeyError: No such model.
         CheckpointError: The checkpoint does not fit; lists the keys and the configs it does fit.
     """
-    from .checkpoint import load_checkpoint
-
     cfg = get_config(name) if isinstance(name, str) else name
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     model = build_model(cfg)
     model.dataset_meta = _dataset_meta(cfg)
     if weights is not None:
-        if str(weights) == 'published':
-            from .weights import published
-
-            weights = published(name if isinstance(name, str) else Path(cfg.filename).stem)
-        meta = load_checkpoint(model, weights, trust=trust)
-        model.dataset_meta = {**model.dataset_meta, **(meta.get('dataset_meta') or {})}
+        own = load_weights(model, cfg, weights, trust=trust).get('dataset_meta')
+        model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
     return model.to(device).eval()
+
+
+def load_weights(
+    model: nn.Module, cfg: Config, weights: str | Path, *, trust: bool = False
+) -> dict[str, Any]:
+    """Load the weights of a config's model: a file, or ``'published'``.
+
+    Returns:
+        The checkpoint's meta data. Where the classes of a model with a vocabulary of its own have no names, those of
+        the checkpoint name them.
+
+    Raises:
+        CheckpointError: The checkpoint does not fit, or has other classes.
+    """
+    from .checkpoint import load_checkpoint
+
+    if str(weights) == 'published':
+        from .weights import published
+
+        weights = published(Path(cfg.filename).stem)
+    meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
+    names = (meta.get('dataset_meta') or {}).get('classes')
+    if names and hasattr(model, 'name_own_classes'):
+        model.name_own_classes(names)
+    return meta
 
 
 def single_dataset(cfg: Config) -> Mapping[str, Any]:
     """The config of the data set that a model is tested on; where those are several, or outliers, whose
     labels are not what the model predicts, of the one that it is validated on."""
     for loader in ('test_dataloader', 'val_dataloader'):
-        dataset = cfg.get(loader, {}).get('dataset', {})
+        dataset = (cfg.get(loader) or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         if 'datasets' not in dataset and dataset.get('type') != 'AnomalyDataset':
@@ -173,24 +192,53 @@ def single_dataset(cfg: Config) -> Mapping[str, Any]:
 
 
 def _dataset_meta(cfg: Config) -> dict[str, Any]:
+    return _meta_of(single_dataset(cfg), cfg.get('default_scope', 'mmdet'))
+
+
+def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
+    """The meta data of a data set's config. ``CityscapesDataset`` is 19 classes in mmseg and 8 in mmdet."""
     from mmdet.registry import DATASETS as DET_DATASETS
     from mmseg.registry import DATASETS as SEG_DATASETS
 
-    dataset = single_dataset(cfg)
-    kind = dataset.get('type', '')
-    cls = DET_DATASETS.get(kind) or SEG_DATASETS.get(kind)
+    kind = dataset.get('type')
+    if not kind:
+        return {}
+    first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
+    cls = kind and (first.get(kind) or other.get(kind))
     return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+
+
+def model_classes(cfg: Config) -> list[tuple[str, ...]]:
+    """The classes that a config's model may have, as its data sets list them: tested on, and trained on.
+
+    Empty where they are not known (open vocabularies, whose names come with the weights).
+    """
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    if any(name.startswith('mmroad.detic') for name in imports):
+        return []
+    lists = []
+    for dataset in (single_dataset(cfg), (cfg.get('train_dataloader') or {}).get('dataset', {})):
+        while 'dataset' in dataset or dataset.get('datasets'):
+            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+        names = _meta_of(dataset, cfg.get('default_scope', 'mmdet')).get('classes')
+        names = (names,) if isinstance(names, str) else names
+        if names and tuple(names) not in lists:
+            lists.append(tuple(names))
+    return lists
 
 
 def configs_that_fit(state: Mapping[str, Tensor]) -> list[str]:
     """Names of the detectors whose models have exactly a checkpoint's keys and shapes.
 
-    Models are built without initialising them.
+    Models of about as many parameters are built, without initialising them.
     """
     from .checkpoint import compare_keys
 
-    fits = []
+    size, fits = sum(v.numel() for v in state.values() if v.is_floating_point()), []
     for name in list_models():
+        known = str((find_model(name).get('Metadata') or {}).get('Parameters', ''))
+        if known.endswith('M') and abs(float(known[:-1]) * 1e6 - size) > 0.05 * size:
+            continue
         try:
             with uninitialised():
                 model = build_model(get_config(name))

@@ -17,6 +17,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from mmroad import get_config, list_models
+from mmroad.training import make_resumable
 from mmroad.zoo import build_model, configs_folder, find_model, uninitialised, without_initial_weights
 
 DATA = Path(__file__).parent / 'data'
@@ -44,6 +45,12 @@ def test_every_model_of_the_zoo_parses_dumps_and_reloads(name, tmp_path):
     assert '_delete_' not in f'{cfg.model} {cfg.get("optim_wrapper")} {cfg.get("train_dataloader")}'
     cfg.dump(tmp_path / 'dumped.py')
     assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+    if cfg.get('train_cfg'):  # trainings that can be killed: two checkpoints at least, loops that go on
+        assert cfg.default_hooks.checkpoint.get('max_keep_ckpts', -1) != 1
+        make_resumable(cfg)
+        assert cfg.default_hooks.checkpoint.type == 'DurableCheckpointHook'
+        assert cfg.train_cfg.type in ('ResumableEpochLoop', 'ResumableIterLoop')
+        assert cfg.custom_hooks[-1] == dict(type='DivergenceHook')
 
 
 def types(node):

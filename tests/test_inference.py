@@ -1,3 +1,4 @@
+import functools
 import importlib.util
 import json
 import os
@@ -146,7 +147,10 @@ def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, 
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number):
+def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number, request):
+    for n in (signal.SIGINT, signal.SIGTERM):  # a process in the background ignores Ctrl-C
+        request.addfinalizer(functools.partial(signal.signal, n, signal.getsignal(n)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for result in detect.run(folder, tmp_path / 'out', progress=False):
         assert result.name == 'a.png'
         break
@@ -255,3 +259,22 @@ def test_images_as_callers_have_them(detect, folder):
         with pytest.raises(ValueError, match='shot: '):
             detect(wrong, 'shot')
     assert detect(folder / 'a.png', 'named').name == 'named'
+
+
+def test_boxes_that_are_no_numbers_leave_their_image_out(detect, folder, monkeypatch, recwarn):
+    step = detect.model.test_step
+
+    def broken(batch):
+        (sample,) = step(batch)
+        if sample.metainfo['file_name'] == 'a.png':
+            sample.pred_instances.bboxes[2, 1] = float('nan')
+        return [sample]
+
+    keys = [key for t in detect.pipeline.transforms for key in getattr(t, 'meta_keys', ())]
+    monkeypatch.setattr(detect.pipeline.transforms[-1], 'meta_keys', (*keys, 'file_name'))
+    monkeypatch.setattr(detect.model, 'test_step', broken)
+    out = folder / 'out'
+    run = detect.run(folder, out, progress=False)
+    assert [result.name for result in run] == ['b.png']
+    assert '1 of 7 detections have a NaN or infinite box' in run.left_out['a.png']
+    assert [f['name'] for f in json.loads((out / 'det.json').read_text())['frames']] == ['b.png']

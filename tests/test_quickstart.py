@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
+from mmroad.options import merge_options
 from mmroad.road_scenes.write import write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +89,54 @@ def test_steps_and_second_run(data, tmp_path, stand_in):
     again = quickstart('--data-root', data, '--out', out, path=path)
     assert again.returncode == 0 and 'trained already' in again.stdout
     assert [c for c in commands() if c[0] in ('tools/train.py', 'tools/test.py')] == []
+
+
+@pytest.fixture
+def trained(data, tmp_path, stand_in):
+    """A quick start that is done, with checkpoints in its folder."""
+    path, commands = stand_in
+    out = tmp_path / 'o u,t'
+    assert quickstart('--data-root', data, '--out', out, path=path).returncode == 0
+    for epoch in (7, 8):
+        (out / f'train/epoch_{epoch}.pth').touch()
+    commands()
+    return out, path, commands
+
+
+def test_a_folder_that_was_moved(trained, data, tmp_path):
+    out, path, commands = trained
+    (out / 'trained').write_text('/where/it/was/train/epoch_8.pth\n')
+    moved = out.rename(tmp_path / 'moved')
+    os.utime(moved / 'trained')
+    (moved / 'det.json').unlink()
+    again = quickstart('--data-root', data, '--out', moved, path=path)
+    assert again.returncode == 0 and 'trained already' in again.stdout
+    (test,) = [c for c in commands() if c[0].startswith('tools/t')]
+    assert test[2] == str(moved / 'train/epoch_8.pth')
+
+
+@pytest.mark.parametrize('text', ['', 'epoch_99.pth'])
+def test_a_note_that_names_nothing(trained, data, text):
+    """Training goes on from what is there, and does not predict with nothing."""
+    out, path, commands = trained
+    (out / 'trained').write_text(text)
+    again = quickstart('--data-root', data, '--out', out, path=path)
+    assert again.returncode == 0, again.stderr
+    train = commands()[0]
+    assert train[0] == 'tools/train.py' and '--resume' in train
+    assert (out / 'trained').read_text() == 'epoch_8.pth'
+
+
+def test_blanks_and_commas_in_the_folders(data, tmp_path, stand_in):
+    path, _ = stand_in
+    folder = tmp_path / 'my scenes, v1'
+    folder.symlink_to(data)
+    done = quickstart('--data-root', folder, '--out', tmp_path / 'my out', path=path)
+    assert done.returncode == 0, done.stderr
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(data_root='x'))))
+    merge_options(cfg, [f'train_dataloader.dataset.data_root={folder}/'])
+    assert cfg.train_dataloader.dataset.data_root == f'{folder}/'
+    assert f'train_dataloader.dataset.data_root={folder}/' in (tmp_path / 'notes').read_text()
 
 
 def test_failures_are_told(data, tmp_path, stand_in):

@@ -1,6 +1,7 @@
 """The synthetic road scenes: layout, boxes against masks, repeatability, and nothing half made."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.scalabel import DET_CLASSES, load_frames
+from mmroad.files.replacing import own_name
 from mmroad.road_scenes.objects import OOD_TEST, OOD_TRAIN
 from mmroad.road_scenes.scene import SEM_SEG_IDS, Scene
 from mmroad.road_scenes.write import write_dataset
@@ -167,11 +169,20 @@ def test_what_killed_runs_left_is_removed(tmp_path):
     done = subprocess.run(
         [sys.executable, '-c', 'import os; print(os.getpid())'], capture_output=True, text=True
     )
-    dead, alive = (tmp_path / f'.scenes.part-{pid}' for pid in (int(done.stdout), 1))
+    own = own_name('scenes')
+    dead, alive = (tmp_path / own.replace(f'-{os.getpid()}-', f'-{pid}-') for pid in (int(done.stdout), 1))
     for part in (dead, alive):
         part.mkdir()
     write_dataset(tmp_path / 'scenes', train=1, val=0, ood=0, size=SIZE)
     assert not dead.exists() and alive.exists()  # another run into the same folder goes on
+    assert {path.name for path in tmp_path.iterdir()} == {'scenes', alive.name}
+
+
+@pytest.mark.parametrize(('videos', 'val'), [(1, []), (2, [1]), (3, [2]), (11, [4, 9])])
+def test_of_several_videos_some_are_held_out(tmp_path, videos, val):
+    write_dataset(tmp_path / 'a', train=0, val=0, ood=0, videos=videos, frames=1, size=(32, 24))
+    names = {split: (tmp_path / f'a/videos/{split}.txt').read_text().split() for split in ('train', 'val')}
+    assert names['val'] == [f'video-{i:04d}' for i in val] and len(names['train']) == videos - len(val)
 
 
 @pytest.mark.parametrize('wrong', [dict(train=-1), dict(videos=-1), dict(frames=0), dict(size=(0, 96))])

@@ -2,7 +2,17 @@ import pytest
 import torch
 
 import mmroad
-from mmroad.zoo import build_model, configs_folder, find_model, uninitialised, without_initial_weights
+from mmroad.bdd100k.scalabel import DET_CLASSES
+from mmroad.zoo import (
+    build_model,
+    configs_folder,
+    configs_that_fit,
+    find_model,
+    get_config,
+    single_dataset,
+    uninitialised,
+    without_initial_weights,
+)
 
 SMALL = 'faster_rcnn_r18_fpn_quickstart'
 
@@ -47,11 +57,51 @@ def test_uninitialised_holds_inside_only():
 
 def test_init_model_loads_weights_and_takes_options(tmp_path):
     source = build_model(mmroad.get_config(SMALL))
+    names = [name.upper() for name in DET_CLASSES]
     torch.save(
-        dict(state_dict=source.state_dict(), meta=dict(dataset_meta=dict(classes=['a']))), tmp_path / 'a.pth'
+        dict(state_dict=source.state_dict(), meta=dict(dataset_meta=dict(classes=names))), tmp_path / 'a.pth'
     )
     model = mmroad.init_model(SMALL, tmp_path / 'a.pth', cfg_options={'model.test_cfg.rcnn.score_thr': 0.5})
     assert not model.training and model.cfg.model.test_cfg.rcnn.score_thr == 0.5
-    assert model.dataset_meta['classes'] == ['a']  # of the checkpoint, before those of the config
+    assert model.dataset_meta['classes'] == DET_CLASSES
     assert all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), model.state_dict().values()))
     assert mmroad.init_model(SMALL).dataset_meta['classes'][0] == 'pedestrian'
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind', 'annotations'),
+    [
+        # tested on outliers, whose labels are not what the model predicts: the set that it is validated on
+        ('abet_deepv3plus_wrn38_cityscapes-cv2_ood', 'CityscapesCitySplit', None),
+        ('abet_deepv3plus_r18_road_scenes_ood', 'BDD100KSemSegDataset', None),
+        # tested on one that is not the validation set
+        ('changed', 'BDD100KDetDataset', 'test.json'),
+        ('wrapped', 'BDD100KDetDataset', 'inside.json'),
+        ('several', 'BDD100KDetDataset', 'val.json'),
+    ],
+)
+def test_the_data_set_that_a_model_is_used_with(name, kind, annotations):
+    cfg = get_config(SMALL if annotations else name)
+    tested, val = cfg.test_dataloader.dataset, cfg.val_dataloader.dataset
+    if annotations:
+        tested.ann_file, val.ann_file = 'test.json', 'val.json'
+    if name == 'wrapped':
+        cfg.test_dataloader.dataset = dict(
+            type='RepeatDataset', times=2, dataset=dict(tested, ann_file='inside.json')
+        )
+    if name == 'several':
+        cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[tested, val])
+    dataset = single_dataset(cfg)
+    assert dataset['type'] == kind and (annotations is None or dataset['ann_file'] == annotations)
+    if annotations is None:
+        assert cfg.test_dataloader.dataset.type != kind
+
+
+def test_models_of_another_size_are_not_built_to_find_one_that_fits(monkeypatch):
+    import mmroad.zoo
+
+    state, built = build_model(get_config(SMALL)).state_dict(), []
+    build = mmroad.zoo.build_model
+    monkeypatch.setattr(mmroad.zoo, 'build_model', lambda cfg: built.append(cfg.filename) or build(cfg))
+    assert SMALL in configs_that_fit(state)
+    assert len(built) < len(mmroad.list_models()) // 4

@@ -34,9 +34,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from mmroad.detic.make_vocabulary import make_vocabulary
+    from mmroad.detic.parts import keep_sources
     from mmroad.detic.vocabulary import save_vocabulary
 
     try:
+        keep_sources(args.output, '.safetensors', *(s.partition(':')[0] for s in args.source))
         vocabulary, origin = make_vocabulary(args.names, args.source, args.encoder, args.prompt)
         save_vocabulary(vocabulary, args.output)
     except (OSError, ValueError, ImportError) as error:

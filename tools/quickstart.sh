@@ -60,19 +60,25 @@ here=(--cfg-options)
 for split in train val test; do here+=("${split}_dataloader.dataset.data_root=$data/"); done
 here+=("val_evaluator.ann_file=$truth" "test_evaluator.ann_file=$truth")
 
-if [ -e "$out/trained" ]; then
+weights() { # the checkpoint that the training ended with: the folder may have been moved since
+    local name
+    name=$(cat "$out/trained")
+    if [ -e "$out/train/$(basename "$name")" ]; then echo "$out/train/$(basename "$name")"; else echo "$name"; fi
+}
+if [ -s "$out/trained" ] && { [ -e "$(weights)" ] || ! ls "$out"/train/*.pth >/dev/null 2>&1; }; then
     say "2/5 trained already (delete $out to train again)"
 else
     say "2/5 training $config, log in $log"
-    run '^(no GPU|running on)|Epoch\((train|val)\) |resumed epoch' \
+    run '^(no GPU|running on)|Epoch\((train|val)\) |resumed epoch|^going on from|^passed by' \
         "$python" tools/train.py "$config" --work-dir "$out/train" --resume "${here[@]}" ${extra[@]+"${extra[@]}"}
-    cp "$out/train/last_checkpoint" "$out/trained"
+    cp "$out/train/last_checkpoint" "$out/trained.part"
+    mv "$out/trained.part" "$out/trained"
 fi
 say '3/5 predicting the held-out images'
 if [ "$out/det.json" -nt "$out/trained" ]; then
     say "$out/det.json is there"
 else
-    run 'Epoch\(test\) |written' "$python" tools/test.py "$config" "$(cat "$out/trained")" --work-dir "$out/test" \
+    run 'Epoch\(test\) |written' "$python" tools/test.py "$config" "$(weights)" --work-dir "$out/test" \
         --format-only --format-dir "$out" "${here[@]}" ${extra[@]+"${extra[@]}"}
 fi
 say "4/5 scoring with BDD100K's own evaluator"

@@ -31,30 +31,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def set_format(cfg, args: argparse.Namespace) -> None:
-    """Metrics that can write files write them; the others are left out where scores are not asked for."""
-    if (
-        isinstance(cfg.test_evaluator, dict) and 'metrics' in cfg.test_evaluator
-    ):  # one each for several test sets
-        for metric in cfg.test_evaluator['metrics']:
-            metric.update(format_dir=args.format_dir, format_only=args.format_only)
-        return
-    import inspect
-
-    from mmengine.registry import METRICS, init_default_scope
-
-    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    with METRICS.switch_scope_and_registry(None) as metrics:
-        writers = [
-            e for e in evaluators if 'format_dir' in inspect.signature(metrics.get(e['type'])).parameters
-        ]
-    for evaluator in writers:
-        evaluator['format_dir'] = args.format_dir
-        evaluator['format_only'] = args.format_only
-    cfg.test_evaluator = writers if args.format_only else evaluators
-
-
 def set_pictures(cfg, args: argparse.Namespace) -> None:
     hook = cfg.default_hooks.get('visualization')
     if hook is None:
@@ -88,23 +64,29 @@ def set_tta(cfg) -> None:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, say_device
+    from mmroad.cli import build_runner, load_config, refuse_same_names, say_device, write_predictions
 
     say_device(args.launcher)
     cfg = load_config(args)
     cfg.load_from = None
     if args.format_dir:
-        set_format(cfg, args)
+        write_predictions(cfg, args.format_dir, args.format_only)
     if args.show or args.show_dir:
         set_pictures(cfg, args)
     if args.tta:
         set_tta(cfg)
-    from mmroad.zoo import without_initial_weights
+    from mmengine.model import is_model_wrapper
+
+    from mmroad.zoo import load_weights, without_initial_weights
 
     cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
+    if args.format_dir:
+        refuse_same_names(runner)
     if args.checkpoint != 'none':
-        load_weights(runner.model, args, cfg)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = model.module if args.tta else model
+        load_weights(model, cfg, args.checkpoint, trust=args.trust_checkpoint)
     if args.out:
         from mmdet.evaluation import DumpDetResults
         from mmengine.evaluator import DumpResults
@@ -112,20 +94,6 @@ def main() -> None:
         dump = DumpDetResults if cfg.get('default_scope') == 'mmdet' else DumpResults
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
     runner.test()
-
-
-def load_weights(model, args: argparse.Namespace, cfg) -> None:
-    from mmengine.model import is_model_wrapper
-
-    from mmroad.checkpoint import load_checkpoint
-
-    path = args.checkpoint
-    if path == 'published':
-        from mmroad.weights import published
-
-        path = published(os.path.splitext(os.path.basename(cfg.filename))[0])
-    model = model.module if is_model_wrapper(model) else model
-    load_checkpoint(model.module if args.tta else model, path, trust=args.trust_checkpoint)
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, say_device
+    from mmroad.cli import build_runner, load_config, say, say_device
 
     say_device(args.launcher)
     cfg = load_config(args)
@@ -34,14 +34,22 @@ def main() -> None:
                 f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
             )
         cfg.auto_scale_lr.enable = True
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    if cfg.get('load_from') and not cfg.get('resume') and not args.trust_checkpoint:
-        from mmroad.weights import load_weights_safely
+    from mmroad.checkpoint import CheckpointError
+    from mmroad.class_order import ClassOrderError
+    from mmroad.loader import install_safe_loader
+    from mmroad.training import DivergedError, go_on, make_resumable
 
-        load_weights_safely()
-    build_runner(cfg).train()
+    install_safe_loader(trust=args.trust_checkpoint)
+    make_resumable(cfg)
+    try:
+        said = go_on(cfg, args.resume, trust=args.trust_checkpoint)
+    except (CheckpointError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    say(said)
+    try:
+        build_runner(cfg).train()
+    except (CheckpointError, ClassOrderError, DivergedError) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 default_hooks = dict(
+    setup=dict(type='DetSetupHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

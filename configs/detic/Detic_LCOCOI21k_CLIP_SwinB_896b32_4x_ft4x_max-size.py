@@ -20,6 +20,8 @@ train_dataloader = dict(
         ],
     ),
 )
+val_dataloader = dict(dataset=dict(vocabulary='lvis'))
+test_dataloader = val_dataloader
 optim_wrapper = _base_.lr_1e4
 train_cfg = _base_.loop_180k
 auto_scale_lr = dict(base_batch_size=32)

@@ -129,7 +129,7 @@ def openimages_subset(
             known_labels = descendants(
                 json.loads(Path(hierarchy).read_text(encoding='utf-8-sig')), known_labels
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f'{hierarchy}: not the hierarchy of OpenImages ({error!r})') from error
     found: dict[str, list[dict]] = {}
     with open(boxes, newline='', encoding='utf-8') as file:

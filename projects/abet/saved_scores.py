@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def load_scores(
 def _read(file: Path) -> dict[str, np.ndarray]:
     hint = 'a file of tools/analysis_tools/save_scores.py is expected'
     try:
-        with np.load(file) as content:
+        with zipfile.ZipFile(file), np.load(file) as content:  # of no zip, np.load says to unpickle it
             arrays = {key: content[key] for key in content.files}
     except Exception as error:  # NumPy's reader raises nearly anything on a damaged file
         raise ValueError(f'{file}: cannot be read ({type(error).__name__}: {error}); {hint}') from error

@@ -86,7 +86,7 @@ def _statistics(path: str | Path) -> dict[str, Tensor]:
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8-sig'))
         mean, var = (torch.tensor(content[key], dtype=torch.float32) for key in ('mean', 'var'))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f'{wanted} ({type(error).__name__}: {error})') from error
     if mean.ndim != 1 or mean.shape != var.shape or not ((var > 0) & mean.isfinite()).all():
         raise ValueError(f'{wanted}: mean and var must be one finite number a class, var above 0')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +75,10 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
             text.add_text('high', repr(high))
             Image.fromarray(scaled.round().astype(np.uint16)).save(part, pnginfo=text)
         else:
-            with _h5py().File(part, 'w') as file:
+            buffer = io.BytesIO()  # on a full disk the HDF5 library crashes
+            with _h5py().File(buffer, 'w') as file:
                 file.create_dataset('value', data=held, compression='gzip')
+            part.write_bytes(buffer.getvalue())
     return path
 
 
@@ -91,7 +95,7 @@ def load_map(path: str | Path) -> np.ndarray:
         ValueError: Not a map that can be read; names the file and why.
     """
     path = Path(path)
-    readers = {'.npy': np.load, '.npz': _load_npz, '.png': _load_png, '.hdf5': _load_hdf5}
+    readers = {'.npy': _load_npy, '.npz': _load_npz, '.png': _load_png, '.hdf5': _load_hdf5}
     if path.suffix not in readers:
         raise ValueError(f'{path}: an anomaly map is one of {", ".join(readers)}')
     if not path.is_file():
@@ -107,14 +111,22 @@ def load_map(path: str | Path) -> np.ndarray:
     return _checked(path, values)
 
 
+def _load_npy(path: Path) -> np.ndarray:
+    with open(path, 'rb') as file:  # np.load would take an archive too, and advise to unpickle what is none
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
 def _load_npz(path: Path) -> np.ndarray:
-    with np.load(path) as content:
+    with zipfile.ZipFile(path), np.load(path) as content:
         return _named(path, content, 'anomaly')
 
 
 def _load_hdf5(path: Path) -> np.ndarray:
     with _h5py().File(path) as content:
-        return _named(path, content, 'value')[()]
+        found = _named(path, content, 'value')
+        if not hasattr(found, 'dtype'):
+            raise KeyError(f'{path}: "value" is a group, with {", ".join(found) or "nothing in it"}')
+        return found[()]
 
 
 def _named(path: Path, content, key: str):

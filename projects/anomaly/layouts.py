@@ -70,7 +70,7 @@ def _road_anomaly(root: Path) -> list[Pair]:
         return []
     try:
         names = [Path(name).with_suffix('.jpg').name for name in json.loads(listed.read_bytes())]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f'{listed}: not a list of names of images ({error})') from error
     images = [root / 'frames' / name for name in names]
     if missing := [image for image in images if not image.is_file()]:

@@ -6,11 +6,8 @@ cache can take as long as the sorting.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from ..files.replacing import own_name, remove_dead_parts
 
 #: Bytes of scores that are held and sorted at a time.
 BUFFER = 160_000_000
@@ -27,8 +26,6 @@ RANGE = 1 << 20
 STRIDE = 4096
 #: Bytes to multiples of which direct reading and writing is aligned, in memory and in the file.
 PAGE = 4096
-#: How the folders of runs are named, and the lock in each.
-PREFIX, LOCK = '.mmroad-scores-', 'lock'
 
 
 class Bound(NamedTuple):
@@ -168,9 +165,8 @@ class ScoreRuns:
 
 
 class RunsFolder:
-    """A temporary folder that goes with this object, or else with the next process that makes one beside it.
-
-    A lock in it is held while its process lives, also where others cannot see that process.
+    """A temporary folder that goes with this object, or else (see `remove_dead_parts`) with a later process that
+    makes one beside it.
 
     Args:
         parent: Where it is made; the system's temporary folder by default.
@@ -178,19 +174,11 @@ class RunsFolder:
 
     def __init__(self, parent: str | Path | None = None) -> None:
         parent = Path(parent or tempfile.gettempdir())
-        self._remove_left(parent)
-        self._temporary = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
+        remove_dead_parts(parent)
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix=own_name('scores-'), dir=parent, ignore_cleanup_errors=True
+        )
         self.path = Path(self._temporary.name)
-        self._lock = open(self.path / LOCK, 'w')
-        with contextlib.suppress(OSError):  # a file system without locks: the folder stays after a kill
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    @staticmethod
-    def _remove_left(parent: Path) -> None:
-        for lock in parent.glob(f'{PREFIX}*/{LOCK}'):
-            with contextlib.suppress(OSError), open(lock, 'r+') as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives
-                shutil.rmtree(lock.parent)
 
 
 def _round_up(size: int) -> int:

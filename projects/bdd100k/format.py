@@ -1,20 +1,24 @@
 """Predictions on disk: det.json (Scalabel, what ``bdd100k.eval.run`` reads) and det.coco.json.
 
-Every rank streams its predictions to a part file; the parts are merged in the dataset's order, frame
-by frame, into a temporary file that is then renamed. Nothing is gathered in memory, and the result
+Every rank streams its predictions to a part file in a folder of the run's own; the parts are merged in the
+dataset's order, frame by frame, into files that appear whole. Nothing is gathered in memory, and the result
 does not depend on the number of ranks.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from ..files.replacing import remove_dead_parts, replacing
 from .scalabel import DET_CLASSES
+
+#: The folder of the parts where a run does not name its own.
+PARTS = '.parts'
 
 
 class Prediction(msgspec.Struct, array_like=True):
@@ -33,11 +37,17 @@ _DECODER = msgspec.msgpack.Decoder(Prediction)
 
 
 class PartWriter:
-    """Streams one rank's predictions to ``folder/.parts/RANK``."""
+    """Streams one rank's predictions to ``folder/RUN/RANK``.
 
-    def __init__(self, folder: str | Path, rank: int) -> None:
-        self.path = _part(folder, rank)
+    Args:
+        run: Name of the run's own folder, the same in all its ranks: several may write into one ``folder``.
+    """
+
+    def __init__(self, folder: str | Path, rank: int, run: str = PARTS) -> None:
+        self.path = _part(folder, rank, run)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if rank == 0:
+            remove_dead_parts(Path(folder))
         self._file = open(self.path, 'wb')
 
     def add(self, prediction: Prediction) -> None:
@@ -48,31 +58,34 @@ class PartWriter:
         self._file.close()
 
 
-def _part(folder: str | Path, rank: int) -> Path:
-    return Path(folder) / '.parts' / f'{rank}'
+def _part(folder: str | Path, rank: int, run: str) -> Path:
+    return Path(folder) / run / f'{rank}'
 
 
-def read_parts(folder: str | Path, world_size: int) -> Iterator[Prediction]:
-    """The predictions of all parts in the order of their index, an index that is in several once
-    (samplers repeat images to give every rank as many)."""
+def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterator[Prediction]:
+    """The predictions of all parts in the order of their index, an index that is in several once, as the first
+    rank has it (samplers repeat images to give every rank as many)."""
     places = {}
     files = []
     try:
         for rank in range(world_size):
-            if not _part(folder, rank).is_file():
+            path = _part(folder, rank, run)
+            if not path.is_file():
                 raise FileNotFoundError(
-                    f'{_part(folder, rank)}: no predictions of rank {rank}; all machines must reach {folder}'
+                    f'{path}: no predictions of rank {rank}; all machines must reach {folder}'
                 )
-            files.append(open(_part(folder, rank), 'rb'))
+            files.append(open(path, 'rb'))
         for rank, file in enumerate(files):
             while head := file.read(8):
                 size = int.from_bytes(head, 'little')
                 start = file.tell()
                 record = file.read(size)
                 if len(head) < 8 or len(record) < size:
-                    raise OSError(f'{_part(folder, rank)} ends inside a record: its rank was interrupted')
-                places.setdefault(_DECODER.decode(record).index, (rank, start, size))
-        for _, (rank, start, size) in sorted(places.items()):
+                    raise OSError(f'{file.name} ends inside a record: its rank was interrupted')
+                found = _DECODER.decode(record)
+                *_, name = places.setdefault(found.index, (rank, start, size, found.name))
+                check_same(found, name)
+        for _, (rank, start, size, _) in sorted(places.items()):
             files[rank].seek(start)
             yield _DECODER.decode(files[rank].read(size))
     finally:
@@ -80,8 +93,21 @@ def read_parts(folder: str | Path, world_size: int) -> Iterator[Prediction]:
             file.close()
 
 
+def check_same(prediction: Prediction, name: str) -> None:
+    """Raise ValueError where a prediction is of another image than ``name``, which has its index."""
+    if prediction.name != name:
+        raise ValueError(
+            f'{name!r} and {prediction.name!r} both are image {prediction.index} of the data set: they are of several '
+            'data sets in one loader; test these one after another'
+        )
+
+
 def merge_parts(
-    folder: str | Path, world_size: int, size: int, classes: Sequence[str] = DET_CLASSES
+    folder: str | Path,
+    world_size: int,
+    size: int,
+    classes: Sequence[str] = DET_CLASSES,
+    run: str = PARTS,
 ) -> tuple[Path, Path]:
     """Merge all ranks' parts into ``folder/det.json`` and ``folder/det.coco.json`` and remove them.
 
@@ -90,43 +116,86 @@ def merge_parts(
         world_size: The number of parts.
         size: The number of images in the dataset.
         classes: The class names.
+        run: As the ranks' `PartWriter` has it.
 
     Raises:
         RuntimeError: Images of the dataset have no prediction; nothing is written.
+        ValueError: As `write_predictions`.
     """
-    folder = Path(folder)
-    paths = write_predictions(read_parts(folder, world_size), folder, size, classes)
-    for rank in range(world_size):
-        _part(folder, rank).unlink()
-    if not any((folder / '.parts').iterdir()):
-        (folder / '.parts').rmdir()
+    try:
+        paths = write_predictions(read_parts(folder, world_size, run), folder, size, classes)
+    except ValueError:  # all that could be is written
+        shutil.rmtree(Path(folder) / run)
+        raise
+    shutil.rmtree(Path(folder) / run)
     return paths
 
 
+def finite(prediction: Prediction) -> Prediction:
+    """A prediction without the detections of which a box, score or further number is NaN or infinite."""
+    numbers = [
+        *np.array(prediction.bboxes, float).reshape(-1, 4).T,
+        prediction.scores,
+        *prediction.extras.values(),
+    ]
+    keep = np.isfinite(np.array(numbers, float)).all(0)
+    if keep.all():
+        return prediction
+
+    def kept(values: list) -> list:
+        return [value for value, k in zip(values, keep) if k]
+
+    return Prediction(
+        prediction.index,
+        prediction.name,
+        kept(prediction.bboxes),
+        kept(prediction.scores),
+        kept(prediction.labels),
+        {name: kept(values) for name, values in prediction.extras.items()},
+    )
+
+
+def not_finite(counts: Mapping[str, int], where: object) -> str:
+    """What to say of images (name: detections) whose predictions are not all numbers."""
+    shown = ', '.join(f'{name!r} ({count})' for name, count in list(counts.items())[:3])
+    return (
+        f'{where}: {sum(counts.values())} detections of {len(counts)} images have a NaN or infinite box or score and '
+        f'are left out: {shown}{", ..." if len(counts) > 3 else ""}. Training diverged, or the weights are damaged.'
+    )
+
+
 def write_predictions(
-    predictions: Iterator[Prediction], folder: str | Path, size: int, classes: Sequence[str] = DET_CLASSES
+    predictions: Iterable[Prediction], folder: str | Path, size: int, classes: Sequence[str] = DET_CLASSES
 ) -> tuple[Path, Path]:
-    """Write det.json and det.coco.json from predictions in the dataset's order."""
+    """Write det.json and det.coco.json from predictions in the dataset's order.
+
+    Raises:
+        RuntimeError: There are not ``size`` predictions; nothing is written.
+        ValueError: A label is of no class, and nothing is written. Or detections are not finite, or images share
+            a name: the rest is written first.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     targets = folder / 'det.json', folder / 'det.coco.json'
-    parts = [t.with_name(f'.{t.name}.{os.getpid()}.tmp') for t in targets]
-    category_id = {name: i + 1 for i, name in enumerate(DET_CLASSES)}
-    try:
-        with open(parts[0], 'wb') as scalabel, open(parts[1], 'wb') as coco:
+    broken: dict[str, int] = {}
+    names: dict[str, int] = {}
+    with replacing(targets[0]) as first, replacing(targets[1]) as second:
+        with open(first, 'wb') as scalabel, open(second, 'wb') as coco:
             scalabel.write(b'{"frames": [')
             coco.write(b'[')
             frames = labels = 0
-            for prediction in predictions:
+            for given in predictions:
+                prediction = finite(given)
+                if prediction is not given:
+                    broken[given.name] = len(given.scores) - len(prediction.scores)
+                names[given.name] = names.get(given.name, 0) + 1
                 records = _labels(prediction, classes, labels)
                 frame = _frame(prediction.name, [r for r, _ in records])
                 scalabel.write((b',\n' if frames else b'\n') + msgspec.json.encode(frame))
                 for record, bbox in records:
                     result = dict(
                         image_id=prediction.index + 1,
-                        category_id=category_id.get(
-                            record['category'], classes.index(record['category']) + 1
-                        ),
+                        category_id=_category_id(record['category'], classes),
                         bbox=bbox,
                         score=record['score'],
                     )
@@ -139,12 +208,20 @@ def write_predictions(
                 )
             scalabel.write(b'\n], "groups": null, "config": null}\n')
             coco.write(b'\n]\n')
-        for part, target in zip(parts, targets):
-            os.replace(part, target)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+    said = [not_finite(broken, targets[0])] if broken else []
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        said.append(
+            f'{targets[0]}: {len(repeated)} names are carried by several images, such as {repeated[0]!r}; evaluators '
+            'keep the last of them. Give images names of their own.'
+        )
+    if said:
+        raise ValueError('\n'.join(said))
     return targets
+
+
+def _category_id(category: str, classes: Sequence[str]) -> int:
+    return (DET_CLASSES if category in DET_CLASSES else classes).index(category) + 1
 
 
 def _frame(name: str, labels: list[dict]) -> dict:
@@ -163,6 +240,12 @@ def _frame(name: str, labels: list[dict]) -> dict:
 
 def _labels(prediction: Prediction, classes: Sequence[str], first: int) -> list[tuple[dict, list[float]]]:
     """Scalabel labels with COCO boxes [x, y, w, h]; ids count on from ``first``."""
+    beyond = [label for label in prediction.labels if not 0 <= label < len(classes)]
+    if beyond:
+        raise ValueError(
+            f'{prediction.name}: label {beyond[0]} of {len(classes)} classes ({", ".join(classes)}): the model has '
+            'more classes than its data set'
+        )
     boxes = np.array(prediction.bboxes, float).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     inclusive = boxes.copy()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmdet.registry import METRICS
@@ -11,21 +15,34 @@ from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..files.replacing import own_name
 from .columns import FRAME_ATTRIBUTES, Columns
-from .format import PartWriter, Prediction, merge_parts
+from .format import PartWriter, Prediction, check_same, finite, merge_parts, not_finite
 from .index import indexed_columns
-from .scalabel import DET_CLASSES
+from .scalabel import DET_CLASSES, det_classes
+
+if TYPE_CHECKING:
+    from .dataset import BDD100KDetDataset
 
 
 @METRICS.register_module()
 class BDD100KDetMetric(BaseMetric):
-    """Args:
-    ann_file: Ground truth (Scalabel); not needed with ``format_only``.
-    format_only: Write det.json and det.coco.json to ``format_dir`` and score nothing.
-    format_dir: Folder of the prediction files; given without ``format_only``, both are done.
-    extras: Fields of ``pred_instances`` (one number a detection) that det.json carries too, with their
-        names there.
-    backend: COCO backend of the scores (see ``mmroad.bdd100k.eval``).
+    """Official scores of the images that were run, over the classes that the model has.
+
+    Args:
+        ann_file: Ground truth (Scalabel); not needed with ``format_only``. It is read when the metric is built.
+        of_dataset: Without ``ann_file``: score by the labels of the data set that is run. ``DetSetupHook`` of
+            the run hands them over.
+        format_only: Write det.json and det.coco.json to ``format_dir`` and score nothing.
+        format_dir: Folder of the prediction files; given without ``format_only``, both are done.
+        extras: Fields of ``pred_instances`` (one number a detection) that det.json carries too, with their
+            names there.
+        backend: COCO backend of the scores (see ``mmroad.bdd100k.eval``).
+
+    Raises:
+        LabelFileError: ``ann_file`` cannot be used.
+        ValueError: The data set has a class that is none of BDD100K's; images that were run are not in the
+            ground truth; predictions are NaN or infinite (after what can be written is written).
     """
 
     default_prefix = 'bdd100k'
@@ -39,22 +56,67 @@ class BDD100KDetMetric(BaseMetric):
         backend: str = 'auto',
         collect_device: str = 'cpu',
         prefix: str | None = None,
+        of_dataset: bool = False,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if format_only and not format_dir:
             raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
-        if not format_only and not ann_file:
-            raise ValueError('scoring needs the ground truth: ann_file=...; or set format_only=True')
+        if not format_only and not ann_file and not of_dataset:
+            raise ValueError(
+                'scoring needs the ground truth: ann_file=..., or of_dataset=True for the labels of the data set '
+                'that is run; or set format_only=True'
+            )
         self.ann_file, self.format_only, self.format_dir = ann_file, format_only, format_dir
         self.extras = dict(ood_scores='ood_score') if extras is None else dict(extras)
         self.backend = backend
+        self.classes: tuple[str, ...] = DET_CLASSES
+        self._truth: Columns | None = None
+        if not format_only and ann_file:
+            self._truth = indexed_columns(ann_file)
+            self._truth.check_boxes()
         self._writer: PartWriter | None = None
+        self._run = ['']
+        if format_dir:
+            _check_folder(Path(format_dir))
+            self._run = [own_name('parts')]
+            broadcast_object_list(self._run)  # one for all ranks
 
     @property
-    def classes(self) -> Sequence[str]:
-        return (self.dataset_meta or {}).get('classes', DET_CLASSES)
+    def dataset_meta(self) -> dict | None:
+        """Meta data of the data set; its classes are the model's."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict | None) -> None:
+        self._dataset_meta = meta
+        names = (meta or {}).get('classes') or DET_CLASSES
+        try:
+            self.classes = det_classes(names)
+        except ValueError:
+            if not self.format_only:
+                raise
+            self.classes = tuple(names)  # files can hold any
+
+    def use(self, dataset: BDD100KDetDataset) -> None:
+        """Take the data set that will be run: for its labels with ``of_dataset``, and to look now whether the
+        ground truth holds its images."""
+        if self.format_only:
+            return
+        if not self.ann_file:
+            if not dataset.ann_file:
+                raise ValueError(
+                    f'the images of {dataset.data_prefix.get("img")} have no labels to score by: set ann_file of the '
+                    'data set or of the metric, or write predictions only (--format-only --format-dir OUT)'
+                )
+            self._truth = dataset.columns
+        self._frames_of(dataset.frame_names())
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        if self._truth is None and not self.format_only:
+            raise ValueError(
+                'BDD100KDetMetric has no ground truth: of_dataset=True needs default_hooks=dict(setup=dict('
+                "type='DetSetupHook')), as in configs/_base_/det_runtime.py; or give ann_file=..."
+            )
         for sample in data_samples:
             predicted = sample['pred_instances']
             prediction = Prediction(
@@ -76,7 +138,7 @@ class BDD100KDetMetric(BaseMetric):
 
     def _open_part(self) -> PartWriter:
         if self._writer is None:
-            self._writer = PartWriter(self.format_dir, get_rank())
+            self._writer = PartWriter(self.format_dir, get_rank(), self._run[0])
         return self._writer
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -86,7 +148,7 @@ class BDD100KDetMetric(BaseMetric):
             self._writer = None
             barrier()
             if get_rank() == 0:
-                for path in merge_parts(self.format_dir, get_world_size(), size, self.classes):
+                for path in merge_parts(self.format_dir, get_world_size(), size, self.classes, self._run[0]):
                     print_log(f'written: {path}', logger='current')
             barrier()
         if self.format_only:
@@ -98,25 +160,78 @@ class BDD100KDetMetric(BaseMetric):
         return metrics[0]
 
     def compute_metrics(self, results: list[Prediction]) -> dict[str, float]:
-        """Scores of the predictions of all images: the official keys, and ``AP/class`` for each class."""
-        from .eval.det import evaluate_det
+        """Scores of the images that were run: the official keys, and ``AP/class`` for each class of the model."""
+        from .eval.det import align, scores_of
 
-        scores = evaluate_det(
-            indexed_columns(self.ann_file), to_columns(results, self.classes), backend=self.backend
-        )
+        broken = {p.name: len(p.scores) - len(finite(p).scores) for p in results if finite(p) is not p}
+        if broken:
+            raise ValueError(not_finite(broken, 'predictions'))
+        pred = to_columns(results, self.classes)
+        every = scores_of(align(self._truth, pred, self._frames_of(pred.names)), self.backend)
+        classes = [name for name in DET_CLASSES if name in self.classes]
+        scores = every if len(classes) == len(DET_CLASSES) else every.over(classes)
         print_log(scores.table(), logger='current')
+        if scores is not every:
+            there = [name for name, value in every['AP'][0].items() if not math.isnan(value)]
+            print_log(
+                f'OVERALL is the mean over the {len(classes)} classes of the model ({", ".join(classes)}). Over the '
+                f'{len(there)} classes that the ground truth has ({", ".join(there)}), AP is '
+                f'{every["AP"][1]["OVERALL"]:.1f}.',
+                logger='current',
+            )
         prefix = f'{self.prefix}/' if self.prefix else ''
         return {f'{prefix}{key}': value for key, value in scores.summary().items()}
 
+    def _frames_of(self, names: Sequence[str]) -> np.ndarray:
+        """(m,) bool, the frames of the ground truth that were run; says what is scored."""
+        run = set(names)
+        keep = np.array([name in run for name in self._truth.names], bool)
+        lacking = sorted(run.difference(self._truth.names))
+        if not keep.any():
+            here = next(iter(self._truth.names), None)
+            raise ValueError(
+                f'{self._truth.source}: none of the {len(run)} images of the data set, such as {lacking[:1]}, is in '
+                f'this ground truth, which has {len(keep)} frames, such as {here!r}. Is it of another set? Data set '
+                'and evaluator must have the same ann_file'
+            )
+        if lacking:
+            print_log(
+                f'{self._truth.source}: {len(lacking)} of {len(run)} images are not in this ground truth and are not '
+                f'scored, such as {lacking[0]!r}',
+                logger='current',
+                level=logging.WARNING,
+            )
+        if not keep.all():
+            print_log(
+                f'{self._truth.source}: {int(keep.sum())} of its {len(keep)} frames are run and scored',
+                logger='current',
+            )
+        return keep
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise where prediction files cannot be written."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OSError(f'format_dir={str(folder)!r}: {there} is no folder that can be written')
+
 
 def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_CLASSES) -> Columns:
-    """Predictions, of several ranks in any order, as columns, as if read from their det.json."""
-    frames = [p for _, p in sorted({p.index: p for p in predictions}.items())]
+    """Predictions, of several ranks in any order, as columns, as if read from their det.json.
+
+    Args:
+        predictions: Of an index that is in several the first counts, as in det.json.
+        classes: The model's, in its order (names of 2018 too).
+    """
+    first: dict[int, Prediction] = {}
+    for prediction in predictions:
+        check_same(prediction, first.setdefault(prediction.index, prediction).name)
+    frames = [p for _, p in sorted(first.items())]
     counts = [len(p.scores) for p in frames]
     boxes = np.array([b for p in frames for b in p.bboxes], float).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     boxes[:, 2:] += boxes[:, :2] - 1
-    column = np.array([DET_CLASSES.index(c) for c in classes], np.int16)
+    column = np.array([DET_CLASSES.index(c) for c in det_classes(classes)], np.int16)
     labels = np.array([c for p in frames for c in p.labels], int)
     n = len(boxes)
     return Columns(

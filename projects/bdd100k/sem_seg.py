@@ -7,7 +7,6 @@ class has no ground truth: it is then left out of the mean, even if it is predic
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,10 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
-from ..files import loading  # noqa: F401  errors of images name the file
+from .. import frameworks  # noqa: F401
+from ..files import replacing, write_json
+from ..files.label_maps import check_ids
+from ..files.outputs import OutputNames
 from .eval.seg import seg_scores
 
 CLASSES = BDD100KDataset.METAINFO['classes']
@@ -94,6 +96,10 @@ class BDD100KSemSegMetric(BaseMetric):
         format_only: Write files only; needs ``format_dir``.
         format_dir: Where to write ``masks/NAME.png`` (uint8 train ids) and ``sem_seg.json`` (Scalabel frames
             with run-length codes). None writes nothing.
+
+    Raises:
+        ValueError: A label map has ids that are no class or another size than the prediction, an image has no
+            label map, or images of several folders share a name; the message names them.
     """
 
     default_prefix = None
@@ -110,39 +116,51 @@ class BDD100KSemSegMetric(BaseMetric):
             raise ValueError('BDD100KSemSegMetric: format_only needs format_dir')
         self.format_only = format_only
         self.format_dir = None if format_dir is None else Path(format_dir)
+        self._names = None if format_dir is None else OutputNames(self.format_dir / 'masks')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         classes = self.dataset_meta['classes']
         for sample in data_samples:
+            path = sample['img_path']
             pred = sample['pred_sem_seg']['data'].squeeze(0).cpu().numpy().astype(np.uint8)
             counts = frame = None
             if not self.format_only:
-                gt = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
-                counts = confusion(gt, pred, len(classes))
-            if self.format_dir is not None:
-                name = Path(sample['img_path']).name
-                self._write_mask(self.format_dir / 'masks' / f'{Path(name).stem}.png', pred)
-                frame = to_frame(name, pred, classes)
-            self.results.append((counts, frame))
+                counts = confusion(self._truth(sample, pred, len(classes)), pred, len(classes))
+            if self._names is not None:
+                with replacing(self._names.path(Path(path).name, '.png', source=path)) as part:
+                    Image.fromarray(pred).save(part, format='PNG')
+                frame = to_frame(Path(path).name, pred, classes)
+            self.results.append((counts, frame, path))
 
     @staticmethod
-    def _write_mask(path: Path, mask: np.ndarray) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.part')
-        Image.fromarray(mask).save(part, format='PNG')
-        os.replace(part, path)
+    def _truth(sample: dict, pred: np.ndarray, num_classes: int) -> np.ndarray:
+        """The (H, W) label map of a sample, which fits its prediction."""
+        path = sample.get('seg_map_path') or sample['img_path']
+        if 'gt_sem_seg' not in sample:
+            raise ValueError(
+                f'{path}: no label map was loaded to score by: set seg_map_path of the data set, or write '
+                'predictions only (--format-only --format-dir OUT)'
+            )
+        gt = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
+        if gt.shape != pred.shape:
+            raise ValueError(
+                f'{path}: the label map is {gt.shape}, its prediction {pred.shape} (height, width)'
+            )
+        check_ids(gt, num_classes, (IGNORED,), path)
+        return gt
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         logger = MMLogger.get_current_instance()
         if self.format_dir is not None:
+            names = OutputNames(self.format_dir / 'masks')
+            for *_, path in results:  # of all ranks
+                names.path(Path(path).name, '.png', source=path)
             path = self.format_dir / 'sem_seg.json'
-            part = path.with_name(f'.{path.name}.part')
-            part.write_text(json.dumps([frame for _, frame in results]))
-            os.replace(part, path)
+            write_json(path, [frame for _, frame, _ in results])
             logger.info(f'{len(results)} masks written to {self.format_dir / "masks"}, frames to {path}')
         if self.format_only:
             return {}
-        counts = sum(counts for counts, _ in results)
+        counts = sum(counts for counts, *_ in results)
         if not counts.any():
             raise ValueError('no pixel of the ground truth has a class: nothing to score')
         scores = seg_scores(counts, self.dataset_meta['classes'])

@@ -21,7 +21,6 @@ A source is a module of this package with
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from ..files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -161,8 +162,12 @@ def flatten(content: Mapping[str, Any], path: str | Path = 'the file') -> dict[s
     for key in ('model', 'state_dict'):
         if isinstance(content.get(key), Mapping):
             content = content[key]
-    arrays = {k: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in content.items()}
-    state = {k: v for k, v in arrays.items() if isinstance(v, torch.Tensor)}
+    state = {}
+    for key, value in content.items():
+        if isinstance(value, torch.Tensor):
+            state[str(key)] = value
+        elif isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
+            state[str(key)] = torch.from_numpy(value.copy())
     if not state:
         raise ConversionError(f'{path}: no tensors; the entries are {", ".join(map(str, content))[:200]}')
     return state
@@ -174,7 +179,7 @@ def build(config: str | Path) -> nn.Module:
     Args:
         config: A config's name (see ``mmroad.list_models``) or the path of a config file.
     """
-    from mmroad.zoo import build_model, get_config
+    from ..zoo import build_model, get_config
 
     return build_model(get_config(str(config)))
 
@@ -188,34 +193,35 @@ def convert_file(
 ) -> Report:
     """Convert a checkpoint file, check it against the config's model and write it.
 
-    The output is a weights-only .pth: ``dict(state_dict=..., meta=dict(source, config))``, written
-    to a temporary file first. ``classes`` names the classes of the classifier, where the source keeps names
+    The output is a weights-only .pth: ``dict(state_dict=..., meta=dict(source, config))``, which appears when it is
+    whole. ``classes`` names the classes of the classifier, where the source keeps names
     (``detic``).
 
     Raises:
         ConversionError: Keys are missing, left over or of another shape; nothing is written.
+        CheckpointError: The file cannot be read safely.
+        OSError: There is no room for the output; the message names it and how much is free.
     """
     import torch
 
-    from mmroad.checkpoint import load_state_file
+    from ..checkpoint import load_state_file
 
     rules = importlib.import_module(f'{__name__}.{source}')
     config = config or getattr(rules, 'CONFIG', None)
     if config is None:
         raise ConversionError(f'{source} holds weights of several models: name the config with --config')
+    if classes is not None and not hasattr(rules, 'meta'):
+        raise ConversionError(f'{source} keeps no class names')
+    if Path(out).exists() and Path(out).samefile(path):
+        raise ConversionError(f'{out} is the checkpoint that is converted: name another file for the result')
     model = build(config)
     report = convert(flatten(load_state_file(path), path), rules, model)
     if not report.ok:
         raise ConversionError(f'{path} does not fit {source} and {config}\n{report}')
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f'.{out.name}.part')
     state = {k: v.contiguous() for k, v in report.state_dict.items()}
     meta = dict(source=source, config=str(config))
     if hasattr(rules, 'meta'):
         meta |= rules.meta(model, classes)
-    elif classes is not None:
-        raise ConversionError(f'{source} keeps no class names')
-    torch.save(dict(state_dict=state, meta=meta), part)
-    os.replace(part, out)
+    with replacing(out) as part, open(part, 'wb') as file:  # torch would write the path's name into the file
+        torch.save(dict(state_dict=state, meta=meta), file)
     return report

@@ -105,7 +105,7 @@ def prepare(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def meta(model: nn.Module, classes: str | Path | None) -> dict[str, Any]:
     """The names of the classifier's columns: those given (what ``read_names`` takes), else the config's."""
-    from mmroad.detic.vocabulary import read_names
+    from ..detic.vocabulary import read_names
 
     names = model.own_names() if classes is None else read_names(classes)
     if names is None:

@@ -78,7 +78,7 @@ def fit(
         if hasattr(model, head):
             state = {re.sub(r'^decode_head\.', f'{head}.', k): v for k, v in state.items()}
     if hasattr(model, 'panoptic_head') and model.panoptic_head.num_classes == 150:
-        from mmroad.mask2former.ade20k import CATEGORIES
+        from ..mask2former.ade20k import CATEGORIES
 
         for name, axis in class_rows.items():
             key = f'panoptic_head.{name}'

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import msgspec
 import torch
 from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS, TASK_UTILS
@@ -12,16 +12,34 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .losses import federated_classes, sigmoid_classification_loss
+from .lvis_style import decode_json
 
 
-def load_image_counts(path: str | Path) -> Tensor:
+class _Count(msgspec.Struct):
+    id: int
+    image_count: float
+
+
+def load_image_counts(path: str | Path, most: int | None = None, least: int | None = None) -> Tensor:
     """Images of each class (C,), in the order of the category ids, from a JSON list of
-    ``{"id": ..., "image_count": ...}`` (LVIS's ``lvis_v1_train_cat_info.json``)."""
-    path = Path(path)
-    if not path.is_file():
+    ``{"id": ..., "image_count": ...}`` (LVIS's ``lvis_v1_train_cat_info.json``).
+
+    Args:
+        path: The file.
+        most, least: Number of classes that it may count (``least``: as many as ``most``; None: any number).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Another form, a class twice, a negative count, or another number of classes.
+    """
+    if not Path(path).is_file():
         raise FileNotFoundError(f"class counts {path} not found: place Detic's datasets/metadata file there")
-    categories = sorted(json.loads(path.read_text()), key=lambda c: c['id'])
-    return torch.tensor([float(c['image_count']) for c in categories])
+    counts = sorted(decode_json(path, list[_Count], 'a list of class counts'), key=lambda c: c.id)
+    if len({c.id for c in counts}) < len(counts) or any(c.image_count < 0 for c in counts):
+        raise ValueError(f'{path}: a class is counted twice, or less than 0 times')
+    if most is not None and not (most if least is None else least) <= len(counts) <= most:
+        raise ValueError(f'{path} counts {len(counts)} classes, the head has {most}')
+    return torch.tensor([c.image_count for c in counts])
 
 
 @MODELS.register_module()
@@ -90,11 +108,7 @@ class DeticBBoxHead(BaseModule):
         """Initialise the shared layers and read the class counts; mmengine calls this before training."""
         super().init_weights()
         if self.image_counts is not None and hasattr(self, 'freq_weight'):
-            counts = load_image_counts(self.image_counts)
-            if len(counts) != self.num_classes:
-                raise ValueError(
-                    f'{self.image_counts} counts {len(counts)} classes, the head has {self.num_classes}'
-                )
+            counts = load_image_counts(self.image_counts, self.num_classes)
             self.freq_weight = counts.sqrt().to(self.freq_weight)
         for fc in self.shared_fcs:
             nn.init.kaiming_uniform_(fc.weight, a=1)

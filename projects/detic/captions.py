@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .prepare_data import Progress, image_size, resumable
+from ..files import replacing
+from .parts import Progress, keep_sources, parts_of, remove_parts, resumable, state_of
+from .prepare_data import image_size
 from .synsets import COCO_SYNSETS
 
 #: Lines of CC3M's table that one step of a resumable run takes.
@@ -36,7 +37,8 @@ class Tagger:
         for category in categories:
             for synonym in category['synonyms']:
                 self.names[tuple(plain_synonym(synonym).split())].add(category['id'])
-        self.longest = max(map(len, self.names))
+        self.names.pop((), None)  # a synonym that is all in brackets
+        self.longest = max(map(len, self.names), default=0)
 
     def __call__(self, caption: str) -> list[int]:
         """Category ids in ascending order."""
@@ -75,36 +77,63 @@ def tag_coco(
 
 def tag_cc3m(
     table: str | Path, folder: str | Path, categories: Sequence[Mapping], parts: Path, progress: Progress
-) -> tuple[dict[str, Any], int]:
+) -> tuple[dict[str, Any], int, list[str]]:
     """Tags of CC3M's table (``caption<TAB>url``), whose line n's image was saved as ``n.jpg`` (from 1).
 
     Returns:
-        The content of the annotation file, and the number of lines whose image is not there or cannot be read
-        (many addresses of CC3M are dead).
+        The content of the annotation file; the number of lines without an image (many addresses of CC3M are
+        dead); and the images that cannot be read. Both are left out.
+
+    Raises:
+        FileNotFoundError: No table, or no folder.
+        ValueError: The table is not text in UTF-8, or a line has no tab.
     """
-    folder = Path(folder)
-    with open(table, encoding='utf-8') as file:
-        lines = [line.rstrip('\n').split('\t')[0] for line in file]
+    folder, table = Path(folder), Path(table)
+    if not folder.is_dir():
+        raise FileNotFoundError(f'folder of images {folder} not found')
+    lines = _captions_of(table)
     tagger = Tagger(categories)
 
     def chunk(step: str) -> dict:
         start = int(step)
-        found, absent = [], 0
+        found, absent, unread = [], 0, []
         for number, caption in enumerate(lines[start : start + CHUNK], start + 1):
-            size = image_size(folder / f'{number}.jpg')
-            absent += size is None
+            path = folder / f'{number}.jpg'
+            size = image_size(path)
+            if size is None and path.is_file():
+                unread.append(path.name)
+            absent += not path.is_file()
             tags = tagger(caption)
             if size is not None and tags:
-                image = dict(id=number, file_name=f'{number}.jpg', width=size[0], height=size[1])
+                image = dict(id=number, file_name=path.name, width=size[0], height=size[1])
                 found.append(dict(image, captions=[caption], pos_category_ids=tags))
-        return dict(images=found, absent=absent)
+        return dict(images=found, absent=absent, unread=unread)
 
-    images, absent = [], 0
+    images, absent, unread = [], 0, []
     steps = [str(i) for i in range(0, len(lines), CHUNK)]
-    for _, result in resumable(steps, parts, chunk, progress, f'{CHUNK} captions'):
+    inputs = [state_of(table, folder), sorted((words, sorted(ids)) for words, ids in tagger.names.items())]
+    for _, result in resumable(steps, parts, chunk, progress, f'{CHUNK} captions', inputs):
         images += result['images']
         absent += result['absent']
-    return dict(categories=list(categories), images=images, annotations=[]), absent
+        unread += result['unread']
+    return dict(categories=list(categories), images=images, annotations=[]), absent, unread
+
+
+def _captions_of(table: Path) -> list[str]:
+    """The captions of a table, one a line."""
+    if not table.is_file():
+        raise FileNotFoundError(f'{table} not found')
+    captions = []
+    try:
+        with open(table, encoding='utf-8-sig', newline='\n') as file:
+            for number, line in enumerate(file, 1):
+                caption, tab, _ = line.rstrip('\r\n').partition('\t')
+                if not tab:
+                    raise ValueError(f'{table}: line {number} has no tab: expected caption<TAB>url')
+                captions.append(caption)
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{table}: not text in UTF-8 (after line {len(captions)}): {error}') from error
+    return captions
 
 
 def embed_captions(
@@ -116,22 +145,35 @@ def embed_captions(
 ) -> int:
     """Write the embeddings (captions, D), float16, of all captions in the order ``DeticDataset`` counts them.
 
-    An interrupted run goes on from its ``.part`` file. Returns the number of captions.
+    An interrupted run goes on where it was. Returns the number of captions.
+
+    Raises:
+        ValueError: No captions, another suffix than .npy, or an encoder that gives another number of vectors, or
+            values that are no numbers.
     """
-    out = Path(out)
-    texts = [c for i in sorted(content['images'], key=lambda i: i['id']) for c in i['captions']]
+    keep_sources(out, '.npy')
+    texts = [c for i in sorted(content['images'], key=lambda i: i['id']) for c in i.get('captions', ())]
     if not texts:
         raise ValueError('no image has captions')
-    part, log = (out.with_name(f'.{out.name}.{end}') for end in ('part', 'done'))
-    done = json.loads(log.read_text()) if log.is_file() and part.is_file() else 0
-    rows = np.lib.format.open_memmap(part, 'r+') if done else None
-    for start in progress(range(done, len(texts), chunk), f'{chunk} captions'):
-        found = encode(texts[start : start + chunk]).cpu().numpy().astype(np.float16)
-        if rows is None:
-            rows = np.lib.format.open_memmap(part, 'w+', np.float16, (len(texts), found.shape[1]))
-        rows[start : start + len(found)] = found
+
+    def embed(step: str) -> dict[str, np.ndarray]:
+        part = texts[int(step) : int(step) + chunk]
+        found = encode(part).cpu().numpy().astype(np.float16)
+        if found.ndim != 2 or len(found) != len(part) or not np.isfinite(found).all():
+            raise ValueError(f'the text encoder gave {found.shape} for {len(part)} captions, or no numbers')
+        return dict(rows=found)
+
+    parts = parts_of(out)
+    steps = [str(i) for i in range(0, len(texts), chunk)]
+    digest = hashlib.sha256('\0'.join(texts).encode()).hexdigest()
+    inputs = [digest, chunk, getattr(encode, '__qualname__', '')]
+    with replacing(out) as whole:
+        rows = None
+        for step, found in resumable(steps, parts, embed, progress, f'{chunk} captions', inputs):
+            if rows is None:
+                shape = len(texts), found['rows'].shape[1]
+                rows = np.lib.format.open_memmap(whole, 'w+', np.float16, shape)
+            rows[int(step) : int(step) + len(found['rows'])] = found['rows']
         rows.flush()
-        log.write_text(json.dumps(start + len(found)))
-    os.replace(part, out)
-    log.unlink(missing_ok=True)
+    remove_parts(parts)
     return len(texts)

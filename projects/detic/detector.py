@@ -42,7 +42,7 @@ class Detic(VocabularySwap, TwoStageDetector):
         dynamic_classifier: int = 0,
         image_counts: str | None = None,
         vocabularies: dict | None = None,
-        vocabulary: str | list[str] | None = None,
+        vocabulary: str | list[str] | dict[str, str] | None = None,
         class_names: str | list[str] | None = None,
         sync_captions: bool = False,
         **kwargs,
@@ -58,7 +58,16 @@ class Detic(VocabularySwap, TwoStageDetector):
         """As mmdet's, and read the class counts."""
         super().init_weights()
         if self.dynamic_classifier and self.image_counts is not None:
-            self.box_freq_weight = load_image_counts(self.image_counts).sqrt().to(self.box_freq_weight)
+            counts = load_image_counts(self.image_counts, self.roi_head.num_classes, least=1)
+            self.box_freq_weight = counts.sqrt().to(self.box_freq_weight)
+
+    @property
+    def _num_classes(self) -> int:
+        return self.roi_head.num_classes
+
+    @property
+    def _dim(self) -> int:
+        return self.roi_head.bbox_head[0].fc_cls.linear.out_features
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Detect these classes from now on: every stage's classifier, and the class names."""
@@ -166,12 +175,16 @@ class DeticDETR(VocabularySwap, DeformableDETR):
         self,
         *args,
         vocabularies: dict | None = None,
-        vocabulary: str | list[str] | None = None,
+        vocabulary: str | list[str] | dict[str, str] | None = None,
         class_names: str | list[str] | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.init_vocabularies(vocabularies, vocabulary, class_names)
+
+    @property
+    def _num_classes(self) -> int:
+        return self.bbox_head.num_classes
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
         """As mmdet's, each image on the vocabulary that its meta information names."""

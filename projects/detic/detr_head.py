@@ -45,7 +45,8 @@ class FederatedFocalLoss(nn.Module):
     def init_weights(self) -> None:
         """Read the class counts; mmengine calls this before training."""
         if self.image_counts is not None:
-            self.freq_weight = load_image_counts(self.image_counts).sqrt().to(self.freq_weight)
+            counts = load_image_counts(self.image_counts, len(self.freq_weight))
+            self.freq_weight = counts.sqrt().to(self.freq_weight)
 
     def forward(self, logits: Tensor, labels: Tensor, weight: Tensor | None = None, avg_factor=1.0) -> Tensor:
         """Sum over regions and classes / avg_factor; logits (n, C), labels (n,) in 0..C, C for no object."""

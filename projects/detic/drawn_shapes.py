@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from ..files import replacing, write_image, write_json
+from .lvis_style import read_categories
 
 COLORS = dict(red=(60, 60, 220), green=(70, 190, 70), blue=(220, 120, 50), yellow=(60, 210, 230))
 SHAPES = ('disc', 'square', 'triangle')
@@ -44,8 +46,17 @@ def write_shapes(
     root: str | Path, train: int = 300, weak: int = 240, val: int = 100, size: int = 96, seed: int = 0
 ) -> None:
     """Write ``train.json`` (boxes of base classes; novel shapes do not occur), ``weak.json`` (one large shape an
-    image, its class as ``pos_category_ids``), ``val.json`` (all classes), their images and ``embeddings.npy``."""
+    image, its class as ``pos_category_ids``), ``val.json`` (all classes), their images and ``embeddings.npy``.
+
+    Raises:
+        ValueError: No images are asked for, or the folder holds annotations of another data set.
+        OSError: A file cannot be written.
+    """
     root = Path(root)
+    if min(train, weak, val) < 1:
+        raise ValueError(f'each part needs an image: {train} (train), {weak} (weak), {val} (val)')
+    for split in ('train', 'weak', 'val'):
+        _keep_others(root / f'{split}.json')
     rng = np.random.default_rng(seed)
     base = [c for c in CLASSES if c not in NOVEL]
     categories = [
@@ -78,14 +89,22 @@ def write_shapes(
                     dict(id=len(annotations) + 1, image_id=first + i, category_id=CLASSES.index(name) + 1,
                          bbox=box, area=box[2] * box[3], iscrowd=0, segmentation=outline)
                 )  # fmt: skip
-            if not cv2.imwrite(str(root / record['file_name']), image):
-                raise OSError(f'{root / record["file_name"]} could not be written')
+            write_image(root / record['file_name'], image)
         first += count
         content = dict(images=images, annotations=annotations, categories=categories)
-        part = root / f'.{split}.json.part'
-        part.write_text(json.dumps(content))
-        os.replace(part, root / f'{split}.json')
-    np.save(root / 'embeddings.npy', embeddings())
+        write_json(root / f'{split}.json', content)
+    with replacing(root / 'embeddings.npy') as part:
+        np.save(part, embeddings())
+
+
+def _keep_others(path: Path) -> None:
+    """Refuse to replace a file that is not of drawn shapes."""
+    if not path.is_file():
+        return
+    with contextlib.suppress(ValueError):
+        if tuple(c.name for c in read_categories(path)[0]) == CLASSES:
+            return
+    raise ValueError(f'{path} is of another data set: give a folder of its own')
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:

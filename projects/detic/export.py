@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 import warnings
 from pathlib import Path
 
 import torch
 from mmcv.ops import nms, roi_align
 from torch import Tensor, nn
+
+from ..files import replacing
 
 OPSET = 16
 
@@ -110,6 +111,8 @@ class ExportedC2(nn.Module):
         best, order = scores[index, labels].sort(descending=True)
         best, order = best[: cfg.max_per_img], order[: cfg.max_per_img]
         boxes, labels = boxes[index[order]], labels[order]
+        whole = ((boxes[:, 2:] - boxes[:, :2]).amin(1) > 0).nonzero()[:, 0]  # those without area are dropped
+        boxes, best, labels = boxes[whole], best[whole], labels[whole]
         if not self.masks:
             return boxes, best, labels
         pooled = self.pool(x, boxes, self.model.roi_head.mask_roi_extractor)
@@ -190,17 +193,13 @@ def export_onnx(
         raise ImportError('the export needs onnx: pip install onnx (and onnxruntime to check the file)')
     module = ExportedC2(model, size, masks).eval()
     names = ['boxes', 'scores', 'labels', 'masks'][: 4 if module.masks else 3]
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f'.{out.name}.{os.getpid()}.part')
     example = torch.rand(1, 3, *size) * 255, torch.tensor([float(s) for s in size])
-    with torch.no_grad(), warnings.catch_warnings():
+    with replacing(out) as part, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the sizes that become constants are meant to
         torch.onnx.export(
             module, example, str(part), dynamo=False, opset_version=OPSET, input_names=['image', 'valid'],
             output_names=names, dynamic_axes={name: {0: 'detections'} for name in names},
         )  # fmt: skip
-    os.replace(part, out)
     return module
 
 

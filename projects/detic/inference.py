@@ -181,7 +181,7 @@ class ResultWriter:
                 # LVIS gives an address, http://images.cocodataset.org/FOLDER/FILE
                 name = image.get('file_name') or '/'.join(image['coco_url'].split('/')[-2:])
                 self._known.append((name, image['id']))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(
                 f'{path}: not a COCO- or LVIS-style file with images (id, file_name or coco_url) and categories '
                 f'(id, name): {type(error).__name__} {error}'

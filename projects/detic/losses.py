@@ -86,11 +86,12 @@ def _min_loss(logits: Tensor, label: int, boxes: Tensor, prop_score: Tensor | No
 
 
 def _wsddn(logits: Tensor, label: int, boxes: Tensor, prop_score: Tensor | None) -> Tensor:
-    """Bilen and Vedaldi's two streams: a sigmoid over classes times a softmax over regions."""
+    """Bilen and Vedaldi's two streams: a sigmoid over classes times a softmax over regions. Unlike the other
+    kinds it is the mean over the C + 1 columns, as published."""
     score = (logits.sigmoid() * prop_score.softmax(0)).sum(0).clamp(1e-10, 1 - 1e-10)
     target = torch.zeros_like(score)
     target[label] = 1
-    return F.binary_cross_entropy(score, target, reduction='sum')
+    return F.binary_cross_entropy(score, target)
 
 
 #: name -> loss(logits (n, C + 1), label, boxes (n, 4), prop_score (n, C + 1) or None)

@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .text_encoder import PROMPT, from_names
-from .vocabulary import Vocabulary, load_vocabulary, merge, near_names, parse_names, plain_name, read_names
+from .vocabulary import (
+    Vocabulary,
+    load_vocabulary,
+    merge,
+    near_names,
+    parse_names,
+    plain_name,
+    read_lines,
+    read_names,
+)
 
 
 def open_source(source: str) -> Vocabulary:
@@ -34,7 +43,11 @@ def classifier_of(path: str | Path, names: str | Sequence[str] | None = None) ->
     state = state_dict_of(content)
     key = 'roi_head.bbox_head.0.fc_cls.zs_weight'
     if key not in state:
-        raise ValueError(f'{path}: no class embeddings ({key}); convert it with convert.py detic')
+        found = ', '.join(list(state)[:3]) or 'nothing'
+        raise ValueError(
+            f'{path}: no class embeddings: expected the key {key}, found {found} ...; convert a published '
+            'checkpoint with convert.py detic (a file of embeddings alone ends in .pt)'
+        )
     weight = state[key]
     if names is None:
         names = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
@@ -42,6 +55,7 @@ def classifier_of(path: str | Path, names: str | Sequence[str] | None = None) ->
             raise ValueError(
                 f'{path} does not name its {weight.shape[1] - 1} classes: give them as FILE:NAMES'
             )
+        names = [names] if isinstance(names, str) else list(names)
     names = read_names(names)
     if weight.shape[1] != len(names) + 1:
         raise ValueError(f'{path}: a classifier of {weight.shape[1] - 1} classes, but {len(names)} names')
@@ -68,7 +82,7 @@ def make_vocabulary(
     if names == '*':
         vocabulary = merge(*(v for _, v in opened))
         return vocabulary, [source for source, v in opened for _ in v.names]
-    text = Path(names[1:]).read_text().splitlines() if names.startswith('@') else names.split(',')
+    text = read_lines(names[1:]) if names.startswith('@') else names.split(',')
     pairs = [(name.strip(), (other or name).strip()) for name, _, other in (t.partition('=') for t in text)]
     parse_names([name for name, _ in pairs])
     found = [_find(other, opened) for _, other in pairs]
@@ -81,7 +95,7 @@ def make_vocabulary(
         )
     if missing:
         texts, embeddings = from_names(list(dict.fromkeys(missing)), encoder, prompt)
-        places = [f'{encoder}: {prompt.format(text)}' for text in texts]
+        places = [f'{encoder}: {prompt.replace("{}", text)}' for text in texts]
         computed = dict(zip(texts, zip(embeddings, places)))
     rows, origin = zip(*(place or computed[other] for (_, other), place in zip(pairs, found)))
     return Vocabulary(tuple(name for name, _ in pairs), F.normalize(torch.stack(rows), dim=1)), list(origin)

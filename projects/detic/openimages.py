@@ -7,19 +7,69 @@ ground truth whose labels are expanded along the class hierarchy beforehand.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from ..bdd100k.scalabel import is_true
+from .lvis_style import Category, decode_json
 
-def expanded_ap50(truth: Mapping, found: np.ndarray, max_detections: int = 300) -> dict[int, float]:
+#: The published file of the 500 classes' hierarchy.
+HIERARCHY = 'challenge-2019-label500-hierarchy.json'
+
+
+def read_hierarchy(path: str | Path, categories: Sequence[Category]) -> dict[int, set[int]]:
+    """Category id -> ids of the classes above it, from the Challenge's hierarchy (a tree of ``LabelName`` and
+    ``Subcategory``, whose root is no class; ``Part`` is no class above).
+
+    Args:
+        path: The JSON file.
+        categories: With ``freebase_id``, by which the file names its classes.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Another form, or classes that are not among the categories.
+    """
+    ids = {c.freebase_id: c.id for c in categories if c.freebase_id is not None}
+    tree = decode_json(path, dict, 'a class hierarchy of OpenImages')
+    above: dict[int, set[int]] = defaultdict(set)
+    unknown: list[str] = []
+
+    def descend(node: Mapping, over: frozenset[int]) -> None:
+        for child in node.get('Subcategory', ()):
+            name = child.get('LabelName')
+            if name not in ids:
+                unknown.append(str(name))
+            else:
+                above[ids[name]] |= over
+                descend(child, over | {ids[name]})
+
+    descend(tree, frozenset())
+    if unknown or not above:
+        raise ValueError(
+            f'{path}: classes that no category has as its freebase_id: '
+            f'{", ".join(unknown[:5]) or "the file has no Subcategory"}'
+        )
+    return dict(above)
+
+
+def expanded_ap50(
+    truth: Mapping,
+    found: np.ndarray,
+    max_detections: int = 300,
+    above: Mapping[int, Collection[int]] | None = None,
+) -> dict[int, float]:
     """AP at IoU 0.5 of each class.
+
+    Boxes without area count neither as ground truth nor, after the best of an image were taken, as detections.
 
     Args:
         truth: ``images`` with ``pos_category_ids`` and ``neg_category_ids`` (a class is judged on the images
             that list it), ``categories`` and ``annotations`` (``iscrowd`` 1 marks a group of objects).
         found: (n, 7) detections: image id, box x, y, w, h, score, category id.
         max_detections: The best of each image that count.
+        above: Category id -> the classes above it, as which its detections count too (see ``read_hierarchy``).
 
     Returns:
         Category id -> AP in [0, 1]; NaN for a class without ground truth.
@@ -31,9 +81,14 @@ def expanded_ap50(truth: Mapping, found: np.ndarray, max_detections: int = 300) 
         for c in (*i.get('pos_category_ids', ()), *i.get('neg_category_ids', ()))
     }
     for a in truth['annotations']:
-        boxes[a['image_id'], a['category_id']].append((*a['bbox'], bool(a.get('iscrowd', 0))))
+        if a.get('area', a['bbox'][2] * a['bbox'][3]) > 0:
+            boxes[a['image_id'], a['category_id']].append((*a['bbox'], is_true(a.get('iscrowd'))))
     verified |= boxes.keys()
-    detections = dict(_by_image_and_class(best_of_each_image(found, max_detections)))
+    found = best_of_each_image(found, max_detections)
+    found = found[found[:, 3] * found[:, 4] > 0]
+    if above is not None:
+        found = _also_as(found, above)
+    detections = dict(_by_image_and_class(found))
     scores, hits, count = defaultdict(list), defaultdict(list), defaultdict(int)
     for place in sorted(verified & (boxes.keys() | detections.keys())):
         category = place[1]
@@ -52,11 +107,25 @@ def expanded_ap50(truth: Mapping, found: np.ndarray, max_detections: int = 300) 
     }
 
 
+def _also_as(found: np.ndarray, above: Mapping[int, Collection[int]]) -> np.ndarray:
+    """Each detection, followed by itself as every class above its own."""
+    classes = [[c, *sorted(above.get(c, ()))] for c in found[:, 6].astype(int).tolist()]
+    rows = found.repeat([len(c) for c in classes], 0)
+    rows[:, 6] = [c for each in classes for c in each]
+    return rows
+
+
 def best_of_each_image(found: np.ndarray, number: int) -> np.ndarray:
     """The ``number`` best rows of each image, best first within it."""
-    found = found[np.lexsort((-found[:, 5], found[:, 0]))]
-    _, first, count = np.unique(found[:, 0], return_index=True, return_counts=True)
-    return found[np.arange(len(found)) - np.repeat(first, count) < number]
+    return found[places_of_best(found, number)]
+
+
+def places_of_best(found: np.ndarray, number: int) -> np.ndarray:
+    """The places of the ``number`` best rows of each image, by image and best first within it; of equal scores
+    the first."""
+    order = np.lexsort((-found[:, 5], found[:, 0]))
+    _, first, count = np.unique(found[order, 0], return_index=True, return_counts=True)
+    return order[np.arange(len(found)) - np.repeat(first, count) < number]
 
 
 def _by_image_and_class(found: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:

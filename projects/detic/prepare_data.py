@@ -5,78 +5,73 @@ Sources of the rules: section 4 of arXiv:2201.02605 and LVIS's, COCO's and Image
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from PIL import Image
 
+from ..files import is_image
+from .lvis_style import decode_json
+from .parts import Progress, resumable, state_of
 from .synsets import COCO_SYNSETS
 from .tar import TarImages
 
-Progress = Callable[[Iterable, str], Iterator]
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+#: EXIF's tag of the orientation, and its values of images that lie on their side.
+ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 
 
-def read_json(path: str | Path, *keys: str) -> dict[str, Any]:
-    """A JSON file that has the keys.
+def read_json(path: str | Path, **records: str) -> dict[str, Any]:
+    """A JSON file of COCO's or LVIS's form.
+
+    Args:
+        path: The file.
+        records: Of each list that is wanted, the fields that its entries need, between blanks
+            (``images='id file_name'``).
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not JSON, or a key is missing.
+        ValueError: Not JSON, a list or field is missing, or an annotation belongs to no image or category of the
+            file; names the place.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} not found')
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
-        raise ValueError(f'{path}: {error}') from error
-    missing = [key for key in keys if key not in content]
+    content = decode_json(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f'{path} is a {type(content).__name__}, not an object of images, annotations, categories'
+        )
+    missing = [key for key in records if not isinstance(content.get(key), list)]
     if missing:
         raise ValueError(f'{path} has no {", ".join(missing)}: it is not the file that is meant')
+    for name, fields in records.items():
+        for number, entry in enumerate(content[name]):
+            lacks = [f for f in fields.split() if not isinstance(entry, Mapping) or f not in entry]
+            if lacks:
+                raise ValueError(f'{path}: {name}[{number}] has no {", ".join(lacks)}')
+    for field, name in (('image_id', 'images'), ('category_id', 'categories')):
+        if name not in records or field not in records.get('annotations', '').split():
+            continue
+        known = {entry['id'] for entry in content[name]}
+        for number, annotation in enumerate(content['annotations']):
+            if annotation[field] not in known:
+                raise ValueError(
+                    f'{path}: annotations[{number}]: {field} {annotation[field]} is not among its {name}'
+                )
     return content
 
 
-def write_json(content: Any, path: str | Path) -> None:
-    """Write JSON, first to a temporary file beside it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    part.write_bytes(msgspec.json.encode(content))
-    os.replace(part, path)
-
-
-def resumable(
-    steps: Sequence[str], folder: Path, make: Callable[[str], Any], progress: Progress, what: str
-) -> Iterator[tuple[str, Any]]:
-    """The result of each step, kept in a folder: what an interrupted run has made is not made again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for step in progress(steps, what):
-        path = folder / f'{step}.json'
-        if not path.is_file():
-            write_json(make(step), path)
-        yield step, msgspec.json.decode(path.read_bytes())
-
-
-def remove_parts(folder: Path) -> None:
-    """Delete what ``resumable`` has kept."""
-    for path in folder.glob('*.json'):
-        path.unlink()
-    folder.rmdir()
-
-
 def image_size(file: Path | BytesIO) -> tuple[int, int] | None:
-    """(width, height) from the header, or None where it is not an image."""
+    """(width, height) from the header, as an image is shown (its EXIF orientation heeded), or None where it is
+    not an image."""
     try:
         with Image.open(file) as image:
-            return image.size
-    except OSError:
+            size = image.size
+            # other formats would be decoded to find it
+            jpeg = image.format in ('JPEG', 'MPO')
+            return size[::-1] if jpeg and image.getexif().get(ORIENTATION) in SIDEWAYS else size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # of Pillow's many readers
         return None
 
 
@@ -84,6 +79,20 @@ def without_rare(lvis: Mapping[str, Any]) -> dict[str, Any]:
     """LVIS without the boxes of its rare classes; images and classes stay."""
     rare = {c['id'] for c in lvis['categories'] if c['frequency'] == 'r'}
     return {**lvis, 'annotations': [a for a in lvis['annotations'] if a['category_id'] not in rare]}
+
+
+def with_categories(
+    content: Mapping[str, Any], categories: Sequence[Mapping], source: str, other: str
+) -> dict[str, Any]:
+    """A file's content with other categories, which must have all that its annotations have.
+
+    Raises:
+        ValueError: They lack some; names the two files.
+    """
+    lacking = sorted({a['category_id'] for a in content['annotations']} - {c['id'] for c in categories})
+    if lacking:
+        raise ValueError(f'{source} has annotations of category_id {lacking[:5]}, which {other} lacks')
+    return {**content, 'categories': list(categories)}
 
 
 def class_counts(content: Mapping[str, Any]) -> list[dict]:
@@ -130,7 +139,10 @@ def merge_lvis_coco(
 
 def _key(image: Mapping[str, Any]) -> str:
     """COCO's twelve digits and suffix, which the file names of both sets share."""
-    return (image.get('coco_url') or image['file_name'])[-16:]
+    name = image.get('coco_url') or image.get('file_name')
+    if not name:
+        raise ValueError(f'image {image["id"]} has neither coco_url nor file_name')
+    return name[-16:]
 
 
 def _repeated(annotation: Mapping, present: Sequence[Mapping], threshold: float) -> bool:
@@ -166,11 +178,12 @@ def imagenet_lvis(
         raise ValueError(f'{folder}: no folder is named by a synset (n02084071) of an LVIS class')
 
     def sizes(wnid: str) -> list:
-        files = sorted(f for f in (folder / wnid).iterdir() if f.suffix.lower() in IMAGES)
+        # names that begin with a dot are macOS's, not images
+        files = sorted(f for f in (folder / wnid).iterdir() if is_image(f) and f.name[0] != '.')
         return [(f.name, image_size(f)) for f in files]
 
     images, unread, counts = [], [], defaultdict(int)
-    for wnid, files in resumable(wanted, parts, sizes, progress, 'classes'):
+    for wnid, files in resumable(wanted, parts, sizes, progress, 'classes', state_of(folder)):
         category = by_synset[synsets[wnid][0]]
         for name, size in files:
             if size is None:
@@ -202,6 +215,9 @@ def imagenet_21k(
     merged = [dict(c) for c in categories]
     category: dict[str, int] = {}
     wnids = [Path(p).stem for p in tars.paths]
+    twice = sorted(wnid for wnid, n in Counter(wnids).items() if n > 1)
+    if twice:
+        raise ValueError(f'{index}: several tar files of {", ".join(twice[:5])}: one a class')
     for wnid in wnids:
         if wnid not in synsets:
             raise ValueError(f'{index}: tar {wnid}.tar is not named by a noun synset of WordNet 3.0')
@@ -219,7 +235,7 @@ def imagenet_21k(
         return [image_size(BytesIO(tars.read(i))) for i in range(*place[wnid])]
 
     images, unread = [], []
-    for wnid, found in resumable(wnids, parts, sizes, progress, 'tar files'):
+    for wnid, found in resumable(wnids, parts, sizes, progress, 'tar files', state_of(index)):
         for i, size in zip(range(*place[wnid]), found, strict=True):
             if size is None:
                 unread.append(f'{wnid}.tar, member {i - place[wnid][0]}')

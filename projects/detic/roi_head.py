@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from mmcv.ops import nms
 from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
 from mmdet.models.utils import empty_instances
 from mmdet.registry import MODELS
-from mmdet.structures.bbox import bbox2roi, bbox_overlaps, scale_boxes
+from mmdet.structures.bbox import bbox2roi, scale_boxes
 from mmdet.utils import InstanceList
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .losses import caption_loss, image_label_loss
-
-
-class Matched(NamedTuple):
-    """Regions of one image with their ground truth."""
-
-    bboxes: Tensor  #: (n, 4)
-    labels: Tensor  #: (n,) in 0..C, C the background
-    gt_index: Tensor  #: (n,) row of the matched ground truth (0 where there is none)
-    gt_bboxes: Tensor  #: (n, 4) the matched box
-
-
-class MaskTargets(NamedTuple):
-    """What mmdet's mask head asks of a sampling result."""
-
-    pos_priors: Tensor
-    pos_assigned_gt_inds: Tensor
-    pos_gt_labels: Tensor
+from .losses import IMAGE_LABEL_LOSSES, caption_loss, image_label_loss
+from .mask_targets import mask_targets
+from .matching import Matched, match, sample
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -57,10 +40,10 @@ class DeticRoIHead(BaseRoIHead):
         bbox_reg_weights: Factors of a stage's box deltas (x, y, w, h), one entry a stage.
         proposal_score: Multiply class scores by the proposal's and take the root (C2).
         image_loss: Kind of the image-label loss (``mmroad.detic.losses.IMAGE_LABEL_LOSSES``), or None.
-        image_loss_weight: Its weight at each stage.
+        image_loss_weight: Weight of the image-label loss and of the caption loss at each stage.
         num_weak_proposals: Proposals an image-labelled image is judged on.
         image_box: Append the whole image as a region of such images.
-        caption_weight, neg_caption_weight: Weight of the caption loss and of its negatives.
+        caption_weight, neg_caption_weight: A further weight of the caption loss, and that of its negatives.
         train_cfg: ``stages`` (IoU threshold of each), ``num`` and ``pos_fraction`` of the first
             stage's sample, ``mask_size``.
         test_cfg: ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr_binary``,
@@ -106,6 +89,12 @@ class DeticRoIHead(BaseRoIHead):
         self.image_loss, self.image_loss_weight = image_loss, image_loss_weight
         self.num_weak_proposals, self.image_box = num_weak_proposals, image_box
         self.caption_weight, self.neg_caption_weight = caption_weight, neg_caption_weight
+        if image_loss is not None and image_loss not in IMAGE_LABEL_LOSSES:
+            raise ValueError(f'image_loss must be one of {", ".join(IMAGE_LABEL_LOSSES)}, not {image_loss!r}')
+        if image_loss == 'image' and not image_box:
+            raise ValueError('image_loss=image judges the whole-image region: set image_box=True')
+        if image_loss == 'wsddn' and self.bbox_head[0].prop_score is None:
+            raise ValueError('image_loss=wsddn needs the second stream: bbox_head=dict(prop_score=True)')
         self.test_classifier: Tensor | None = None  # a vocabulary in place of the heads' own
 
     def init_bbox_head(self, bbox_roi_extractor: dict, bbox_head: dict) -> None:
@@ -215,14 +204,23 @@ class DeticRoIHead(BaseRoIHead):
             return [b[(b[:, 2] > b[:, 0]) & (b[:, 3] > b[:, 1])] for b in refined]
 
     def _mask_loss(self, x: tuple[Tensor, ...], matched: list[Matched], gts: list, background: int) -> Tensor:
-        positive = []
-        for m in matched:
-            keep = m.labels < background
-            positive.append(MaskTargets(m.bboxes[keep], m.gt_index[keep], m.labels[keep]))
-        logits = self._mask_forward(x, bbox2roi([p.pos_priors for p in positive]))
+        if any('masks' not in gt for gt in gts):
+            raise ValueError(
+                'the mask head learns from masks, the ground truth has none: load them '
+                "(dict(type='LoadDeticAnnotations', with_mask=True)), or leave the head out (mask_head=None, "
+                'mask_roi_extractor=None)'
+            )
+        positive = [Matched(*(field[m.labels < background] for field in m)) for m in matched]
+        logits = self._mask_forward(x, bbox2roi([p.bboxes for p in positive]))
         if not len(logits):
             return logits.sum() * 0
-        return self.mask_head.loss_and_target(logits, positive, gts, self.train_cfg)['loss_mask']['loss_mask']
+        size = self.train_cfg['mask_size']
+        targets = [
+            mask_targets(gt.masks, p.bboxes, p.gt_index, size) for p, gt in zip(positive, gts, strict=True)
+        ]
+        # the head has one mask for all classes
+        one_class = torch.cat([p.labels for p in positive]).zero_()
+        return self.mask_head.loss_mask(logits, torch.cat(targets), one_class)
 
     def weak_loss(
         self,
@@ -243,6 +241,8 @@ class DeticRoIHead(BaseRoIHead):
         """
         if captions is not None and not self.image_box:
             raise ValueError('the caption loss judges the whole-image region: set image_box=True')
+        if image_labels is not None and self.image_loss is None:
+            raise ValueError('a batch has image labels, the model no loss of them: set image_loss=max_size')
         boxes = [
             self._weak_boxes(p.bboxes.detach(), m['img_shape'])
             for p, m in zip(rpn_results_list, batch_img_metas, strict=True)
@@ -256,11 +256,14 @@ class DeticRoIHead(BaseRoIHead):
             logits, deltas, prop = self.stage_forward(stage, x, boxes, weight)
             if captions is not None:
                 count = len(captions)
-                each = [
+                each = [  # the whole image is the last region; refined boxes without area are gone
                     caption_loss(s[-1, -count:], first_caption + i, self.neg_caption_weight)
+                    if len(s)
+                    else s.sum()
                     for i, s in enumerate(logits)
                 ]
-                losses[f's{stage}.loss_caption'] = self.caption_weight * sum(each) / len(each)
+                loss = self.caption_weight * sum(each) / len(each)
+                losses[f's{stage}.loss_caption'] = self.image_loss_weight * loss
                 logits = [s[:, :-count] for s in logits]
             if image_labels is not None:
                 loss = image_label_loss(self.image_loss, list(logits), boxes, image_labels, prop)
@@ -351,34 +354,9 @@ class DeticRoIHead(BaseRoIHead):
         )
 
 
-def match(boxes: Tensor, gt: InstanceData, iou: float, background: int) -> Matched:
-    """Each box to the ground truth it overlaps most, foreground from ``iou`` on."""
-    if not len(gt):
-        labels = torch.full((len(boxes),), background, dtype=torch.long, device=boxes.device)
-        return Matched(boxes, labels, torch.zeros_like(labels), boxes)
-    gt_bboxes = gt.bboxes.to(boxes)
-    overlap, index = bbox_overlaps(boxes, gt_bboxes).max(1)
-    labels = gt.labels[index].masked_fill(overlap < iou, background)
-    return Matched(boxes, labels, index, gt_bboxes[index])
-
-
-def sample(matched: Matched, background: int, num: int, pos_fraction: float) -> Matched:
-    """At most ``num`` regions, at most ``pos_fraction`` of them foreground, drawn at random."""
-    positive = (matched.labels < background).nonzero()[:, 0]
-    negative = (matched.labels == background).nonzero()[:, 0]
-    num_pos = min(len(positive), int(num * pos_fraction))
-    num_neg = min(len(negative), num - num_pos)
-    keep = torch.cat(
-        [
-            positive[torch.randperm(len(positive), device=positive.device)[:num_pos]],
-            negative[torch.randperm(len(negative), device=negative.device)[:num_neg]],
-        ]
-    )
-    return Matched(*(field[keep] for field in matched))
-
-
 def select_detections(boxes: Tensor, scores: Tensor, cfg: dict) -> InstanceData:
-    """Threshold, class-wise NMS and the best ``max_per_img`` of (n, 4) boxes and (n, C) scores."""
+    """Threshold, class-wise NMS and the best ``max_per_img`` of (n, 4) boxes and (n, C) scores, of which those
+    without width or height are dropped, as detectron2 does."""
     finite = boxes.isfinite().all(1) & scores.isfinite().all(1)
     boxes, scores = boxes[finite], scores[finite]
     if cfg.get('one_class_per_proposal', False) and len(scores):
@@ -395,7 +373,8 @@ def select_detections(boxes: Tensor, scores: Tensor, cfg: dict) -> InstanceData:
     else:
         keep = shared_nms(regions, every, candidates, iou)[region, labels].nonzero()[:, 0]
         keep = keep[scores[keep].sort(descending=True).indices]
-    return result[keep[: cfg['max_per_img']]]
+    result = result[keep[: cfg['max_per_img']]]
+    return result[(result.bboxes[:, 2:] > result.bboxes[:, :2]).all(1)]
 
 
 def moves_apart(boxes: Tensor) -> bool:

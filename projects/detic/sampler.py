@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections import Counter
@@ -101,19 +102,24 @@ class DeticBatchSampler(BatchSampler):
         self.batch_sizes = list(batch_sizes or [batch_size] * len(parts))
         if len(self.batch_sizes) != len(parts):
             raise ValueError(f'{len(parts)} datasets need as many batch sizes, not {self.batch_sizes}')
-        bounds = list(itertools.accumulate(len(p) for p in parts))
-        self._ends = torch.tensor(bounds)
+        self._ends = list(itertools.accumulate(len(p) for p in parts))
+        self._wide: dict[int, bool] = {}  # a training that goes on draws the indices of days again
 
     def __iter__(self) -> Iterator[list[int]]:
         buckets: dict[tuple[int, bool], list[int]] = {}
         for index in self.sampler:
-            source = int(torch.bucketize(index, self._ends, right=True))
-            info = self.sampler.dataset.get_data_info(index)
-            bucket = buckets.setdefault((source, info['width'] > info['height']), [])
+            source = bisect.bisect_right(self._ends, index)
+            bucket = buckets.setdefault((source, self._is_wide(index)), [])
             bucket.append(index)
             if len(bucket) == self.batch_sizes[source]:
                 yield bucket[:]
                 bucket.clear()
+
+    def _is_wide(self, index: int) -> bool:
+        if index not in self._wide:
+            info = self.sampler.dataset.get_data_info(index)
+            self._wide[index] = info['width'] > info['height']
+        return self._wide[index]
 
     def __len__(self) -> int:
         return math.ceil(len(self.sampler) / self.batch_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 #: COCO category id -> synset (LVIS's own table; 58, hot dog, as Detic maps it).
@@ -34,6 +36,7 @@ def read_wordnet(folder: str | Path) -> dict[str, tuple[str, list[str]]]:
 
     Raises:
         FileNotFoundError: The two files are not there.
+        ValueError: A file is of another form; names the line.
     """
     folder = Path(folder)
     for name in ('data.noun', 'index.noun'):
@@ -43,17 +46,30 @@ def read_wordnet(folder: str | Path) -> dict[str, tuple[str, list[str]]]:
                 "(wordnet.princeton.edu, or NLTK's corpora/wordnet)"
             )
     senses: dict[str, list[str]] = {}
-    for line in (folder / 'index.noun').read_text().splitlines():
-        if line.startswith(' '):
-            continue  # the licence
-        fields = line.split()
-        senses[fields[0]] = fields[-int(fields[2]) :]
     synsets = {}
-    for line in (folder / 'data.noun').read_text().splitlines():
-        if line.startswith(' '):
-            continue
-        fields = line.split()
-        words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
-        number = senses[words[0].lower()].index(fields[0]) + 1
-        synsets[f'n{fields[0]}'] = f'{words[0].lower()}.n.{number:02}', words
+    for place, fields in _lines(folder / 'index.noun'):
+        with _named(place):
+            senses[fields[0]] = fields[-int(fields[2]) :]
+    for place, fields in _lines(folder / 'data.noun'):
+        with _named(place):
+            words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
+            number = senses[words[0].lower()].index(fields[0]) + 1
+            synsets[f'n{fields[0]}'] = f'{words[0].lower()}.n.{number:02}', words
     return synsets
+
+
+def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Place and fields of a file's lines, without the licence, whose lines begin with a blank."""
+    with _named(str(path)):
+        lines = path.read_text(encoding='utf-8').splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith(' '):
+            yield f'{path}: line {number}', line.split()
+
+
+@contextlib.contextmanager
+def _named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        raise ValueError(f'{place}: not as in WordNet 3.0 ({type(error).__name__}: {error})') from error

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import tarfile
+import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ..files import decode_image
+from .parts import keep_sources, parts_of, remove_parts, resumable, save_arrays, state_of
+
+#: What an index holds: the paths of the tars, and of each member its tar, place, size and name.
+KEYS = ('paths', 'tar', 'offset', 'size', 'name')
 
 
 def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> int:
@@ -26,23 +31,37 @@ def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> i
 
     Returns:
         The number of members.
+
+    Raises:
+        FileNotFoundError: A tar is not there.
+        ValueError: A tar cannot be read, is given twice, or is the output.
     """
-    out = Path(out)
-    parts = out.with_name(f'.{out.name}.parts')
-    parts.mkdir(parents=True, exist_ok=True)
-    paths, found = list(map(Path, tars)), []
-    for number, path in enumerate(paths):
-        part = parts / f'{number}_{path.stem}.npz'
-        if not part.is_file():
-            _save(part, **_members(path))
-        with np.load(part) as arrays:
-            found.append(dict(arrays))
-        if progress:
-            progress(path)
+    paths = list(map(Path, tars))
+    keep_sources(out, '.npz', *paths)
+    twice = sorted(str(p) for p, n in Counter(paths).items() if n > 1)
+    if twice:
+        raise ValueError(f'tar files given more than once: {", ".join(twice)}')
+    missing = [str(p) for p in paths if not p.is_file()]
+    if missing:
+        raise FileNotFoundError(f'tar files not found: {", ".join(missing)}')
+    parts = parts_of(out)
+
+    def tell(steps: list[str], _: str):
+        for step in steps:
+            yield step
+            if progress:
+                progress(place[step])
+
+    # a tar that has changed since is another step
+    steps = [f'{i}-{zlib.crc32(str(state_of(path)).encode()):08x}' for i, path in enumerate(paths)]
+    place = dict(zip(steps, paths))
+    found = [a for _, a in resumable(steps, parts, lambda step: _members(place[step]), tell, '')]
     count = [len(f['offset']) for f in found]
     joined = {key: np.concatenate([f[key] for f in found]) for key in ('offset', 'size', 'name')}
-    _save(out, paths=np.array(list(map(str, paths))), tar=np.repeat(np.arange(len(paths)), count), **joined)
-    shutil.rmtree(parts)
+    save_arrays(
+        out, paths=np.array(list(map(str, paths))), tar=np.repeat(np.arange(len(paths)), count), **joined
+    )
+    remove_parts(parts)
     return sum(count)
 
 
@@ -55,20 +74,19 @@ def _members(path: Path) -> dict[str, np.ndarray]:
                 if member.isfile():
                     rows.append((member.offset_data, member.size))
                     names.append(member.name)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
         raise ValueError(f'{path}: not a readable uncompressed tar file ({error})') from error
     table = np.array(rows, dtype=np.int64).reshape(-1, 2)
     return dict(offset=table[:, 0], size=table[:, 1], name=np.array(names, dtype=str))
 
 
-def _save(path: Path, **arrays: np.ndarray) -> None:
-    part = path.with_name(f'.{path.name}.{os.getpid()}.npz')
-    np.savez(part, **arrays)
-    os.replace(part, path)
-
-
 class TarImages:
-    """The images of an index. File handles are opened when used, one a process."""
+    """The images of an index. File handles are opened when used, one a process.
+
+    Raises:
+        FileNotFoundError: No index, or a tar is no longer where it was.
+        ValueError: Not an index, or a tar has changed since.
+    """
 
     def __init__(self, index: str | Path) -> None:
         self.index = Path(index)
@@ -76,9 +94,22 @@ class TarImages:
             raise FileNotFoundError(
                 f'tar index {index} not found: make it with tools/dataset_converters/tar_index.py'
             )
-        with np.load(self.index) as arrays:
-            self.paths = arrays['paths'].tolist()
-            self.tar, self.offset, self.size = arrays['tar'], arrays['offset'], arrays['size']
+        found: list[str] = []
+        try:
+            with np.load(self.index, allow_pickle=False) as arrays:
+                found = list(arrays.files)
+                self.paths = arrays['paths'].tolist()
+                self.tar, self.offset, self.size = (arrays[key] for key in KEYS[1:4])
+            if not len(self.tar) == len(self.offset) == len(self.size):
+                raise ValueError('its columns have different lengths')
+            if len(self.tar) and not 0 <= self.tar.min() <= self.tar.max() < len(self.paths):
+                raise ValueError('it names tar files that it has no paths of')
+        except Exception as error:  # numpy, zipfile and zlib each have errors of their own
+            raise ValueError(
+                f'{index}: not an index of tar files: expected a .npz file of {", ".join(KEYS)}, found '
+                f'{", ".join(found) or "none of it"} ({type(error).__name__}: {error}). Make it anew with '
+                'tools/dataset_converters/tar_index.py'
+            ) from error
         self._handles: dict[tuple[int, int], int] = {}
 
     @classmethod
@@ -91,10 +122,22 @@ class TarImages:
 
     def read(self, i: int) -> bytes:
         """The bytes of member ``i``."""
+        path = self.paths[int(self.tar[i])]
         key = (os.getpid(), int(self.tar[i]))
         if key not in self._handles:
-            self._handles[key] = os.open(self.paths[key[1]], os.O_RDONLY)
-        return os.pread(self._handles[key], int(self.size[i]), int(self.offset[i]))
+            try:
+                self._handles[key] = os.open(path, os.O_RDONLY)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f'{path} not found, which {self.index} has indexed: put it back, or index the tar files '
+                    'where they are now'
+                ) from error
+        data = os.pread(self._handles[key], int(self.size[i]), int(self.offset[i]))
+        if len(data) < self.size[i]:
+            raise ValueError(
+                f'{path}: ends inside member {i}: it has changed since {self.index} was made; make that anew'
+            )
+        return data
 
     def image(self, i: int) -> np.ndarray:
         """Member ``i`` as BGR uint8 (H, W, 3)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..files import replacing
 from ..weights import home
 from .vocabulary import Vocabulary, load_embeddings, parse_names
 
@@ -30,24 +30,36 @@ def from_names(
         names: The classes.
         encoder: ``open_clip`` or ``transformers`` (optional packages), or a callable from
             texts to embeddings (n, 512).
-        prompt: Put around each name.
+        prompt: Put around each name, in place of its ``{}``.
         cache: Folder; by default ``$MMROAD_HOME/embeddings`` or ``~/.cache/mmroad/embeddings``.
+
+    Raises:
+        ValueError: A prompt without one ``{}``, or an encoder that gives something else than a vector a name.
+        ImportError: The encoder's package is not installed.
     """
     names = parse_names(names)
-    texts = [prompt.format(name.replace('_', ' ')) for name in names]
+    if prompt.count('{}') != 1:
+        raise ValueError(f'the prompt {prompt!r} must hold {{}} once, where the name goes')
+    texts = [prompt.replace('{}', name.replace('_', ' ')) for name in names]
     if callable(encoder):
-        return Vocabulary(names, encoder(texts).float())
+        return Vocabulary(names, _checked(encoder(texts), texts))
     key = hashlib.sha256('\n'.join([encoder, *texts]).encode()).hexdigest()[:16]
     path = Path(cache or home() / 'embeddings') / f'{key}.npy'
     if path.is_file():
         return Vocabulary(names, load_embeddings(path, len(names)))
-    embeddings = text_encoder(encoder)(texts).float()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f'.{os.getpid()}.tmp')
-    with open(part, 'wb') as file:
-        np.save(file, embeddings.numpy())
-    os.replace(part, path)
+    embeddings = _checked(text_encoder(encoder)(texts), texts)
+    with replacing(path) as part:
+        np.save(part, embeddings.numpy())
     return Vocabulary(names, embeddings)
+
+
+def _checked(embeddings: Tensor, texts: list[str]) -> Tensor:
+    embeddings = embeddings.float()
+    if embeddings.ndim != 2 or len(embeddings) != len(texts) or not embeddings.isfinite().all():
+        raise ValueError(
+            f'the text encoder gave {tuple(embeddings.shape)} for {len(texts)} texts, or no numbers'
+        )
+    return embeddings
 
 
 def _open_clip() -> Callable[[list[str]], Tensor]:

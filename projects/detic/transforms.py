@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 from mmcv.transforms import to_tensor
-from mmdet.datasets.transforms import PackDetInputs, Resize
+from mmdet.datasets.transforms import LoadAnnotations, PackDetInputs, Resize
 from mmdet.registry import TRANSFORMS
+from mmdet.structures.mask import PolygonMasks
 
 #: What a packed sample carries beyond mmdet's meta information.
 META_KEYS = ('ann_type', 'image_labels', 'caption_embedding', 'vocabulary', 'file_name')
+
+
+@TRANSFORMS.register_module()
+class LoadDeticAnnotations(LoadAnnotations):
+    """mmdet's, with outlines kept as outlines for the mask head (see ``mask_targets``).
+
+    An image that has run-length codes among its masks gets bitmaps for all of them. An object whose outline has
+    fewer than three points is ignored, as in mmdet.
+    """
+
+    def _load_masks(self, results: dict) -> None:
+        masks = [instance.get('mask') for instance in results.get('instances', ())]
+        if any(mask is None for mask in masks):
+            raise ValueError(
+                f'{results["img_path"]}: an annotation has no segmentation to learn masks from: complete the '
+                'file, or train without masks (with_mask=False, and mask_head=None, mask_roi_extractor=None)'
+            )
+        self.poly2mask = any(isinstance(mask, dict) for mask in masks)
+        super()._load_masks(results)
 
 
 @TRANSFORMS.register_module()
@@ -56,8 +76,18 @@ class EfficientDetResizeCrop(Resize):
                 results[key] = results[key][keep]
         if 'gt_masks' in results:
             masks = results['gt_masks'][keep.nonzero()[0]]
-            results['gt_masks'] = masks.crop(np.array([left, top, right, bottom]))
+            if isinstance(masks, PolygonMasks):
+                results['gt_masks'] = _moved(masks, left, top, *results['img_shape'])
+            else:
+                results['gt_masks'] = masks.crop(np.array([left, top, right, bottom]))
         return results
+
+
+def _moved(masks: PolygonMasks, left: int, top: int, height: int, width: int) -> PolygonMasks:
+    """Outlines seen from a window's corner, whole: the mask head's targets reach beyond the image too."""
+    offset = np.array([left, top])
+    polygons = [[(p.reshape(-1, 2) - offset).ravel() for p in polygons] for polygons in masks.masks]
+    return PolygonMasks(polygons, height, width)
 
 
 @TRANSFORMS.register_module()

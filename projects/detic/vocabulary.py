@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..files import replacing
+from .embedding_files import read_embeddings
+from .lvis_style import decode_json
 
 #: Where class names are known without a file: name -> mmdet's dataset.
 KNOWN_NAMES = dict(coco='CocoDataset', lvis='LVISV1Dataset', objects365='Objects365V2Dataset')
@@ -25,28 +29,37 @@ class Vocabulary(NamedTuple):
 
 
 def parse_names(text: str | Sequence[str]) -> tuple[str, ...]:
-    """Names from a comma list (blanks around them are dropped) or a sequence.
+    """Names from a comma list or a sequence, whose names may have commas; blanks around names are dropped.
 
     Raises:
-        ValueError: An empty name, no name at all, or one given twice.
+        ValueError: An empty name, no name at all, something that is no text, or one given twice.
     """
-    names = tuple(name.strip() for name in (text.split(',') if isinstance(text, str) else text))
+    names = tuple(text.split(',') if isinstance(text, str) else text)
+    others = [name for name in names if not isinstance(name, str)]
+    if others:
+        raise ValueError(f'class names are text, not {others[0]!r} ({type(others[0]).__name__})')
+    names = tuple(name.strip() for name in names)
     if not names or '' in names:
-        raise ValueError(f'empty class name in the vocabulary {text!r}')
-    lower = [name.lower() for name in names]
-    twice = sorted({name for name in lower if lower.count(name) > 1})
+        raise ValueError(f'empty class name in the vocabulary {_short(text)}')
+    twice = sorted(name for name, n in Counter(name.lower() for name in names).items() if n > 1)
     if twice:
         raise ValueError(f'class names given more than once: {", ".join(twice)}')
     return names
 
 
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 200 else f'{text[:200]}...'
+
+
 def read_names(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """Class names of ``coco``, ``lvis`` or ``objects365`` (version 2), or of a file in the order of its ids:
-    JSON (a list of categories, or an annotation file that has ``categories``) or text, one name a line.
+    JSON (a list of names or of categories, or an annotation file that has ``categories``) or text, one name a
+    line.
 
     Raises:
         FileNotFoundError: Neither a known data set nor a file.
-        ValueError: A name twice, an empty one, or JSON of another form.
+        ValueError: A name twice, an empty one, or a file of another form; the message names the file.
     """
     if not isinstance(source, (str, Path)):
         return parse_names(source)
@@ -59,58 +72,56 @@ def read_names(source: str | Path | Sequence[str]) -> tuple[str, ...]:
         raise FileNotFoundError(
             f'class names {str(source)!r}: neither a file nor one of {", ".join(KNOWN_NAMES)}'
         )
-    if path.suffix != '.json':
-        return parse_names(path.read_text().splitlines())
-    content = json.loads(path.read_text())
-    categories = content.get('categories') if isinstance(content, Mapping) else content
-    if not categories or not all(isinstance(c, Mapping) and {'id', 'name'} <= set(c) for c in categories):
-        raise ValueError(
-            f'{path}: expected a list of categories with "id" and "name", or "categories" of them'
-        )
-    return parse_names([c['name'] for c in sorted(categories, key=lambda c: c['id'])])
+    names = _names_of_json(path) if path.suffix == '.json' else read_lines(path)
+    try:
+        return parse_names(names)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
 
 
-def load_embeddings(path: str | Path, num_classes: int | None = None, dim: int = 512) -> Tensor:
-    """Class embeddings (C, dim), float32, from a .npy of C x dim either way round, or from a
-    .safetensors file (its only tensor, or one tensor of ``dim`` values a class name).
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text file in UTF-8, without empty ones at the end.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The array is not two-dimensional of length ``dim``, holds non-finite values,
-            or has another number of classes than ``num_classes``.
+        ValueError: Not text in UTF-8; names the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'class embeddings {path} not found: place the file there (datasets/metadata of Detic has those '
-            'of COCO, LVIS, Objects365 and OpenImages), or compute it (tools/make_vocabulary.py)'
+    try:
+        return Path(path).read_text(encoding='utf-8-sig').rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a text file in UTF-8 with a name a line: {error}') from error
+
+
+def _names_of_json(path: Path) -> list:
+    content = decode_json(path)
+    categories = content.get('categories') if isinstance(content, Mapping) else content
+    if not isinstance(categories, list) or not categories:
+        keys = f'; found the keys {_short(sorted(content))}' if isinstance(content, Mapping) else ''
+        raise ValueError(f'{path}: expected a list of names or of categories, or "categories" of them{keys}')
+    if all(isinstance(c, str) for c in categories):
+        return categories
+    if not all(isinstance(c, Mapping) and {'id', 'name'} <= set(c) for c in categories):
+        raise ValueError(
+            f'{path}: expected a list of categories with "id" and "name", or "categories" of them'
         )
-    array = _read_array(path)
-    if array.ndim != 2 or dim not in array.shape:
-        raise ValueError(f'{path}: expected class embeddings of C x {dim}, found an array of {array.shape}')
-    if array.shape[1] != dim:
-        array = array.T
-    if not np.isfinite(array).all():
-        raise ValueError(f'{path}: class embeddings with non-finite values')
+    ids = [c['id'] for c in categories]
+    if not all(isinstance(i, int) for i in ids) or len(set(ids)) < len(ids):
+        raise ValueError(f'{path}: the ids of categories must be whole numbers, each once')
+    return [c['name'] for c in sorted(categories, key=lambda c: c['id'])]
+
+
+def load_embeddings(path: str | Path, num_classes: int | None = None, dim: int = 512) -> Tensor:
+    """Class embeddings (C, dim), float32, of a file (see ``embedding_files``).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: No such array in the file, non-finite values, or another number of classes than
+            ``num_classes``.
+    """
+    array = read_embeddings(path, dim).embeddings
     if num_classes is not None and len(array) != num_classes:
         raise ValueError(f'{path} holds {len(array)} classes, the model has {num_classes}')
-    return torch.from_numpy(np.array(array, dtype=np.float32))
-
-
-def _read_array(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False) if path.suffix == '.npy' else _read_safetensors(path)[1]
-
-
-def _read_safetensors(path: Path) -> tuple[list[str] | None, np.ndarray]:
-    """Names, where the file has them, and embeddings."""
-    from safetensors import safe_open
-
-    with safe_open(path, 'numpy') as file:
-        keys, metadata = list(file.keys()), file.metadata() or {}
-        tensors = [file.get_tensor(key) for key in keys]
-    if len(tensors) == 1 and tensors[0].ndim == 2:
-        return json.loads(metadata['names']) if 'names' in metadata else None, tensors[0]
-    return keys, np.stack(tensors)  # one vector a class
+    return torch.from_numpy(array)
 
 
 def save_vocabulary(vocabulary: Vocabulary, path: str | Path) -> None:
@@ -118,11 +129,11 @@ def save_vocabulary(vocabulary: Vocabulary, path: str | Path) -> None:
     from safetensors.numpy import save_file
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    if path.suffix != '.safetensors':
+        raise ValueError(f'{path}: a vocabulary is written as .safetensors; name the file so')
     embeddings = np.ascontiguousarray(vocabulary.embeddings.numpy(), dtype=np.float32)
-    save_file(dict(embeddings=embeddings), part, dict(names=json.dumps(vocabulary.names)))
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(dict(embeddings=embeddings), part, dict(names=json.dumps(vocabulary.names)))
 
 
 def load_vocabulary(
@@ -131,23 +142,32 @@ def load_vocabulary(
     """Names and embeddings of a file.
 
     Args:
-        path: .safetensors with names (``save_vocabulary``), or .npy or .safetensors without.
-        names: For a file with names, those to pick; for another, the names of its rows (what
-            ``read_names`` takes, or a comma list).
+        path: A file of embeddings, with names (``save_vocabulary``) or without.
+        names: For a file with names, those to pick: a list, a comma list, or a file of names. For another, the
+            names of its rows: what ``read_names`` takes, or a comma list.
         dim: Length of an embedding.
     """
-    path = Path(path)
-    embeddings = load_embeddings(path, dim=dim)
-    own = _read_safetensors(path)[0] if path.suffix == '.safetensors' else None
+    array, own = read_embeddings(path, dim)
+    embeddings = torch.from_numpy(array)
     if own is not None:
-        vocabulary = Vocabulary(parse_names(own), embeddings)
-        return vocabulary if names is None else select(vocabulary, names)
+        try:
+            vocabulary = Vocabulary(parse_names(own), embeddings)
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from error
+        if names is None:
+            return vocabulary
+        return select(vocabulary, read_names(names) if _is_file(names) else names)
     if names is None:
         raise ValueError(f'{path} holds no class names: give them in the order of its {len(embeddings)} rows')
-    names = parse_names(names) if isinstance(names, str) and ',' in names else read_names(names)
+    listed = isinstance(names, str) and ',' in names and not _is_file(names)
+    names = parse_names(names) if listed else read_names(names)
     if len(names) != len(embeddings):
         raise ValueError(f'{path} holds {len(embeddings)} embeddings, but {len(names)} names are given')
     return Vocabulary(names, embeddings)
+
+
+def _is_file(names: str | Path | Sequence[str]) -> bool:
+    return isinstance(names, Path) or (isinstance(names, str) and Path(names).is_file())
 
 
 def select(vocabulary: Vocabulary, names: str | Sequence[str]) -> Vocabulary:
@@ -166,9 +186,14 @@ def select(vocabulary: Vocabulary, names: str | Sequence[str]) -> Vocabulary:
     return Vocabulary(names, vocabulary.embeddings[[rows[plain_name(name)] for name in names]])
 
 
+#: LVIS's files spell this name so, its other lists as it should be.
+_MISSPELT = {'speaker (stero equipment)': 'speaker (stereo equipment)'}
+
+
 def plain_name(name: str) -> str:
     """A class name as names are compared: lower case, blanks for ``_``."""
-    return name.replace('_', ' ').strip().lower()
+    plain = name.replace('_', ' ').strip().lower()
+    return _MISSPELT.get(plain, plain)
 
 
 def near_names(unknown: Sequence[str], known: Sequence[str]) -> str:
@@ -212,8 +237,8 @@ def vocabulary_matrix(
     for name, place in spec.items():
         path, _, key = place.rpartition('#')
         if path:
-            rows = load_embeddings(path, dim=len(own)).to(own)
-            names = _read_safetensors(Path(path))[0] if path.endswith('.safetensors') else None
+            array, names = read_embeddings(path, len(own))
+            rows = torch.from_numpy(array).to(own)
         else:
             rows, names = own[:, :-1].t(), own_names
         columns.append(rows[_row(key, len(rows), names, f'vocabulary, class {name!r}: {place}')])

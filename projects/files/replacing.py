@@ -39,8 +39,8 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(path.parent)
-    part = path.with_name(f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{path.name}')
+    remove_dead_parts(path.parent)
+    part = path.with_name(own_name(path.name))
     try:
         yield part
         if durable:
@@ -62,17 +62,29 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+#: How writers say so in errors of their own: torch, and those in Rust (safetensors), with the system's number.
+_WRITERS = re.compile(
+    r'inline_container|PytorchStreamWriter|unexpected pos|iostream error|'
+    rf'\(os error ({"|".join(map(str, _NO_ROOM))})\)'
+)
+
+
 def _is_no_room(error: Exception) -> bool:
-    """Whether a write failed for want of room; torch's writer says so in a RuntimeError of its own."""
+    """Whether a write failed for want of room."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
-    return isinstance(error, RuntimeError) and bool(
-        re.search(r'inline_container|PytorchStreamWriter|unexpected pos', str(error))
-    )
+    return _WRITERS.search(str(error)) is not None
 
 
-def _tidy(folder: Path) -> None:
-    """Remove the parts in a folder whose process has died, once a process and folder."""
+def own_name(name: str) -> str:
+    """A hidden name for a part of this process, another one each time; its ending is that of ``name``, of which a
+    long one's beginning is left out: file systems take 255 bytes."""
+    return f'.part-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{name[-40:]}'
+
+
+def remove_dead_parts(folder: Path) -> None:
+    """Remove what has an `own_name` in a folder, files and folders, and whose process has died; once a process
+    and folder."""
     key = os.getpid(), folder.absolute()
     if key in _tidied:
         return
@@ -81,7 +93,11 @@ def _tidy(folder: Path) -> None:
         for entry in entries:
             match = _PART.match(entry.name)
             if match and match['host'] == _HOST and not _is_alive(int(match['pid'])):
-                Path(entry.path).unlink(missing_ok=True)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    with contextlib.suppress(OSError):  # another's, in a folder that all may write to
+                        os.unlink(entry.path)
 
 
 def _is_alive(pid: int) -> bool:

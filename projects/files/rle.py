@@ -45,9 +45,13 @@ def checked_rle(counts: str | bytes | Sequence[int], size: Sequence[int]) -> dic
 
 
 def _listed(counts: Sequence[int]) -> np.ndarray:
-    if not all(isinstance(run, (int, np.integer)) and abs(int(run)) <= _LARGEST for run in counts):
+    try:
+        runs = np.array(counts) if len(counts) else np.zeros(0, np.int64)
+    except (ValueError, OverflowError, TypeError):  # lists in the list, numbers without end
+        runs = np.zeros(0)
+    if runs.ndim != 1 or runs.dtype.kind not in 'iu' or np.abs(runs).max(initial=0) > _LARGEST:
         raise ValueError('counts hold something else than whole numbers of pixels')
-    return np.array(counts, np.int64)
+    return runs.astype(np.int64)
 
 
 def _decompressed(counts: str | bytes) -> np.ndarray:

@@ -72,11 +72,23 @@ class PasteOutlier(BaseTransform):
         return sorted(random.Random(self.seed).sample(names, self.num_objects))
 
     def load(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The cut-out (h, w, 3) uint8 BGR and its mask (h, w) bool; of size 0 where there is no outlier."""
+        """The cut-out (h, w, 3) uint8 BGR and its mask (h, w) bool; of size 0 where the mask is 0 all over.
+
+        Raises:
+            FileNotFoundError, ValueError: The image or the mask cannot be used, or the mask has other values
+                than 0 but not ``value``; names the file.
+        """
         image = read_image(self.img_dir / f'{name}{self.img_suffix}')
-        mask = read_label_map(self.mask_dir / f'{name}.png', size=image.shape[:2]) == self.value
+        path = self.mask_dir / f'{name}.png'
+        labels = read_label_map(path, size=image.shape[:2])
+        mask = labels == self.value
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
+            if labels.any():
+                raise ValueError(
+                    f'{path}: values {", ".join(map(str, np.unique(labels)[:8].tolist()))}, but outliers are '
+                    f'{self.value}: PasteOutlier(value=...) names another one'
+                )
             return image[:0, :0], mask[:0, :0]
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         return image[box], mask[box]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..files import write_json
+from ..files.replacing import own_name, remove_dead_parts
 from .objects import OOD_TEST, OOD_TRAIN
 from .scene import Scene
 
@@ -48,7 +48,7 @@ def write_dataset(
     Args:
         root: The data set's folder.
         train, val, ood: Numbers of scenes.
-        videos, frames: Number of videos (a fifth of them for ``val``) and of frames of each.
+        videos, frames: Number of videos (a fifth of them, at least one of several, for ``val``) and of frames of each.
         size: (width, height).
         seed: Of everything.
         force: Replace the road scenes that are at ``root``; whatever else is there stays.
@@ -68,12 +68,13 @@ def write_dataset(
     root = Path(os.path.realpath(root))
     if root.exists():
         _refuse(root, force)
-    part = root.with_name(f'.{root.name}.part-{os.getpid()}')
-    _tidy(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    remove_dead_parts(root.parent)
+    part = root.with_name(own_name(root.name))
     try:
         counts = _write(part, train, val, ood, videos, frames, size, seed, progress)
         if root.exists():
-            old = part.with_name(f'{part.name}.old')
+            old = root.with_name(own_name(root.name))
             root.rename(old)
             part.rename(root)
             shutil.rmtree(old)
@@ -95,17 +96,6 @@ def _refuse(root: Path, force: bool) -> None:
             f'{root} holds other files than road scenes ({", ".join(sorted(other or shown)[:5])}), which --force does '
             f'not replace: give another folder'
         )
-
-
-def _tidy(root: Path) -> None:
-    """Remove what killed runs left beside a folder."""
-    for part in root.parent.glob(f'.{root.name}.part-*'):
-        with contextlib.suppress(ValueError, PermissionError):
-            pid = int(part.name.removesuffix('.old').rpartition('-')[2])
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(
@@ -199,7 +189,7 @@ def _videos(folder: Path, number: int, seed: int, frames: int, size: tuple[int, 
     names: dict[str, list[str]] = dict(train=[], val=[])
     for i in range(number):
         name = f'video-{i:04d}'
-        names['val' if i % 5 == 4 else 'train'].append(name)
+        names['val' if i % 5 == min(max(number, 2), 5) - 1 else 'train'].append(name)
         scene = Scene(seed + i, size)
         for t in range(frames):
             rendered = scene.render(t)

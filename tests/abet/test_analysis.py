@@ -59,6 +59,7 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
     'content, message',
     [
         ('', 'JSONDecodeError'),
+        ('[' * 100_000, 'RecursionError'),
         ('[1, 2]', 'TypeError'),
         ('{"mean": [1]}', "KeyError: 'var'"),
         ('{"mean": [1, 2], "var": [1]}', 'one finite number a class'),

@@ -1,10 +1,20 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.format import PartWriter, Prediction, merge_parts, read_parts
+from mmroad.bdd100k.format import (
+    PartWriter,
+    Prediction,
+    finite,
+    merge_parts,
+    read_parts,
+    write_predictions,
+)
 from mmroad.bdd100k.metric import to_columns
+from mmroad.files.replacing import own_name
 
 PREDICTIONS = [
     Prediction(
@@ -84,3 +94,79 @@ def test_columns_in_memory_are_those_of_the_file(tmp_path):
     assert list(memory.names) == list(file.names) and memory.frame.tolist() == file.frame.tolist()
     assert memory.xyxy.tolist() == file.xyxy.tolist() and memory.score.tolist() == file.score.tolist()
     assert memory.category.tolist() == file.category.tolist()
+
+
+def test_an_image_of_two_ranks_is_that_of_the_first_in_file_and_columns(tmp_path):
+    other = Prediction(0, 'a.jpg', [[7, 7, 9, 9]], [0.2], [4], {})
+    write(tmp_path, [PREDICTIONS[:2], [other, *PREDICTIONS[2:]]])
+    merge_parts(tmp_path, 2, 4)
+    file, memory = (
+        read_columns(tmp_path / 'det.json'),
+        to_columns([*PREDICTIONS[:2], other, *PREDICTIONS[2:]]),
+    )
+    assert len(file) == 4 and file.xyxy.tolist() == memory.xyxy.tolist()
+
+
+def test_runs_of_their_own_do_not_mix_and_dead_ones_are_removed(tmp_path):
+    code = (
+        'import os, sys; from mmroad.files.replacing import own_name; from mmroad.bdd100k.format import *\n'
+        f'writer = PartWriter({str(tmp_path)!r}, 0, own_name("parts"))\n'
+        'writer.add(Prediction(0, "a.jpg", [], [], [])); print(writer.path.parent.name, flush=True); os._exit(9)'
+    )
+    dead = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout.strip()
+    assert (tmp_path / dead / '0').is_file()
+    (tmp_path / 'kept').mkdir()
+    own, other = own_name('parts'), own_name('parts')
+    writers = [PartWriter(tmp_path, 0, run) for run in (own, other)]
+    assert {p.name for p in tmp_path.iterdir()} == {'kept', own, other}
+    for writer, predictions in zip(writers, (PREDICTIONS, PREDICTIONS[:1])):
+        for prediction in predictions:
+            writer.add(prediction)
+        writer.close()
+    merge_parts(tmp_path, 1, 4, run=own)
+    assert len(json.loads((tmp_path / 'det.json').read_text())['frames']) == 4
+    assert {p.name for p in tmp_path.iterdir()} == {'kept', other, 'det.json', 'det.coco.json'}
+
+
+def test_what_is_no_number_is_left_out_and_named(tmp_path):
+    a, b, c, d = PREDICTIONS
+    broken = [
+        Prediction(
+            0, 'a.jpg', [[1, 2, 3, 4], [0, float('nan'), 5, 5], [1, 2, 4, 4]], [0.9, 0.1, 0.5], [2, 0, 1]
+        ),
+        b,
+        Prediction(2, 'c.jpg', [[3, 4, 5, 6]], [float('inf')], [9]),
+        Prediction(3, 'd.jpg', [[3, 4, 5, 6]], [1.0], [1], {'ood_score': [float('-inf')]}),
+    ]
+    write(tmp_path, [broken])
+    with pytest.raises(
+        ValueError, match=r"det.json: 3 detections of 3 images .*'a.jpg' \(1\), 'c.jpg' \(1\), 'd"
+    ):
+        merge_parts(tmp_path, 1, 4)
+    frames = json.loads((tmp_path / 'det.json').read_text())['frames']
+    assert [[x['score'] for x in frame['labels']] for frame in frames] == [[0.9, 0.5], [], [], []]
+    assert [x['category'] for x in frames[0]['labels']] == ['car', 'rider']
+    coco = json.loads((tmp_path / 'det.coco.json').read_text())
+    assert [x['score'] for x in coco] == [0.9, 0.5]
+    assert {p.name for p in tmp_path.iterdir()} == {'det.json', 'det.coco.json'}
+    assert finite(a) is a and finite(b) is b
+
+
+def test_names_that_images_share_are_told(tmp_path):
+    write(tmp_path, [[*PREDICTIONS[:3], Prediction(3, 'a.jpg', [], [], [])]])
+    with pytest.raises(ValueError, match="det.json: 1 names are carried by several images, such as 'a.jpg'"):
+        merge_parts(tmp_path, 1, 4)
+    assert len(json.loads((tmp_path / 'det.json').read_text())['frames']) == 4
+
+
+def test_a_failed_write_leaves_the_old_files(tmp_path):
+    write(tmp_path, [PREDICTIONS])
+    merge_parts(tmp_path, 1, 4)
+    old = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for bad, error in (
+        (PREDICTIONS[:2], RuntimeError),
+        ([Prediction(0, 'a.jpg', [[1, 2, 3, 4]], [1], [10])], ValueError),
+    ):
+        with pytest.raises(error):
+            write_predictions(iter(bad), tmp_path, 4)
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == old

@@ -68,7 +68,7 @@ def test_confusion_by_hand():
     metric = BDD100KSemSegMetric()
     metric.dataset_meta = dict(classes=('road', 'sky'))
     with pytest.raises(ValueError, match='nothing to score'):
-        metric.compute_metrics([(counts * 0, None)])
+        metric.compute_metrics([(counts * 0, None, 'a.jpg')])
 
 
 @pytest.mark.parametrize('form', ['masks', 'json'])
@@ -124,3 +124,55 @@ def test_format_only_needs_no_ground_truth(folder, tmp_path):
     metric.process({}, [sample])
     assert metric.evaluate(1) == {}
     assert (tmp_path / 'out/masks/im0.png').exists() and (tmp_path / 'out/sem_seg.json').exists()
+
+
+@pytest.fixture
+def metric(tmp_path):
+    metric = BDD100KSemSegMetric(format_dir=tmp_path / 'out')
+    metric.dataset_meta = BDD100KSemSegDataset.METAINFO
+    return metric
+
+
+@pytest.mark.parametrize('value', [19, 20, 33, 100, 254])
+def test_ids_that_are_no_class_are_named(folder, metric, value):
+    sample = next(predictions(folder))
+    sample['seg_map_path'] = 'masks/im0.png'
+    sample['gt_sem_seg']['data'][0, 40, 7:9] = value
+    with pytest.raises(ValueError, match=rf'masks/im0.png: values {value} \(2 of 9216 pixels\)'):
+        metric.process({}, [sample])
+
+
+def test_a_label_map_of_another_size_or_none_is_named(folder, metric):
+    first, second, _ = predictions(folder)
+    first['gt_sem_seg']['data'] = first['gt_sem_seg']['data'][:, :-1]
+    with pytest.raises(
+        ValueError, match=r'im0.jpg: the label map is \(71, 128\), its prediction \(72, 128\)'
+    ):
+        metric.process({}, [first])
+    del second['gt_sem_seg']
+    with pytest.raises(ValueError, match='im1.jpg: no label map was loaded .*--format-only'):
+        metric.process({}, [second])
+
+
+def test_images_that_share_a_name_are_named(folder, metric):
+    first, second, third = predictions(folder)
+    second['img_path'] = '/drives/2/im0.png'
+    metric.process({}, [first])
+    with pytest.raises(
+        ValueError, match='im0.jpg and /drives/2/im0.png would both be written to .*masks/im0.png'
+    ):
+        metric.process({}, [second])
+    other = BDD100KSemSegMetric(format_only=True, format_dir=metric.format_dir)  # another rank's
+    other.dataset_meta = metric.dataset_meta
+    other.process({}, [second])
+    with pytest.raises(ValueError, match='would both be written'):
+        metric.compute_metrics([*metric.results, *other.results])
+    metric.process({}, [first])  # the same image once more, as samplers do
+    assert 'IoU' in str(metric.compute_metrics(metric.results))
+
+
+def test_files_appear_whole(folder, metric):
+    metric.process({}, list(predictions(folder)))
+    metric.evaluate(3)
+    found = {str(p.relative_to(metric.format_dir)) for p in metric.format_dir.rglob('*') if p.is_file()}
+    assert found == {'sem_seg.json', *(f'masks/im{i}.png' for i in range(3))}

@@ -61,6 +61,17 @@ def test_targets_equal_the_definition():
     torch.testing.assert_close(got.distances, torch.tensor(distances))
 
 
+def test_both_ends_of_a_size_range_belong_to_it():
+    """Half diagonals of exactly 20 and 30 lie on both levels, in the regression as in the centres."""
+    for box in ([8.0, 8, 32, 40], [4, 6, 40, 54]):  # 24 x 32 and 36 x 48
+        grids = head().grids([torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4)])
+        got = centernet_targets(torch.tensor([box]), grids, STRIDES, RANGES, 2 * DELTA**2, 4)
+        regressed = (got.distances >= 0).all(1)
+        assert regressed[:64].any() and regressed[64:].any()
+        assert sorted(c >= 64 for c in got.centers.tolist()) == [False, True]
+        assert regressed.tolist() == [d != [-1] * 4 for d in naive_targets([box])[2]]
+
+
 def test_an_image_without_boxes_has_an_empty_heat_map():
     grids = head().grids([torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4)])
     got = centernet_targets(torch.zeros(0, 4), grids, STRIDES, RANGES, 2 * DELTA**2, 4)

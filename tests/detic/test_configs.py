@@ -1,9 +1,6 @@
 """What the configs test with: types that exist, groups of classes, several test sets in one run."""
 
-import argparse
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import mmdet.registry as registries
@@ -15,6 +12,7 @@ from mmengine.runner import Runner
 
 import mmroad.bdd100k.det
 import mmroad.detic  # noqa: F401 (registers)
+from mmroad.cli import write_predictions
 from mmroad.detic.vocabulary import read_names
 from mmroad.zoo import configs_folder, find_model, get_config, list_models
 
@@ -43,11 +41,13 @@ def test_every_type_resolves(name):
 
 
 def test_open_vocabulary_coco_has_48_seen_and_17_unseen_classes():
-    for name in list_models('*OVCOCO*'):
+    ovcoco, lbase = list_models('*OVCOCO*'), list_models('*_Lbase*')
+    assert len(ovcoco) == 4 and len(lbase) == 7
+    for name in ovcoco:
         groups = get_config(name).test_evaluator.groups
         assert (len(groups.seen), len(groups.unseen)) == (48, 17)
         assert len({*groups.seen, *groups.unseen} & set(read_names('coco'))) == 65
-    for name in list_models('*_Lbase*'):
+    for name in lbase:
         cfg = get_config(name).test_evaluator
         assert cfg.groups == dict(novel='r') and cfg.iou_types == ['bbox', 'segm']
 
@@ -89,11 +89,41 @@ test_evaluator = _base_.cross_evaluator
     assert max(d['category_id'] for d in one) <= 3 < max(d['category_id'] for d in two)
 
 
+def test_models_of_22047_classes_are_tested_on_lvis_with_lvis_vocabulary():
+    """Their own classes are other rows than the 1203 of LVIS's file, which a run found at its end."""
+    for name in NAMES:
+        cfg = get_config(name)
+        assert cfg.default_hooks.vocabulary.type == 'VocabularyCheckHook'
+        own = cfg.model.get('roi_head', {}).get('bbox_head', cfg.model.get('bbox_head'))
+        for loader in (cfg.val_dataloader, cfg.test_dataloader):
+            if own.num_classes == 22047 and loader.dataset.get('ann_file') == 'lvis/lvis_v1_val.json':
+                assert cfg.model.vocabularies[loader.dataset.vocabulary].endswith(
+                    'lvis_v1_clip_a+cname.npy'
+                ), name
+
+
+def steps(node):
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from steps(value)
+
+
+def test_masks_are_learned_from_outlines():
+    """mmdet's own loading makes bitmaps, which give other targets."""
+    loading = {
+        step['type']
+        for name in NAMES
+        for step in steps(get_config(name).train_dataloader)
+        if step.get('with_mask')
+    }
+    assert loading == {'LoadDeticAnnotations'}
+
+
 def test_format_dir_reaches_the_metric_of_every_test_set():
-    spec = importlib.util.spec_from_file_location('tool', Path(__file__).parents[2] / 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     cfg = get_config('Detic_LI_CLIP_SwinB_896b32_4x_ft4x_max-size_cross_dataset')
-    tool.set_format(cfg, argparse.Namespace(format_dir='out', format_only=True))
+    write_predictions(cfg, 'out', only=True)
     assert [m.format_dir for m in cfg.test_evaluator.metrics] == ['out', 'out']
     assert 'format_dir' not in cfg.test_evaluator

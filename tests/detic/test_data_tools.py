@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from mmroad.detic.captions import Tagger, embed_captions, tag_cc3m, tag_coco, with_lvis_synonyms
+from mmroad.detic.parts import remove_parts
 from mmroad.detic.prepare_data import (
     class_counts,
     imagenet_21k,
     imagenet_lvis,
     merge_lvis_coco,
-    remove_parts,
     without_rare,
 )
 from mmroad.detic.synsets import COCO_SYNSETS, read_wordnet
@@ -108,6 +108,7 @@ def test_imagenet_lvis_resumes_and_names_unreadable_images(tmp_path):
     for wnid in SYNSETS:
         image(tmp_path / f'in/{wnid}/a.JPEG')
     (tmp_path / 'in/n02084071/b.JPEG').write_text('not an image')
+    (tmp_path / 'in/n02084071/._a.JPEG').write_text('of macOS')
     parts = tmp_path / 'parts'
     content, unread = imagenet_lvis(tmp_path / 'in', LVIS, SYNSETS, parts, progress)
     assert [(i['file_name'], i['pos_category_ids'], i['width'], i['height']) for i in content['images']] == [
@@ -183,8 +184,10 @@ def test_cc3m_table_becomes_tags_of_the_images_that_are_there(tmp_path):
     (tmp_path / 'cc.tsv').write_text('the dog of the day\tu1\na cat\tu2\na hill\tu3\n')
     image(tmp_path / 'in/1.jpg')
     image(tmp_path / 'in/3.jpg')
-    content, absent = tag_cc3m(tmp_path / 'cc.tsv', tmp_path / 'in', LVIS, tmp_path / 'parts', progress)
-    assert absent == 1
+    content, absent, unread = tag_cc3m(
+        tmp_path / 'cc.tsv', tmp_path / 'in', LVIS, tmp_path / 'parts', progress
+    )
+    assert (absent, unread) == (1, [])
     assert content['images'] == [
         dict(
             id=1,
@@ -217,7 +220,7 @@ def test_the_tool_writes_files_and_names_what_is_wrong(tmp_path, monkeypatch):
     assert said.endswith('1 images, 0 boxes; left out, not to be read: 1 images')
     assert sorted(p.name for p in tmp_path.glob('*c*')) == ['cc.json', 'cc.tsv']
     assert not list(tmp_path.glob('.*'))
-    with pytest.raises(ValueError, match='x.json has no images, categories: it is not the file'):
+    with pytest.raises(ValueError, match='x.json has no images, categories, annotations: it is not the file'):
         run('lvis-base', _write(tmp_path / 'x.json', '{}'), tmp_path / 'y.json')
     with pytest.raises(ValueError, match='x.json'):
         run('lvis-base', _write(tmp_path / 'x.json', '{'), tmp_path / 'y.json')

@@ -43,10 +43,10 @@ def test_the_graph_is_the_model(model):
     data = model.data_preprocessor(dict(inputs=[image[0, :, :60, :90].byte()], data_samples=[sample]))
     with torch.no_grad():
         want = model.predict(data['inputs'], data['data_samples'])[0].pred_instances
-    assert len(boxes) == len(want) == 60
+    assert 20 < len(boxes) == len(want) < 60  # of the best 60 those with an area
     assert torch.allclose(scores, want.scores, atol=1e-5) and (labels == want.labels).float().mean() > 0.9
     same = labels == want.labels
-    assert torch.allclose(boxes[same], want.bboxes[same], atol=1e-2) and masks.shape == (60, 28, 28)
+    assert torch.allclose(boxes[same], want.bboxes[same], atol=1e-2) and masks.shape == (len(boxes), 28, 28)
     with pytest.raises(ValueError, match='multiples of 32'):
         ExportedC2(model, (60, 90))
 
@@ -68,9 +68,13 @@ def test_onnxruntime_gives_pytorchs_numbers(model, tmp_path, monkeypatch, capsys
     monkeypatch.setattr('sys.argv', list(map(str, command)))
     tool.main()
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith('ONNX and PyTorch: detections 60')
+    assert line.startswith('ONNX and PyTorch: detections ')
     numbers = dict(part.split(' ') for part in line.removeprefix('ONNX and PyTorch: ').split(', '))
-    assert float(numbers['boxes']) < 1e-2 and float(numbers['scores']) < 1e-4
+    assert (
+        float(numbers['detections']) > 20
+        and float(numbers['boxes']) < 1e-2
+        and float(numbers['scores']) < 1e-4
+    )
     assert float(numbers['masks']) < 1e-3 and float(numbers['labels']) == 0
     import onnx
 

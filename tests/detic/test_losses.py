@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmroad.detic.losses import (
     IMAGE_LABEL_LOSSES,
@@ -31,16 +30,21 @@ def test_sigmoid_classification_loss_sums_classes_and_averages_regions():
 
 def test_no_regions_give_a_zero_that_can_be_differentiated():
     logits = torch.zeros(0, 5, requires_grad=True)
-    sigmoid_classification_loss(logits, torch.zeros(0, dtype=torch.long)).backward()
+    loss = sigmoid_classification_loss(logits, torch.zeros(0, dtype=torch.long))
+    assert loss.shape == () and float(loss) == 0
+    loss.backward()
+    assert logits.grad.shape == (0, 5)
 
 
 def test_federated_classes_hold_all_that_appear_and_are_filled_by_frequency():
-    freq = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 1.0])
-    labels = torch.tensor([0, 0, 6])  # class 0 and the background
-    mask = federated_classes(labels, freq, num_sample=5)
-    assert mask[0] == 1 and mask[3] == 0  # frequency 0 is never drawn
-    assert mask.sum() == 4  # the background took one of the five places
-    assert federated_classes(torch.arange(6), freq, 2).sum() == 6
+    freq = torch.tensor([0.0, 100.0, 1.0, 0.0, 1.0, 1.0])
+    labels = torch.tensor([0, 1, 1, 6])  # the classes 0 and 1 and the background
+    for _ in range(50):  # class 1, the most frequent, appears already and is not drawn again
+        mask = federated_classes(labels, freq, num_sample=5)
+        assert mask.shape == (6,) and mask[0] == mask[1] == 1 and mask[3] == 0  # frequency 0 is never drawn
+        assert mask.sum() == 4  # the background took one of the five places
+    assert federated_classes(torch.arange(6), freq, 2).sum() == 6  # all that appear, be they more than asked
+    assert federated_classes(labels, freq, 50).tolist() == [1, 1, 1, 0, 1, 1]  # no more than can be drawn
 
 
 def test_draws_follow_the_frequencies():
@@ -63,11 +67,45 @@ def test_image_label_losses_judge_the_right_region(kind, region):
     assert float(IMAGE_LABEL_LOSSES[kind](LOGITS, label, BOXES, None)) == pytest.approx(want, rel=1e-5)
 
 
-def test_wsddn_multiplies_two_streams():
+def test_max_size_of_one_region_is_that_region():
+    want = sum(bce(float(x), float(c == 1)) for c, x in enumerate(LOGITS[0]))
+    assert float(IMAGE_LABEL_LOSSES['max_size'](LOGITS[:1], 1, BOXES[:1], None)) == pytest.approx(
+        want, rel=1e-5
+    )
+
+
+def test_max_size_leaves_the_last_region_out():
+    largest_last = BOXES[[3, 1, 2, 3]]  # equal sizes: the first of them
+    want = sum(bce(float(x), float(c == 2)) for c, x in enumerate(LOGITS[0]))
+    got = IMAGE_LABEL_LOSSES['max_size'](LOGITS, 2, largest_last, None)
+    assert float(got) == pytest.approx(want, rel=1e-5)
+
+
+def test_wsddn_is_the_mean_over_the_columns_of_two_streams():
     prop = torch.randn(4, 3)
-    score = (LOGITS.sigmoid() * prop.softmax(0)).sum(0)
-    want = F.binary_cross_entropy(score, torch.tensor([0.0, 1.0, 0.0]), reduction='sum')
-    assert torch.allclose(IMAGE_LABEL_LOSSES['wsddn'](LOGITS, 1, BOXES, prop), want)
+    streams = [
+        [
+            1 / (1 + math.exp(-float(LOGITS[r, c]))) * math.exp(float(prop[r, c] - prop[:, c].logsumexp(0)))
+            for r in range(4)
+        ]
+        for c in range(3)
+    ]
+    score = [sum(stream) for stream in streams]
+    want = -(math.log(1 - score[0]) + math.log(score[1]) + math.log(1 - score[2])) / 3
+    assert float(IMAGE_LABEL_LOSSES['wsddn'](LOGITS, 1, BOXES, prop)) == pytest.approx(want, rel=1e-5)
+
+
+def test_wsddn_of_sure_regions_stays_finite():
+    """Rounding may bring a sum of probabilities above 1, which cross entropy refuses."""
+    for regions in range(2, 60):
+        logits = torch.full((regions, 3), 50.0, requires_grad=True)
+        prop = torch.linspace(-2, 3, regions * 3).reshape(regions, 3).sin()
+        loss = IMAGE_LABEL_LOSSES['wsddn'](logits, 1, torch.zeros(regions, 4), prop)
+        loss.backward()
+        assert loss.isfinite() and logits.grad.isfinite().all()
+    low = torch.full((2, 3), -400.0, requires_grad=True)  # the other end: a probability of 0
+    loss = IMAGE_LABEL_LOSSES['wsddn'](low, 1, torch.zeros(2, 4), torch.zeros(2, 3))
+    assert float(loss) == pytest.approx(-math.log(1e-10) / 3, rel=1e-4)
 
 
 def test_mean_over_labels_then_over_images():
@@ -76,6 +114,15 @@ def test_mean_over_labels_then_over_images():
     assert torch.allclose(one, sum(parts) / 2)
     two = image_label_loss('max_score', [LOGITS] * 2, [BOXES] * 2, [torch.tensor([0]), torch.tensor([1])])
     assert torch.allclose(two, one)
+    # an image without regions or without labels adds nothing, and is counted
+    none = torch.tensor([], dtype=torch.long)
+    three = image_label_loss(
+        'max_score',
+        [LOGITS, LOGITS[:0], LOGITS],
+        [BOXES, BOXES[:0], BOXES],
+        [torch.tensor([0, 1])] * 2 + [none],
+    )
+    assert torch.allclose(three, one / 3)
 
 
 def test_caption_loss_weighs_the_negatives():

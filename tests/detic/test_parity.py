@@ -107,7 +107,7 @@ def test_c4():
 
 @torch.no_grad()
 def test_deformable_detr():
-    model, inputs, samples, _, check = load('detic_deformdetr_r50', 'BoxSup-DeformDETR_L_R50_4x')
+    model, inputs, samples, golden, check = load('detic_deformdetr_r50', 'BoxSup-DeformDETR_L_R50_4x')
     x = model.backbone(inputs)
     out = {'input': inputs, **{f'res{i + 3}': f for i, f in enumerate(x)}}
     x = model.neck(x)
@@ -117,7 +117,11 @@ def test_deformable_detr():
     out['memory'] = encoded['memory']
     queries, _ = model.pre_decoder(**encoded)
     decoder_inputs.update(queries)
-    out['init_boxes'] = decoder_inputs['reference_points']
     scores, boxes = model.bbox_head(**model.forward_decoder(**decoder_inputs))
+    # queries of almost equal first scores come in another order on other processors
+    found = decoder_inputs['reference_points']
+    order = torch.cdist(torch.from_numpy(golden['init_boxes'][0]), found[0]).argmin(1)
+    assert order.sort().values.tolist() == list(range(300))
+    out['init_boxes'], scores, boxes = found[:, order], scores[:, :, order], boxes[:, :, order]
     out |= dict(layer_boxes=boxes[:, 0], layer_logits=scores[:, 0], last_logits=scores[-1, 0])
     check(out | detections(model.predict(inputs, samples)[0].pred_instances))

@@ -61,7 +61,7 @@ def data(tmp_path_factory):
 def dataset(data, kind, size):
     steps = [
         dict(type='LoadDeticImage'),
-        dict(type='LoadAnnotations', with_bbox=True, with_mask=kind == 'box'),
+        dict(type='LoadDeticAnnotations', with_bbox=True, with_mask=kind == 'box'),
     ]
     steps += [dict(type='EfficientDetResizeCrop', size=size, scale_range=(0.8, 1.2))]
     steps += [dict(type='RandomFlip', prob=0.5)]
@@ -254,7 +254,10 @@ def test_tar_images_are_the_files(data, monkeypatch):
     sample = DATASETS.build(dataset(data, 'image', 64))[3]['data_samples']
     assert sample.image_labels == [3] and sample.ann_type == 'image'
     names = [data / 'a.tar', data / 'b.tar']
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match='not found: .*b.tar'):
+        build_index(names, data / 'two.npz')
+    (data / 'b.tar').write_text('cut')
+    with pytest.raises(ValueError, match='b.tar: not a readable uncompressed tar file'):
         build_index(names, data / 'two.npz')
     with tarfile.open(data / 'b.tar', 'w') as tar:
         tar.add(data / '5.jpg', 'other.jpg')

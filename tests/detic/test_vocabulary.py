@@ -22,6 +22,7 @@ from mmroad.detic.vocabulary import (
     load_embeddings,
     load_vocabulary,
     own_columns,
+    plain_name,
     read_names,
     save_vocabulary,
     vocabulary_matrix,
@@ -65,6 +66,10 @@ def test_files_keep_names_in_their_order(tmp_path):
     categories = [dict(id=9, name='moth'), dict(id=1, name='zebra'), dict(id=3, name='ant')]
     (tmp_path / 'names.json').write_text(json.dumps(dict(categories=categories)))
     assert read_names(tmp_path / 'names.json') == words.names
+    for content in (b'["ant", "z\xa2"]', b'[' * 100_000, b'["ant"'):
+        (tmp_path / 'names.json').write_bytes(content)
+        with pytest.raises(ValueError, match='names.json is not a JSON file'):
+            read_names(tmp_path / 'names.json')
 
 
 def test_vocabularies_are_made_from_sources_by_name(tmp_path):
@@ -150,6 +155,23 @@ def predict(model, **meta):
     )
     with torch.no_grad():
         return model.predict(image, [sample])[0].pred_instances
+
+
+def test_names_are_compared_without_blanks_around_them():
+    own = classifier_matrix(vocabulary(['traffic light', 'ant']).embeddings)
+    for place in ('# Traffic_Light ', '#traffic light', '#0'):
+        assert vocabulary_matrix(dict(a=place), own, ['traffic light', ' ant '])[:, 0].allclose(own[:, 0])
+    assert own_columns(dict(a='#ant'), 2, ['traffic light', ' ant ']) == [1]
+    assert plain_name('speaker_(stero_equipment)') == plain_name('speaker (stereo equipment)')
+
+
+def test_names_of_another_number_of_rows_are_of_no_use():
+    own = classifier_matrix(vocabulary('abc').embeddings)
+    for names in (['a', 'b'], ['z', 'a', 'b', 'c']):
+        with pytest.raises(
+            ValueError, match="class 'q': #b: no class 'b'; the names are not known: give the row"
+        ):
+            vocabulary_matrix(dict(q='#b'), own, names)
 
 
 C4 = {

@@ -57,6 +57,15 @@ def test_paste_is_skipped_by_chance_and_where_the_object_is_too_large(objects):
     assert not PasteOutlier(**objects, prob=1.0)(scene((2, 40)))['gt_seg_map'].any()
 
 
+@pytest.mark.parametrize('value', [1, 255])
+def test_masks_whose_outliers_have_another_value_are_named(objects, value):
+    path = objects['mask_dir'] / '0.png'
+    Image.fromarray(np.where(np.asarray(Image.open(path)), value, 0).astype('uint8')).save(path)
+    with pytest.raises(ValueError, match=rf'mask/0.png: values 0, {value}, but outliers are 254: .*value='):
+        PasteOutlier(**objects, prob=1.0).load('0')
+    assert PasteOutlier(**objects, prob=1.0, value=value).load('0')[1].sum() == 14
+
+
 def test_subset_is_the_same_for_a_seed(objects, monkeypatch):
     def names(seed):
         return PasteOutlier(**objects, prob=1, num_objects=3, seed=seed).names

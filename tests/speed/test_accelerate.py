@@ -82,3 +82,25 @@ def test_folded_models_find_the_same(detector, batch, amp):
         torch.testing.assert_close(got.bboxes, want.bboxes, atol=1e-3, rtol=0)
         torch.testing.assert_close(got.scores, want.scores, atol=1e-5, rtol=0)
         assert (got.labels == want.labels).all()
+
+
+def test_a_detector_trains_in_bfloat16(detector):
+    """Proposals are suppressed, regions aligned and losses computed in what the operators take."""
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    model = accelerate(copy.deepcopy(detector)).train()
+    truth = InstanceData(
+        bboxes=torch.tensor([[10, 10, 60, 50], [70, 20, 140, 90.0]]), labels=torch.tensor([1, 2])
+    )
+    sample = DetDataSample(gt_instances=truth, metainfo=dict(img_shape=(96, 160), pad_shape=(96, 160)))
+    image = torch.rand(1, 3, 96, 160, generator=torch.Generator().manual_seed(0))
+    totals = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            total, _ = model.parse_losses(model(image, [copy.deepcopy(sample)], mode='loss'))
+        total.backward()
+        totals.append(float(total))
+    assert totals[1] == pytest.approx(totals[0], rel=0.05)
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)

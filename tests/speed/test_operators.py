@@ -83,3 +83,13 @@ def test_layouts_differ_without_the_guard(maps):
     x = maps.contiguous(memory_format=torch.channels_last)
     misread = unguarded(Context(), x, BOXES, (3, 3), 0.5, 2)
     assert not torch.allclose(misread, ops.roi_align(maps, BOXES, (3, 3), 0.5, 2))
+
+
+@pytest.mark.parametrize('soft', [False, True])
+def test_suppression_of_low_precision(maps, soft):
+    boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 10, 10], [20, 20, 30, 30.0]]).bfloat16()
+    scores = torch.tensor([0.5, 0.75, 0.25]).bfloat16()
+    suppress = ops.soft_nms if soft else ops.nms
+    assert (
+        suppress(boxes, scores, 0.5)[1].tolist() == suppress(boxes.float(), scores.float(), 0.5)[1].tolist()
+    )

@@ -2,8 +2,8 @@
 
 import argparse
 import json
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -32,7 +32,7 @@ def read_scalars(work_dir: Path, metrics: list[str]) -> tuple[dict[int, float], 
         sys.exit(f'{work_dir}: no */vis_data/scalars.json, so no training of tools/train.py was logged there')
     for file in files:
         iteration = 0
-        for row in map(json.loads, file.read_text().splitlines()):
+        for row in _rows(file):
             if 'loss' in row:
                 iteration = row.get('iter', row['step'])
                 losses[iteration] = row['loss']
@@ -42,10 +42,24 @@ def read_scalars(work_dir: Path, metrics: list[str]) -> tuple[dict[int, float], 
     return losses, scores
 
 
+def _rows(file: Path) -> Iterator[dict]:
+    """What was logged, line by line; a killed run may have left half a line at the end, which is told."""
+    lines = file.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number < len(lines) or line.endswith('\n'):
+                sys.exit(f'{file}: line {number} is no JSON ({error})')
+            print(f'{file}: its last line was cut off and is left out', file=sys.stderr)
+
+
 def main(argv=None) -> None:
     args = parse_args(argv)
     losses, scores = read_scalars(args.work_dir, args.metrics)
     from matplotlib.figure import Figure
+
+    from mmroad.files import replacing
 
     figure = Figure(figsize=(10, 4), layout='constrained')
     loss_axis, score_axis = figure.subplots(1, 2)
@@ -59,10 +73,8 @@ def main(argv=None) -> None:
         score_axis.legend()
     for axis in (loss_axis, score_axis):
         axis.grid(alpha=0.3)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out.with_name(f'.{os.getpid()}.{args.out.name}')
-    figure.savefig(part, dpi=110)
-    os.replace(part, args.out)
+    with replacing(args.out) as part:
+        figure.savefig(part, dpi=110)
     print(f'{args.out}: {len(losses)} losses, {max(map(len, scores.values()))} validations')
 
 

@@ -20,7 +20,8 @@
         $D/coco/annotations/instances_train2017_seen_2_oriorder_cat_info.json
 
 An interrupted imagenet-lvis, imagenet-21k, cc3m or embed-captions goes on where it was. The tar index is made by
-tar_index.py.
+tar_index.py. Images that cannot be read are left out and listed, and the exit status is 1; CC3M's images that are not
+there are counted alone.
 """
 
 import argparse
@@ -38,6 +39,8 @@ COMMANDS = {
     'embed-captions': ('annotations', 'output'),
     'class-counts': ('annotations', 'output'),
 }
+#: Names of images left out that are shown.
+SHOWN = 20
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,61 +61,87 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    left_out: list[str] = []
     try:
-        print(run(args))
+        print(run(args, left_out))
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('interrupted; the same command goes on from here')
+    if left_out:
+        shown = ''.join(f'\n  {name}' for name in left_out[:SHOWN])
+        more = f'\n  ... and {len(left_out) - SHOWN} more' if len(left_out) > SHOWN else ''
+        sys.exit(f'left out, not to be read: {len(left_out)} images{shown}{more}')
 
 
-def run(args: argparse.Namespace) -> str:
-    from pathlib import Path
+def run(args: argparse.Namespace, left_out: list[str] | None = None) -> str:
+    """Do what the command says.
 
+    Args:
+        args: Of ``parse_args``.
+        left_out: Takes the names of images that are there and cannot be read.
+
+    Returns:
+        A line about what was written.
+    """
     from rich.progress import track
 
     from mmroad.detic import captions, prepare_data
-    from mmroad.detic.prepare_data import read_json, write_json
+    from mmroad.detic.parts import keep_sources, parts_of, remove_parts, write_json
+    from mmroad.detic.prepare_data import read_json
 
-    parts = Path(args.output).with_name(f'.{Path(args.output).name}.parts')
-    left_out: list | int = []
-    lvis = read_json(args.lvis, 'images', 'categories') if 'lvis' in args else None
+    sources = [getattr(args, name) for name in COMMANDS[args.command][:-1]]
+    keep_sources(args.output, '.npy' if args.command == 'embed-captions' else '.json', *sources)
+    parts = parts_of(args.output)
+    unread: list[str] = []
+    absent = 0
     if args.command == 'lvis-base':
-        content = prepare_data.without_rare(lvis)
+        boxes = dict(annotations='image_id category_id')
+        content = prepare_data.without_rare(
+            read_json(args.lvis, images='id', categories='id frequency', **boxes)
+        )
     elif args.command == 'lvis-coco':
-        content = prepare_data.merge_lvis_coco(lvis, read_json(args.coco, 'annotations'), progress=track)
+        boxes = dict(annotations='image_id category_id bbox')
+        lvis = read_json(args.lvis, images='id neg_category_ids', categories='id synset', **boxes)
+        coco = read_json(args.coco, images='id file_name', categories='id', **boxes)
+        content = prepare_data.merge_lvis_coco(lvis, coco, progress=track)
     elif args.command == 'ov-coco':
-        categories = read_json(args.coco, 'categories')['categories']
-        content = {**read_json(args.annotations, 'annotations'), 'categories': categories}
+        categories = read_json(args.coco, categories='id name')['categories']
+        own = read_json(args.annotations, images='id', annotations='image_id category_id')
+        content = prepare_data.with_categories(own, categories, args.annotations, args.coco)
     elif args.command in ('imagenet-lvis', 'imagenet-21k'):
         from mmroad.detic.synsets import read_wordnet
 
         make = getattr(prepare_data, args.command.replace('-', '_'))
         source = args.folder if args.command == 'imagenet-lvis' else args.index
-        content, left_out = make(source, lvis['categories'], read_wordnet(args.wordnet), parts, track)
+        categories = read_json(args.lvis, categories='id name synset')['categories']
+        content, unread = make(source, categories, read_wordnet(args.wordnet), parts, track)
     elif args.command == 'cc3m':
-        content, left_out = captions.tag_cc3m(args.table, args.folder, lvis['categories'], parts, track)
+        categories = read_json(args.lvis, categories='id synonyms')['categories']
+        content, absent, unread = captions.tag_cc3m(args.table, args.folder, categories, parts, track)
     elif args.command == 'coco-captions':
-        classes = read_json(args.coco, 'categories')['categories']
-        classes = captions.with_lvis_synonyms(classes, lvis['categories'])
-        content = captions.tag_coco(read_json(args.captions, 'images', 'annotations'), classes, track)
+        lvis = read_json(args.lvis, categories='synset synonyms')['categories']
+        classes = read_json(args.coco, categories='id name')['categories']
+        texts = read_json(args.captions, images='id', annotations='image_id caption')
+        content = captions.tag_coco(texts, captions.with_lvis_synonyms(classes, lvis), track)
     elif args.command == 'embed-captions':
         from mmroad.detic.text_encoder import text_encoder
 
-        content = read_json(args.annotations, 'images')
+        content = read_json(args.annotations, images='id')
         number = captions.embed_captions(content, args.output, text_encoder(args.encoder), track)
         return f'{args.output}: {number} captions'
     else:
-        counts = prepare_data.class_counts(read_json(args.annotations, 'annotations', 'categories'))
+        own = read_json(args.annotations, images='id', categories='id', annotations='image_id category_id')
+        counts = prepare_data.class_counts(own)
         write_json(counts, args.output)
         return f'{args.output}: {len(counts)} classes'
     write_json(content, args.output)
-    if parts.is_dir():
-        prepare_data.remove_parts(parts)
-    number = left_out if isinstance(left_out, int) else len(left_out)
+    remove_parts(parts)
+    if left_out is not None:
+        left_out += unread
+    number = absent + len(unread)
     note = f'; left out, not to be read: {number} images' if number else ''
-    first = f' (the first: {left_out[0]})' if number and not isinstance(left_out, int) else ''
-    return f'{args.output}: {len(content["images"])} images, {len(content["annotations"])} boxes{note}{first}'
+    return f'{args.output}: {len(content["images"])} images, {len(content["annotations"])} boxes{note}'
 
 
 if __name__ == '__main__':

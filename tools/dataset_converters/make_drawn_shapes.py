@@ -25,7 +25,7 @@ def main() -> None:
 
     try:
         write_shapes(args.output, args.train, args.weak, args.val, seed=args.seed)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(f'{args.train} + {args.weak} + {args.val} images: {args.output}')
 

@@ -48,7 +48,7 @@ def main() -> None:
         if args.check:
             report = compare(module, args.output, *letterbox(args.check, args.size))
             print('ONNX and PyTorch:', ', '.join(f'{k} {v:.3g}' for k, v in report.items()))
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -34,7 +34,7 @@ def main() -> None:
 
     try:
         print(convert_file(args.source, args.input, args.output, args.config, args.classes))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         sys.exit(str(error))
     print(f'written: {args.output}')
 

@@ -21,6 +21,7 @@ convnext_t_channels = [192, 384, 768]
 #: LVIS's and ImageNet-21k's classes, 50 of which are drawn for each batch.
 lvis_21k = dict(
     class_names=None,
+    vocabularies=dict(lvis='data/embeddings/lvis_v1_clip_a+cname.npy'),
     dynamic_classifier=50,
     image_counts='data/embeddings/lvis_v1_train_cat_info.json',
     roi_head=dict(

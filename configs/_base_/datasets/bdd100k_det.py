@@ -1,7 +1,6 @@
 """BDD100K detection, one training scale (1x)."""
 
 data_root = 'data/bdd100k/'
-ann_val = 'labels/det_20/det_val.json'
 image_size = (1280, 720)
 
 train_pipeline = [
@@ -41,12 +40,12 @@ val_dataloader = dict(
     dataset=dict(
         type='BDD100KDetDataset',
         data_root=data_root,
-        ann_file=ann_val,
+        ann_file='labels/det_20/det_val.json',
         data_prefix=dict(img='images/100k/val/'),
         test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='BDD100KDetMetric', ann_file=data_root + ann_val)
+val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
 test_evaluator = val_evaluator

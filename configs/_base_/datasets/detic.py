@@ -7,7 +7,7 @@ _lvis = dict(type='DeticDataset', data_root=data_root, data_prefix=dict(img='coc
 def _c2_pipeline(size, scale_range, masks=True, caption=False):
     return [
         dict(type='LoadDeticImage'),
-        dict(type='LoadAnnotations', with_bbox=True, with_mask=masks),
+        dict(type='LoadDeticAnnotations', with_bbox=True, with_mask=masks),
         dict(type='EfficientDetResizeCrop', size=size, scale_range=scale_range),
         dict(type='RandomFlip', prob=0.5),
         *([dict(type='LoadCaptionEmbedding')] if caption else []),

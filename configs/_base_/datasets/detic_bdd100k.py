@@ -31,6 +31,4 @@ bdd100k_dataloader = dict(
         ],
     )
 )
-bdd100k_evaluator = dict(
-    _delete_=True, type='BDD100KDetMetric', ann_file='data/bdd100k/labels/det_20/det_val.json'
-)
+bdd100k_evaluator = dict(_delete_=True, type='BDD100KDetMetric', of_dataset=True)

@@ -21,5 +21,3 @@ train_dataloader = dict(
 )
 val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'labels/det_20/det_val.json')
-test_evaluator = val_evaluator

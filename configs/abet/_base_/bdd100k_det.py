@@ -3,6 +3,7 @@
 data/ood/{coco,openimages}_bdd100k.json: tools/dataset_converters/ood_subset.py
 """
 _base_ = ['./det_augmentation.py', './det_runtime.py']
+data_root = 'data/bdd100k/'
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
@@ -11,7 +12,7 @@ train_dataloader = dict(
     batch_sampler=dict(type='AspectRatioBatchSampler'),
     dataset=dict(
         type='BDD100KDetDataset',
-        data_root='data/bdd100k/',
+        data_root=data_root,
         ann_file='labels/det_20/det_train.json',
         data_prefix=dict(img='images/100k/train/'),
         filter_cfg=dict(filter_empty_gt=True),
@@ -19,7 +20,7 @@ train_dataloader = dict(
 test_pipeline = [dict(type='FastPackDetInputs') if t['type'] == 'PackDetInputs' else t for t in _base_.test_pipeline]
 val_dataset = dict(
     type='BDD100KDetDataset',
-    data_root='data/bdd100k/',
+    data_root=data_root,
     ann_file='labels/det_20/det_val.json',
     data_prefix=dict(img='images/100k/val/'),
     test_mode=True,
@@ -32,7 +33,8 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=val_dataset)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='BDD100KDetMetric', ann_file='data/bdd100k/labels/det_20/det_val.json')
+val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
+default_hooks = dict(setup=dict(type='DetSetupHook'))
 test_evaluator = val_evaluator
 _ood = dict(type='CocoDataset', test_mode=True, pipeline=test_pipeline)
 ood_test_dataset = dict(

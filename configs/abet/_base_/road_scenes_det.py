@@ -43,7 +43,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=val_dataset)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='BDD100KDetMetric', ann_file=data_root + 'labels/det_20/det_val.json')
+val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
 test_evaluator = val_evaluator
 ood_test_dataset = dict(
     _delete_=True,
@@ -72,4 +72,4 @@ param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, begin=50, end=max_iters)
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(checkpoint=dict(interval=max_iters))
+default_hooks = dict(setup=dict(type='DetSetupHook'), checkpoint=dict(interval=max_iters))

@@ -6,5 +6,5 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 log_processor = dict(by_epoch=True)
 default_hooks = dict(
-    logger=dict(log_metric_by_epoch=True), checkpoint=dict(by_epoch=True, interval=1, max_keep_ckpts=1))
+    logger=dict(log_metric_by_epoch=True), checkpoint=dict(by_epoch=True, interval=1, max_keep_ckpts=2))
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -25,13 +25,16 @@ from .masks import (
     overlaps,
     pair_files,
     pair_frames,
+    pair_names,
     read_frames,
     read_pair,
     rles,
     segments,
+    stem,
+    told_categories,
     without_overlaps,
 )
-from .result import Scores
+from .result import Scores, told
 
 CLASSES = tuple(DET_CLASSES[:8])
 
@@ -116,23 +119,32 @@ def _bitmasks(gt: str | Path, result: str | Path, score_file: Path, nproc: int) 
             'write an empty one for an image without predictions'
         )
     scores = _read_scores(score_file)
-    unscored = [path.name for path, _ in pairs if path.stem not in scores]
+    names = list(scores)
+    rows = pair_names([stem(path, gt) for path, _ in pairs], names, gt, score_file)
+    unscored = [path.name for (path, _), row in zip(pairs, rows) if row < 0]
     if unscored:
         raise LabelFileError(f'{score_file}: no frame {unscored[0]!r} ({len(unscored)} images have none)')
-    found = in_threads(lambda pair: _match_image(*pair, scores[pair[0].stem]), pairs, nproc)
+    told(
+        [names[i] for i in sorted(set(range(len(names))) - set(rows))],
+        'frames of the score file are of no image',
+    )
+    pairs = [(*pair, scores[names[row]]) for pair, row in zip(pairs, rows)]
+    found = in_threads(lambda pair: _match_image(*pair), pairs, nproc)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(iouType='segm')
         params = evaluation.params
         params.imgIds, params.catIds = list(range(len(pairs))), list(range(1, len(CLASSES) + 1))
+        found = list(found)
         # COCO's order: class, area, image
-        evaluation.evalImgs = [e for rows in zip(*found) for e in rows]
+        evaluation.evalImgs = [e for rows in zip(*(records for records, _ in found)) for e in rows]
         evaluation._paramsEval = copy.deepcopy(params)
         evaluation.accumulate()
+    told_categories(np.unique(np.concatenate([categories for _, categories in found])), len(CLASSES))
     return coco_scores(evaluation.eval, CLASSES)
 
 
 def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(instance, score) of every image, best first, by the stem of its name."""
+    """(instance, score) of every image, best first, by its name without suffix."""
     if not path.is_file():
         raise LabelFileError(f'{path}: no such score file')
     scores = {}
@@ -140,12 +152,18 @@ def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
         pairs = sorted(((x.index, x.score) for x in frame.labels or ()), key=lambda x: -x[1])
         if len({index for index, _ in pairs}) < len(pairs):
             raise LabelFileError(f'{path}: frame {frame.name!r}: two labels have the same index')
-        scores[Path(frame.name).stem] = pairs
+        name = Path(frame.name).with_suffix('').as_posix()
+        if name in scores:
+            raise LabelFileError(f'{path}: two frames are called {name!r}')
+        scores[name] = pairs
     return scores
 
 
-def _match_image(gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]) -> list[dict | None]:
-    """COCO's record of one image for every class and area range, None where it holds nothing."""
+def _match_image(
+    gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
+) -> tuple[list[dict | None], np.ndarray]:
+    """COCO's record of one image for every class and area range, None where it holds nothing; and the categories
+    of its instances."""
     gt, pred = read_pair(gt_path, pred_path, 4)
     pred = pred.copy()
     pred[..., 1] = 0  # a prediction has no attributes
@@ -180,7 +198,7 @@ def _match_image(gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
                     gtIgnore=ignore,
                 )
             )
-    return records
+    return records, np.concatenate([gt_class, pred_class])
 
 
 def _greedy(iou: np.ndarray, crowd: np.ndarray) -> np.ndarray:

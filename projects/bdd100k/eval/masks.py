@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ...files.label_maps import read_label_map
+from ...files.png import open_image
 from ...files.rle import areas, checked_rle
 from ..scalabel import LabelFileError, decode_frames, is_true, json_files
 from .result import told
@@ -115,7 +115,7 @@ def pair_files(gt: str | Path, result: str | Path) -> list[tuple[Path, Path | No
         LabelFileError: Several files of one name, of which none has the path.
     """
     true, predicted = visible_files(Path(gt), '.png'), visible_files(Path(result), '.png')
-    rows = pair_names([_stem(p, gt) for p in true], [_stem(p, result) for p in predicted], gt, result)
+    rows = pair_names([stem(p, gt) for p in true], [stem(p, result) for p in predicted], gt, result)
     left = set(range(len(predicted))) - set(rows)
     told(
         [p.name for p, row in zip(true, rows) if row < 0], 'images have no predicted mask and count as missed'
@@ -124,7 +124,8 @@ def pair_files(gt: str | Path, result: str | Path) -> list[tuple[Path, Path | No
     return [(p, None if row < 0 else predicted[row]) for p, row in zip(true, rows)]
 
 
-def _stem(path: Path, folder: str | Path) -> str:
+def stem(path: Path, folder: str | Path) -> str:
+    """Its path below a folder, without suffix."""
     return path.relative_to(folder).with_suffix('').as_posix()
 
 
@@ -143,24 +144,22 @@ def pair_names(wanted: Sequence[str], found: Sequence[str], gt: str | Path, resu
     place = {name: i for i, name in enumerate(found)}
     rows = [place.get(name, -1) for name in wanted]
     taken = set(rows)
-    by_last: tuple[dict[str, list[str]], ...] = ({}, {})
-    for names, table in (
-        ([name for name, row in zip(wanted, rows) if row < 0], by_last[0]),
-        ([name for i, name in enumerate(found) if i not in taken], by_last[1]),
-    ):
+    alike: list[dict[str, list[str]]] = [{}, {}]  # by their last part
+    for names, table in zip((wanted, found), alike):
         for name in names:
             table.setdefault(name.rpartition('/')[2], []).append(name)
-    for last, names in by_last[0].items():
-        others = by_last[1].get(last, [])
-        if not others:
+    for i, name in enumerate(wanted):
+        last = name.rpartition('/')[2]
+        others = alike[1].get(last, [])
+        if rows[i] >= 0 or all(place[other] in taken for other in others):
             continue
-        for several, where in ((names, gt), (others, result)):
-            if len(several) > 1:
+        for names, where in ((others, result), (alike[0][last], gt)):
+            if len(names) > 1:
                 raise LabelFileError(
-                    f'{where}: {several[0]} and {several[1]} share the name {last!r}, so that it does not say which '
-                    f'prediction of {result} belongs to {names[0]!r} of {gt}: give both the same folders'
+                    f'{where}: {names[0]} and {names[1]} share the name {last!r}, so that it does not say which '
+                    f'prediction of {result} belongs to {name!r} of {gt}: give both the same folders'
                 )
-        rows[wanted.index(names[0])] = place[others[0]]
+        rows[i] = place[others[0]]
     return rows
 
 
@@ -176,9 +175,9 @@ def read_png(path: Path, channels: int) -> np.ndarray:
             if pixels.dtype != np.uint8:
                 raise ValueError(f'{path}: pixel values up to {pixels.max()}; class ids have 8 bits')
             return pixels
-        with Image.open(path) as image:
+        with open_image(path) as image:
             pixels, mode = np.asarray(image), image.mode
-    except (ValueError, OSError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         where = '' if str(path) in str(error) else f'{path}: cannot be read as PNG: '
         raise LabelFileError(f'{where}{error}') from error
     if mode != 'RGBA':
@@ -307,6 +306,14 @@ def _repeated(frames: Sequence[MaskFrame], key: Callable) -> list[str]:
         if other is not frame:
             names.setdefault(key(frame), f'{frame.name} ({other.file}, {frame.file})')
     return list(names.values())
+
+
+def told_categories(categories: np.ndarray, num_classes: int) -> None:
+    """Warn of categories of bitmasks that are no class; the official tool leaves them out too."""
+    unknown = [str(k) for k in categories.tolist() if not 1 <= k <= num_classes]
+    told(
+        unknown, f'categories of bitmasks (the first channel) are none of 1 to {num_classes} and are left out'
+    )
 
 
 def rles(labels: Sequence[MaskLabel]) -> list[dict]:

@@ -21,6 +21,7 @@ from .masks import (
     read_png,
     rles,
     segments,
+    told_categories,
     without_overlaps,
 )  # fmt: skip
 from .result import Scores
@@ -57,6 +58,8 @@ def evaluate_pan_seg(gt: str | Path, result: str | Path, nproc: int = 0) -> tupl
     """
     if are_bitmasks(gt, result):
         stats = sum(in_threads(lambda pair: _from_files(*pair), pair_files(gt, result), nproc))
+        categories = np.flatnonzero(stats[1:].any(0))
+        told_categories(categories, len(CLASSES))
         return pq_scores(stats[:, 1 : len(CLASSES) + 1], 'N'), []
     pairs = pair_frames(read_frames(gt, CLASSES), read_frames(result, CLASSES))
     overlapping = without_overlaps(pairs)

@@ -9,8 +9,18 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from ..scalabel import LabelFileError
-from .masks import are_bitmasks, in_threads, pair_files, pair_frames, read_frames, read_pair, read_png, rles
-from .result import Scores
+from .masks import (
+    are_bitmasks,
+    in_threads,
+    pair_files,
+    pair_frames,
+    read_frames,
+    read_pair,
+    read_png,
+    rles,
+    visible_files,
+)
+from .result import Scores, told
 
 CLASSES = {
     'sem_seg': (
@@ -36,8 +46,14 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
         LabelFileError: Naming the file, and the frame or the pixel value.
     """
     classes = CLASSES[task]
+    result = _given(gt, result)
     if are_bitmasks(gt, result):
-        counts = sum(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
+        found = list(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
+        counts = sum(part for part, _ in found)
+        beyond = np.flatnonzero(
+            np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELLED]
+        )
+        told((beyond + len(classes) + 1).tolist(), 'predicted pixel values are no class and count as wrong')
     else:
         pairs = pair_frames(read_frames(gt, classes), read_frames(result, classes))
         counts = sum(_from_frames(*pair, classes) for pair in pairs)
@@ -75,7 +91,16 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
     return Scores(scores)
 
 
-def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> np.ndarray:
+def _given(gt: str | Path, result: str | Path) -> str | Path:
+    """Of a folder that our tools wrote, with masks and with codes, what the ground truth is of."""
+    masks, codes = Path(result, 'masks'), Path(result, 'sem_seg.json')
+    if not (masks.is_dir() and codes.is_file()):
+        return result
+    return masks if Path(gt).is_dir() and visible_files(Path(gt), '.png') else codes
+
+
+def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """`confusion` of an image, and (256,) the values that are predicted where there is ground truth."""
     if pred_path is None:
         gt = read_png(gt_path, 1)
         pred = np.full_like(gt, UNLABELLED)
@@ -88,7 +113,7 @@ def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> np.n
             f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
             f'{UNLABELLED} for none. Is this the mask of another task (or a bitmask or colour map)?'
         )
-    return confusion(values, num_classes)
+    return confusion(values, num_classes), values[:num_classes].any(0)
 
 
 def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:

@@ -3,6 +3,7 @@
 Importing this registers everything that the video configs below configs/rankseg name.
 """
 
+import mmroad.frameworks
 import mmroad.mask2former  # noqa: F401
 
 from .head import RankSegVideoHead, VideoMask2FormerHead

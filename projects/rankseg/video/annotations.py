@@ -37,7 +37,7 @@ def read_annotations(path: str | Path, masks: bool = True) -> dict:
         raise FileNotFoundError(f'{path}: no such annotation file')
     try:
         content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, RecursionError) as error:  # of text that is not UTF-8 too
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         raise ValueError(f'{path}: not JSON that can be read: {error}') from error
     lists = {key: content.get(key) for key in ('videos', 'categories')} if isinstance(content, dict) else {}
     missing = [key for key in ('videos', 'categories') if not isinstance(lists.get(key), list)]
@@ -65,6 +65,8 @@ class _Ids:
         self._by_text = {str(known): known for known in self.entries}
 
     def find(self, value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer():  # as tables of numbers write them
+            value = int(value)
         if isinstance(value, (int, str)) and not isinstance(value, bool):
             if value in self.entries:
                 return value
@@ -103,6 +105,8 @@ def _fill(content: dict, masks: bool) -> None:
         if not isinstance(category.get('name'), str):
             raise _Wrong(f'category {found} has no name')
     for found, video in videos.entries.items():
+        for key in [key for key in ('height', 'width', 'length') if video.get(key, 0) is None]:
+            del video[key]  # null is as missing
         names = video.get('file_names')
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise _Wrong(f'video {found!r}: file_names must be a list of at least one frame')
@@ -153,6 +157,9 @@ def _fill_frame(ann: dict, frame: int, mask: Any, video: dict) -> None:
         return
     if ann['areas'][frame] is None:
         ann['areas'][frame] = int(coco_mask.area(code))
+    area = ann['areas'][frame]
+    if not isinstance(area, (int, float)) or area < 0:
+        raise ValueError(f'its area is {area!r}; expected a number of pixels')
     if not ann['bboxes'][frame]:
         ann['bboxes'][frame] = coco_mask.toBbox(code).tolist()
     box = ann['bboxes'][frame]

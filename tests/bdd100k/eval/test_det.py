@@ -1,92 +1,21 @@
 """Our detection scores beside the official evaluator's, on made-up sets and awkward inputs."""
 
-import contextlib
-import io
 import json
 import math
-import random
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from det_cases import made_set, official, same, save
 
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.eval.__main__ import main
-from mmroad.bdd100k.eval.det import align, evaluate_det
+from mmroad.bdd100k.eval.det import evaluate_det
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
 
 SAMPLE = Path(__file__).parents[3] / '../shared/data/bdd100k_sample'
-CATEGORIES = [
-    *DET_CLASSES,
-    'bike',
-    'motor',
-    'person',
-    'van',
-    'caravan',
-    'other person',
-    'other vehicle',
-    'trailer',
-]
-
-
-def official(gt, pred):
-    """The official tool's Result, or the exception it dies with."""
-    from bdd100k.eval.run import _load_frames, evaluate_det, load_bdd100k_config
-
-    config = load_bdd100k_config('det')
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        frames = _load_frames(str(gt), str(pred), config, 1)
-        return evaluate_det(*frames, config.scalabel, nproc=1)
-
-
-def same(ours, theirs):
-    theirs = {key: value for key, value in theirs}
-    assert ours.keys() == theirs.keys()
-    for key, rows in ours.items():
-        for mine, want in zip(rows, theirs[key], strict=True):
-            assert list(mine) == list(want)
-            for name, value in mine.items():
-                both_nan = math.isnan(value) and math.isnan(want[name])
-                assert both_nan or abs(value - want[name]) < 1e-9, (key, name, value, want[name])
-
-
-def box(rng, size=1.0):
-    x, y = rng.uniform(0, 1100), rng.uniform(0, 600)
-    w, h = size * rng.uniform(2, 180), size * rng.uniform(2, 120)
-    return dict(x1=x, y1=y, x2=x + w, y2=y + h)
-
-
-def made_set(seed, frames=12, per_frame=12, tiny=False, many=False, crowds=False, ties=False):
-    rng = random.Random(seed)
-    gts, preds = [], []
-    for i in range(frames):
-        labels, found = [], []
-        for k in range(rng.randrange(0, per_frame)):
-            label = dict(id=f'{i}-{k}', category=rng.choice(CATEGORIES), box2d=box(rng, 0.02 if tiny else 1))
-            if crowds and rng.random() < 0.4:
-                label['attributes'] = {rng.choice(['crowd', 'ignored']): True}
-            labels.append(label)
-            for _ in range(rng.randrange(0, 16 if many else 3)):
-                near = {key: value + rng.gauss(0, 4) for key, value in label['box2d'].items()}
-                near['x2'], near['y2'] = max(near['x2'], near['x1']), max(near['y2'], near['y1'])
-                category = label['category'] if rng.random() < 0.8 else rng.choice(CATEGORIES)
-                score = rng.choice([0.1, 0.5, 0.9]) if ties else rng.random()
-                found.append(dict(id=str(len(found)), category=category, box2d=near, score=score))
-        for _ in range(rng.randrange(0, 4)):
-            found.append(
-                dict(id=str(len(found)), category=rng.choice(CATEGORIES), box2d=box(rng), score=rng.random())
-            )
-        gts.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=labels))
-        preds.append(dict(name=f'{(i * 7) % frames:03d}.jpg', labels=found))
-    return gts, preds
-
-
-def save(folder, gts, preds):
-    gt, pred = folder / 'gt.json', folder / 'pred.json'
-    gt.write_text(json.dumps(gts))
-    pred.write_text(json.dumps(preds))
-    return gt, pred
 
 
 @pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
@@ -144,6 +73,19 @@ AWKWARD = {
     'videos with the same names': (
         [{**G, 'videoName': 'v'}, {**G, 'videoName': 'w', 'labels': []}],
         [{**P, 'videoName': 'w'}, {**P, 'videoName': 'v', 'labels': []}],
+    ),
+    'videos only in the predictions': (
+        [G, B],
+        [
+            {**P, 'videoName': 'v'},
+            {**Q, 'videoName': 'w'},
+            {**P, 'labels': [], 'videoName': 'w'},
+            {**P, 'videoName': 'x'},
+        ],
+    ),
+    'videos only in the ground truth': (
+        [{**G, 'videoName': 'v'}, {**B, 'videoName': 'w'}],
+        [Q, {**P, 'labels': []}, P],
     ),
     'frames object': ({'frames': [G]}, {'frames': [P], 'groups': None, 'config': None}),
     'unsorted names': ([B, G], [Q, P]),
@@ -238,6 +180,32 @@ def test_command_line_says_what_is_missing_and_dies_clearly(tmp_path, capsys):
         main(['-t', 'det', '-g', str(gt), '-r', str(tmp_path / 'none.json')])
 
 
+def test_predictions_without_boxes_are_told(tmp_path, capsys):
+    bare = {**P, 'labels': [{**P['labels'][0], 'box2d': None}]}
+    for labels, said in (
+        (bare['labels'] + P['labels'], '1 predicted labels have no box2d'),
+        (bare['labels'], 'none of its 1 labels has a box2d'),
+    ):
+        gt, pred = save(tmp_path, [G], [{**P, 'labels': labels}])
+        main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+        assert f'{pred}: {said}' in capsys.readouterr().err
+    gt, pred = save(tmp_path, [bare], [P])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+    assert f'{gt}: none of its 1 labels has a box2d' in capsys.readouterr().err
+
+
+def test_names_twice_are_told_with_their_files(tmp_path, capsys):
+    for side, name, content in (('g', 'a.json', [G, B]), ('g', 'b.json', [G]), ('p', 'a.json', [P, P, Q])):
+        (tmp_path / side).mkdir(exist_ok=True)
+        (tmp_path / side / name).write_text(json.dumps(content))
+    main(['-t', 'det', '-g', str(tmp_path / 'g'), '-r', str(tmp_path / 'p')])
+    err = capsys.readouterr().err
+    assert f"'a.jpg', in {tmp_path}/g/a.json and {tmp_path}/g/b.json; each of them counts" in err
+    assert "1 names are carried by several predicted frames: the last of each counts: 'a.jpg'" in err
+    main(['-q', '-t', 'det', '-g', str(tmp_path / 'g'), '-r', str(tmp_path / 'p')])
+    assert capsys.readouterr().err == ''
+
+
 def test_it_starts_without_the_heavy_frameworks(tmp_path):
     gt, pred = save(tmp_path, [G], [P])
     code = (
@@ -251,7 +219,7 @@ def test_it_starts_without_the_heavy_frameworks(tmp_path):
 
 def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
     gts, preds = made_set(3)
-    for i, frame in enumerate(gts):
+    for i, frame in enumerate(gts[1:]):
         frame['attributes'] = {'weather': ['clear', 'rainy'][i % 2], 'timeofday': 'night'}
     gt, pred = save(tmp_path, gts, preds)
     main(
@@ -269,33 +237,119 @@ def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
         ]
     )
     out = capsys.readouterr().out
-    gt, pred = save(tmp_path, [f for f in gts if f['attributes']['weather'] == 'rainy'], preds)
+    gt, pred = save(tmp_path, gts[:1], preds)
+    assert f'| (none) | {evaluate_det(read_columns(gt), read_columns(pred))["AP"][1]["OVERALL"]:.2f} |' in out
+    gt, pred = save(tmp_path, [f for f in gts[1:] if f['attributes']['weather'] == 'rainy'], preds)
     rainy = evaluate_det(read_columns(gt), read_columns(pred))
     assert f'| rainy | {rainy["AP"][1]["OVERALL"]:.2f} |' in out
     line = next(x for x in (tmp_path / 's.csv').read_text().splitlines() if x.startswith('rainy,OVERALL,'))
     assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
 
 
-def test_confusion_counts_every_box_once(tmp_path):
-    from mmroad.bdd100k.eval.analysis import confusion_matrix
+@pytest.mark.parametrize('picture', ['pr.png', 'curves'])
+def test_pictures_and_matrices_are_written(tmp_path, picture):
+    from PIL import Image
 
-    wrong = with_label(Q, category='bus')
-    gt, pred = save(
-        tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, wrong, {**P, 'name': 'c.jpg', 'labels': []}]
-    )
-    matrix = confusion_matrix(align(read_columns(gt), read_columns(pred)))
-    car, bus, none = DET_CLASSES.index('car'), DET_CLASSES.index('bus'), 10
-    assert (matrix[car, car], matrix[car, bus], matrix[car, none], matrix.sum()) == (1, 1, 1, 3)
-
-
-def test_pictures_and_matrices_are_written(tmp_path):
-    gt, pred = save(tmp_path, *made_set(1))
+    gt, pred = save(tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, with_label(Q, category='bus')])
+    folder = tmp_path / 'not/there'
     main(
         ['-t', 'det', '-g', str(gt), '-r', str(pred), '-q']
-        + ['--confusion', str(tmp_path / 'c.csv'), '--pr-curves', str(tmp_path / 'pr.png')]
+        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / f'nor/{picture}')]
+        + ['--csv', str(tmp_path / 'neither/s.csv'), '--out-file', str(tmp_path / 'a/b/out.json')]
     )
-    assert (tmp_path / 'c.csv').read_text().count('\n') == 12
-    assert (tmp_path / 'pr.png').read_bytes()[:4] == b'\x89PNG'
+    head, *lines = [line.split(',') for line in (folder / 'c.csv').read_text().splitlines()]
+    assert head[1:] == [line[0] for line in lines] == [*DET_CLASSES, 'none']
+    cells = {
+        (line[0], name): int(cell) for line in lines for name, cell in zip(head[1:], line[1:]) if cell != '0'
+    }
+    assert cells == {('car', 'car'): 1, ('car', 'bus'): 1, ('car', 'none'): 1}
+    assert [p.name for p in (tmp_path / 'nor').iterdir()] == [picture]
+    with Image.open(tmp_path / 'nor' / picture) as curves:
+        pixels = np.asarray(curves.convert('RGB'))
+    car = tuple(round(255 * x) for x in (0.17254901960784313, 0.6274509803921569, 0.17254901960784313))  # C2
+    assert len(pixels) > 400 and (pixels == car).all(-1).sum() > 100
+    assert json.loads((tmp_path / 'a/b/out.json').read_text())['AP50'][0]['car'] == pytest.approx(
+        100 / 3, abs=1
+    )
+    assert (tmp_path / 'neither/s.csv').read_text().startswith('weather,class,AP,')
+    assert {p.name for p in folder.iterdir()} == {'c.csv'}
+
+
+def test_the_table_comes_before_what_cannot_be_written(tmp_path, capsys):
+    gt, pred = save(tmp_path, [G], [P])
+    want = evaluate_det(read_columns(gt), read_columns(pred)).table()
+    (tmp_path / 'file').write_text('')
+    extras = ['--out-file', f'{tmp_path}/file/o.json', '--confusion', f'{tmp_path}/file/c.csv', '--csv']
+    with pytest.raises(SystemExit) as end:
+        main(
+            [
+                '-t',
+                'det',
+                '-g',
+                str(gt),
+                '-r',
+                str(pred),
+                *extras,
+                f'{tmp_path}/s.csv',
+                '--pr-curves',
+                'p.nothing',
+            ]
+        )
+    assert capsys.readouterr().out.startswith(want)
+    assert [line.split(':')[1] for line in end.value.code.splitlines()] == [
+        ' --out-file',
+        ' --confusion',
+        ' --pr-curves',
+    ]
+    assert (tmp_path / 's.csv').is_file()
+
+
+def test_an_unknown_backend_is_refused(tmp_path):
+    gt, pred = map(read_columns, save(tmp_path, [G], [P]))
+    with pytest.raises(ValueError, match='backend must be'):
+        evaluate_det(gt, pred, backend='fast')
+
+
+@pytest.mark.parametrize('backend', ['hotcoco', 'pycocotools'])
+def test_scores_of_some_classes_are_those_of_data_without_the_others(tmp_path, backend):
+    """The official tool's mean is over the classes with ground truth: a set without the others has that mean."""
+    if backend == 'hotcoco':
+        pytest.importorskip('hotcoco')
+    kept = {'car', 'van', 'caravan', 'other vehicle', 'motorcycle', 'motor'}
+    for seed in range(3):
+        whole = made_set(seed, crowds=True)
+        part = [
+            [{**f, 'labels': [x for x in f['labels'] if x['category'] in kept]} for f in side]
+            for side in whole
+        ]
+        gt, pred = map(read_columns, save(tmp_path, *whole))
+        mine = evaluate_det(gt, pred, backend=backend, classes=('motorcycle', 'car'))
+        theirs = dict(official(*save(tmp_path, *part)))
+        for key, (each, overall) in mine.items():
+            assert list(each) == ['car', 'motorcycle']
+            for name, value in [*each.items(), ('OVERALL', overall['OVERALL'])]:
+                want = theirs[key][name == 'OVERALL'][name]
+                assert value == pytest.approx(want, abs=1e-9, nan_ok=True), (key, name)
+
+
+def test_the_command_line_takes_classes(tmp_path, capsys):
+    gt, pred = save(tmp_path, [G, with_label(B, category='bus')], [P])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred), '--classes', 'car', 'motor'])
+    lines = capsys.readouterr().out.split('\n')
+    assert [line.split()[0] for line in lines[3:5]] == ['car', 'motorcycle'] and lines[6].split()[1:3] == [
+        '100.0'
+    ] * 2
+    with pytest.raises(SystemExit, match='boat'):
+        main(['-t', 'det', '-g', str(gt), '-r', str(pred), '--classes', 'boat'])
+
+
+@pytest.mark.parametrize('key', ['crowd', 'ignored'])
+@pytest.mark.parametrize('value', [False, True, 'false', 'No', '0', 'off', 'f', 'YES', '1', 'on', 0, 1])
+def test_crowds_in_text_and_numbers_score_as_officially(tmp_path, key, value):
+    two = with_box(G, x1=300, x2=400)['labels'][0]
+    gts = [with_label(G, attributes={key: value}), {**B, 'labels': [*B['labels'], {**two, 'id': '2'}]}]
+    gt, pred = save(tmp_path, gts, [with_box(P, x1=45), Q])
+    same(evaluate_det(read_columns(gt), read_columns(pred)), official(gt, pred))
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason='the shared sample of real labels is not here')

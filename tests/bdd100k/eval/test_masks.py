@@ -1,153 +1,35 @@
 """Our segmentation scores beside the official evaluator's, on made-up masks and awkward inputs."""
 
-import contextlib
-import io
 import json
 import math
-import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
-from pycocotools import mask as coco_mask
+from mask_cases import (
+    CLASSES,
+    EMPTY,
+    FAR,
+    SIZE,
+    TASKS,
+    G,
+    L,
+    edited,
+    instances,
+    made_codes,
+    made_masks,
+    official,
+    ours,
+    rle,
+    same,
+    save,
+    scored,
+)
 
-from mmroad.bdd100k.eval import ins_seg, pan_seg, seg
+from mmroad.bdd100k.eval import pan_seg
 from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.scalabel import LabelFileError
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
-SIZE = (48, 80)
-TASKS = ('sem_seg', 'drivable', 'ins_seg', 'pan_seg')
-CLASSES = dict(
-    sem_seg=seg.CLASSES['sem_seg'],
-    drivable=seg.CLASSES['drivable'],
-    ins_seg=ins_seg.CLASSES,
-    pan_seg=pan_seg.CLASSES,
-)
-
-
-def official(task, gt, pred, score_file=None):
-    """The official tool's Result for pictures of any size."""
-    from bdd100k.common.utils import list_files, load_bdd100k_config
-    from bdd100k.eval.run import _load_frames, run_bitmask, run_rle
-
-    config = load_bdd100k_config(task)
-    config.scalabel.imageSize.height, config.scalabel.imageSize.width = SIZE
-    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-    with quiet[0], quiet[1], warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        if pred.is_dir() and any(pred.glob('*.png')):
-            paths = (list_files(str(path), '.png', with_prefix=True) for path in (gt, pred))
-            return run_bitmask(config, task, *paths, score_file, nproc=1, quiet=True)
-        return run_rle(config, task, *_load_frames(str(gt), str(pred), config, 1), nproc=1)
-
-
-def ours(task, gt, pred, score_file=None):
-    if task == 'ins_seg':
-        return ins_seg.evaluate_ins_seg(gt, pred, score_file)[0]
-    if task == 'pan_seg':
-        return pan_seg.evaluate_pan_seg(gt, pred)[0]
-    return seg.evaluate_seg(gt, pred, task)
-
-
-def same(mine, theirs):
-    theirs = dict(theirs)
-    assert mine.keys() == theirs.keys()
-    for key, rows in mine.items():
-        pairs = (
-            zip(rows, theirs[key], strict=True) if isinstance(rows, list) else [({0: rows}, {0: theirs[key]})]
-        )
-        for got, want in pairs:
-            assert list(got) == list(want), key
-            for name, value in got.items():
-                both_nan = math.isnan(value) and math.isnan(want[name])
-                assert both_nan or abs(value - want[name]) < 1e-9, (key, name, value, want[name])
-
-
-def regions(rng, count):
-    """A map of ids 0..count with blobs, and the same a little moved and with ids exchanged."""
-    grid = np.zeros(SIZE, np.int64)
-    for k in range(1, count + 1):
-        y, x = rng.integers(0, SIZE[0]), rng.integers(0, SIZE[1])
-        h, w = rng.integers(1, 24), rng.integers(1, 40)
-        grid[y : y + h, x : x + w] = k
-    moved = np.roll(grid, (int(rng.integers(-2, 3)), int(rng.integers(-2, 3))), (0, 1))
-    return grid, moved
-
-
-def classes_of(rng, task, count):
-    return np.concatenate([[0], rng.integers(1, len(CLASSES[task]) + 1, count)])
-
-
-def write_png(path, pixels):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
-
-
-def bitmask(ids, classes, attributes):
-    return np.stack([classes[ids], attributes[ids], ids >> 8, ids & 255], -1)
-
-
-def made_masks(folder, task, seed, images=4, count=12):
-    """Folders gt and pred of masks (and scores.json)."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for i in range(images):
-        grid, moved = regions(rng, count)
-        if task in ('sem_seg', 'drivable'):
-            none = 255 if task == 'sem_seg' else 2
-            values = np.append(none, rng.integers(0, len(CLASSES[task]), count))
-            gt, pred = values[grid], values[moved]
-            gt[:3], pred[-2:] = 255, 200
-        else:
-            ids, classes = np.append(0, rng.permutation(600)[:count] + 1), classes_of(rng, task, count)
-            table, attributes = np.zeros(601, np.int64), np.zeros(601, np.int64)
-            table[ids], attributes[ids] = classes, rng.choice([0, 0, 0, 1, 2, 3], count + 1)
-            gt, pred_table = bitmask(ids[grid], table, attributes), table.copy()
-            pred_table[ids[1 + rng.integers(0, count, 2)]] = 3
-            pred = bitmask(ids[moved], pred_table, attributes * (task == 'pan_seg'))
-            labels = [
-                dict(index=int(k), score=float(rng.choice([0.2, 0.5, rng.random()]))) for k in ids[1:-1]
-            ]
-            frames.append(dict(name=f'{i}.jpg', labels=labels))
-        write_png(folder / f'gt/{i}.png', gt)
-        write_png(folder / f'pred/{i}.png', pred)
-    (folder / 'scores.json').write_text(json.dumps(frames))
-    return folder / 'gt', folder / 'pred', folder / 'scores.json'
-
-
-def rle(mask):
-    code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return dict(counts=code['counts'].decode(), size=list(code['size']))
-
-
-def made_codes(folder, task, seed, images=4, count=12, overlap=False):
-    rng = np.random.default_rng(seed)
-    gts, preds = [], []
-    for i in range(images):
-        grid, moved = regions(rng, count)
-        classes = classes_of(rng, task, count)
-        labels, found = [], []
-        for k in range(1, count + 1):
-            category = CLASSES[task][classes[k] - 1]
-            if task == 'ins_seg' and rng.random() < 0.2:
-                category = str(rng.choice(['person', 'trailer', 'other vehicle']))
-            label = dict(id=str(k), category=category, rle=rle((grid == k) | (overlap & (grid == k + 1))))
-            if rng.random() < 0.3:
-                label['attributes'] = {str(rng.choice(['crowd', 'ignored'])): True}
-            labels.append(label)
-            if rng.random() < 0.8:
-                mask = (moved == k) | (overlap & (i == 1) & (moved == k + 1))
-                found.append({**label, 'rle': rle(mask), 'score': float(rng.choice([0.5, rng.random()]))})
-        gts.append(dict(name=f'{(i * 3) % images}.jpg', labels=labels))
-        preds.append(dict(name=f'{(i * 3) % images}.jpg', labels=found))
-    return save(folder, gts, preds)
-
-
-def save(folder, gts, preds):
-    (folder / 'gt.json').write_text(json.dumps(gts))
-    (folder / 'pred.json').write_text(json.dumps(preds))
-    return folder / 'gt.json', folder / 'pred.json'
 
 
 @pytest.mark.parametrize('task', TASKS)
@@ -191,10 +73,6 @@ def test_table_and_json_are_the_official_ones(tmp_path, task, capsys):
     same(saved, want)
 
 
-L = dict(id='1', category='car', score=0.5, rle=rle(np.eye(*SIZE) + np.eye(*SIZE, 1)))
-G = dict(name='a.jpg', labels=[L])
-EMPTY = dict(name='a.jpg', labels=[])
-FAR = {**L, 'id': '2', 'rle': rle(np.eye(*SIZE, 9))}
 AWKWARD = {
     'plain': ([G], [G]),
     'no frames predicted': ([G], []),
@@ -219,21 +97,56 @@ AWKWARD = {
     'two masks': ([dict(name='a.jpg', labels=[L, FAR])], [dict(name='a.jpg', labels=[FAR, L])]),
     'the same mask twice': ([G], [dict(name='a.jpg', labels=[L, {**L, 'category': 'bus'}])]),
     'empty mask': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': rle(np.zeros(SIZE))}])]),
+    'an ignored and a crowd prediction beside': (
+        [dict(name='a.jpg', labels=[L, FAR])],
+        [
+            dict(
+                name='a.jpg',
+                labels=[{**FAR, 'attributes': {'crowd': 1}}, {**L, 'attributes': {'ignored': 'no'}}],
+            )
+        ],
+    ),
+    **{
+        f'{key} {value!r}': ([dict(name='a.jpg', labels=[{**L, 'attributes': {key: value}}, FAR])], [G])
+        for key, values in dict(
+            crowd=('false', 'FALSE', 'yes', '0', 0, '1', 1, 2), ignored=('No', 'off', 'n', 'on', 'T', True)
+        ).items()
+        for value in values
+    },
     'full mask': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': rle(np.ones(SIZE))}])]),
     'other size': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': rle(np.ones((5, 6)))}])]),
+    'two sizes in a frame': (
+        [G],
+        [dict(name='a.jpg', labels=[L, {**FAR, 'rle': rle(np.ones((5, 6)))}])],
+    ),
+    'two sizes in a true frame': (
+        [dict(name='a.jpg', labels=[L, {**FAR, 'rle': rle(np.ones((5, 6)))}])],
+        [G],
+    ),
+    'a video of some predictions alone': (
+        [{**G, 'videoName': 'v'}, {**G, 'name': 'b.jpg', 'videoName': 'w'}],
+        [{**G, 'videoName': 'v'}, {**EMPTY, 'videoName': 'w'}, {**G, 'name': 'b.jpg'}],
+    ),
+    'videos of the predictions alone': (
+        [G, {**G, 'name': 'b.jpg'}],
+        [{**G, 'videoName': 'v'}, {**EMPTY, 'videoName': 'w'}, {**G, 'name': 'b.jpg', 'videoName': 'w'}],
+    ),
     'size of text': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': dict(counts='11', size='x')}])]),
     'uncompressed counts': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': dict(counts=[1, 2], size=SIZE)}])]),
     'polygon': ([G], [dict(name='a.jpg', labels=[{**L, 'rle': None, 'poly2d': []}])]),
     'COCO file': ([G], dict(images=[], annotations=[])),
 }
-#: The official tool dies, though the scores are plain.
-MORE = {('pan_seg', 'no true labels')}
+#: The official tool dies, though the scores are plain: nothing is found, and nothing was to be.
+NOTHING = {('pan_seg', 'no true labels')}
 #: The official tool scores nothing (NaN) or compares masks of two sizes; ours says so.
 REFUSED = {
     ('sem_seg', 'no true frames'),
     ('ins_seg', 'no true frames'),
-    ('ins_seg', 'other size'),
-    ('pan_seg', 'other size'),
+    *(
+        (task, name)
+        for task in TASKS
+        for name in ('other size', 'two sizes in a frame', 'two sizes in a true frame')
+    ),
 }
 
 
@@ -249,15 +162,14 @@ def test_awkward_codes_score_the_same_or_fail_clearly(tmp_path, name, task):
         mine = ours(task, *paths)
     except LabelFileError as error:
         mine = error
-    if isinstance(theirs, BaseException) or (task, name) in REFUSED:
-        assert isinstance(mine, LabelFileError) or (task, name) in MORE, (theirs, mine)
+    if (task, name) in NOTHING:
+        assert isinstance(theirs, BaseException)
+        assert {value for rows in mine.values() for row in rows for value in row.values()} == {0}
+    elif isinstance(theirs, BaseException) or (task, name) in REFUSED:
+        assert isinstance(mine, LabelFileError), (theirs, mine)
+        assert 'two sizes' not in name or 'masks of several sizes' in str(mine)
     else:
         same(mine, theirs)
-
-
-def edited(path, change):
-    pixels = np.array(Image.open(path))
-    write_png(path, change(pixels))
 
 
 def two_categories(pixels):
@@ -330,3 +242,64 @@ def test_overlapping_predictions_are_said_to_count_as_empty(tmp_path, capsys):
     gt, pred = save(tmp_path, [G], [dict(name='a.jpg', labels=[L, {**L, 'category': 'bus'}])])
     main(['-t', 'pan_seg', '-g', str(gt), '-r', str(pred)])
     assert "count as empty because their masks overlap: 'a.jpg'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('attribute', [0, 1, 2, 3])
+def test_crowd_instances_alone_are_found_twice(tmp_path, attribute):
+    """Both halves overlap the instance by exactly half; only of a crowd can the second be one too."""
+    instances(tmp_path, 'gt/0.png', [(0, 0, 20, 40), (30, 0, 40, 10)], attributes=[attribute])
+    instances(tmp_path, 'pred/0.png', [(0, 0, 20, 20), (0, 20, 20, 40), (30, 0, 40, 10)])
+    paths = scored(tmp_path, 3)
+    mine = ours('ins_seg', *paths)
+    same(mine, official('ins_seg', *paths))
+    assert (mine['AP50'][1]['OVERALL'] == pytest.approx(100)) == (attribute >= 2)
+
+
+@pytest.mark.parametrize('side', [31, 32, 33])
+def test_an_instance_of_1024_pixels_is_small_and_medium(tmp_path, side):
+    instances(tmp_path, 'gt/0.png', [(0, 0, side, side)])
+    instances(tmp_path, 'pred/0.png', [(0, 0, side, side)])
+    paths = scored(tmp_path, 1)
+    mine = ours('ins_seg', *paths)
+    same(mine, official('ins_seg', *paths))
+    found = [not math.isnan(mine[key][1]['OVERALL']) for key in ('APs', 'APm')]
+    assert found == [side <= 32, side >= 32]
+
+
+@pytest.mark.parametrize('count', [pan_seg.MAX_SEGMENTS, pan_seg.MAX_SEGMENTS + 1])
+def test_as_many_predicted_segments_as_the_official_tool_takes(tmp_path, count):
+    boxes = [(4 * (k // 20), 4 * (k % 20), 4 * (k // 20) + 3, 4 * (k % 20) + 3) for k in range(count)]
+    for name in ('gt', 'pred'):
+        instances(tmp_path, f'{name}/0.png', boxes, category=35)
+    if count > pan_seg.MAX_SEGMENTS:
+        with pytest.raises(LabelFileError, match=f'pred/0.png: {count} segments; .* at most 100'):
+            ours('pan_seg', tmp_path / 'gt', tmp_path / 'pred')
+    else:
+        mine = ours('pan_seg', tmp_path / 'gt', tmp_path / 'pred')
+        same(mine, official('pan_seg', tmp_path / 'gt', tmp_path / 'pred'))
+        assert mine['PQ'][2]['OVERALL'] == 100
+
+
+@pytest.mark.parametrize('valid', [0, 1, 2])
+def test_truth_that_an_ignored_segment_covers_is_missed(tmp_path, valid):
+    instances(tmp_path, 'gt/0.png', [(0, 0, 20, 40)], category=35)
+    instances(tmp_path, 'pred/0.png', [(0, 0, 20, 38)], category=35, attributes=[valid])
+    mine = ours('pan_seg', tmp_path / 'gt', tmp_path / 'pred')
+    same(mine, official('pan_seg', tmp_path / 'gt', tmp_path / 'pred'))
+    assert mine['RQ'][0][CLASSES['pan_seg'][34]] == (0 if valid else 100)
+
+
+@pytest.mark.parametrize('count', [2, 255, 256, 257, 300, 512])
+@pytest.mark.parametrize('task', ['ins_seg', 'pan_seg'])
+def test_very_many_masks_in_a_frame(tmp_path, task, count):
+    """Of stuff, wholly overlapping ones are added up in eight bits by the official tool."""
+    road, apart = np.zeros(SIZE), np.zeros(SIZE)
+    road[5:20, 5:30], apart[30:, 40:] = 1, 1
+    many = dict(category='road' if task == 'pan_seg' else 'bus', rle=rle(road), score=0.5)
+    labels = [{**many, 'id': str(k)} for k in range(count)] + [
+        {**L, 'id': 'x' if 0 else '9999', 'rle': rle(apart)}
+    ]
+    paths = save(tmp_path, [dict(name='a.jpg', labels=labels)], [dict(name='a.jpg', labels=labels[-2:])])
+    same(ours(task, *paths), official(task, *paths))
+    paths = save(tmp_path, [dict(name='a.jpg', labels=labels[-2:])], [dict(name='a.jpg', labels=labels)])
+    same(ours(task, *paths), official(task, *paths))

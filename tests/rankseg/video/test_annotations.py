@@ -83,8 +83,9 @@ def missing_sizes(content):
         del video['height'], video['width']
 
 
-def missing_length(content):
-    del content['videos'][0]['length']
+def null_sizes(content):
+    for video in content['videos']:
+        video['height'] = video['width'] = None
 
 
 def one_missing_box(content):
@@ -111,6 +112,7 @@ def text_of(where, key):
         missing_boxes,
         missing_areas,
         missing_sizes,
+        null_sizes,
         one_missing_box,
         missing_ids,
         text_of('annotations', 'video_id'),
@@ -125,6 +127,14 @@ def test_what_follows_from_the_rest_is_derived(read, change):
     change(content)
     assert content != a_file()
     assert read(content) == a_file()
+
+
+def test_whole_numbers_with_a_point_are_ids(read):
+    content = a_file()
+    for ann in content['annotations']:
+        ann |= dict(video_id=float(ann['video_id']), category_id=float(ann['category_id']))
+    found = [ann[key] for ann in read(content)['annotations'] for key in ('video_id', 'category_id')]
+    assert found == [7, 1, 8, 2] and all(type(value) is int for value in found)
 
 
 def test_ids_of_videos_stay_those_of_the_videos(read):
@@ -173,6 +183,9 @@ WRONG = {
     'crowd': (_set('annotations', 0, iscrowd='maybe'), "annotation 1 .* 'maybe'"),
     'other size': (_set('videos', 0, height=6, width=4), r'annotation 1 .* frame 0 \(a/0.jpg\): .* \[4, 6\]'),
     'box': (_set('annotations', 0, bboxes=[[0, 0, 2]] * 3), 'annotation 1 .* frame 0 .* bbox is'),
+    'text for an area': (_set('annotations', 1, areas=['8', 8]), "annotation 2 .* frame 0 .* area is '8'"),
+    'negative area': (_set('annotations', 1, areas=[8, -1]), 'annotation 2 .* frame 1 .* area is -1'),
+    'half an id': (_set('annotations', 0, video_id=7.5), 'annotation 1 .* video_id is 7.5'),
     'runs': (
         _set('annotations', 1, segmentations=[HALF, dict(size=[4, 6], counts=[5, 10])]),
         r'annotation 2 .* frame 1 \(b/1.jpg\): the runs of counts fill 15 pixels',
@@ -200,7 +213,8 @@ def test_what_cannot_be_used_is_named(read, name):
 
 
 @pytest.mark.parametrize(
-    'content', [b'', b'[1', b'\xff\xfe{', b'[]', b'{}', b'{"videos": 3, "categories": []}', b'[' * 100_000]
+    'content',
+    [b'', b'[1', b'\xff\xfe{', b'["\xa2"]', b'[]', b'{}', b'{"videos": 3, "categories": []}', b'[' * 100_000],
 )
 def test_other_files_are_named(read, content):
     with pytest.raises(ValueError, match='train.json: (not JSON|no videos|annotations)'):
