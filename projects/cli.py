@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import add_import, merge_options
@@ -57,6 +58,10 @@ def load_config(args: argparse.Namespace) -> Config:
     follow_data_root(cfg, root)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    for name in ('train', 'val', 'test'):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader and not loader.get('num_workers'):  # torch refuses workers that stay where there are none
+            loader.persistent_workers = False
     cfg.launcher = args.launcher
     if getattr(args, 'amp', False):
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -228,19 +233,32 @@ def _init_arguments(metric: type) -> set[str]:
     return names
 
 
-def refuse_same_names(runner: Runner) -> None:
-    """Masks of mmseg's metrics are named by their images alone: two images of one name are refused before.
+def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
+    """Masks of mmseg's metrics and pictures of mmdet's hook are named by their images alone: two images of one name,
+    and pictures onto images, are refused before the first is run.
+
+    Args:
+        runner: With the test data and evaluator.
+        show_dir: Where mmdet's hook writes pictures; what will be there is noted where that is among the images.
 
     Raises:
-        SystemExit: Names both images.
+        SystemExit: Names both images, or the one that would be replaced.
     """
-    if not any(getattr(metric, 'output_dir', None) for metric in runner.test_evaluator.metrics):
+    masks = [m.output_dir for m in runner.test_evaluator.metrics if getattr(m, 'output_dir', None)]
+    if not masks and not show_dir:
         return
-    dataset, seen = runner.test_dataloader.dataset, {}
-    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
-        stem = os.path.splitext(os.path.basename(path))[0]
-        if stem in seen:
-            raise SystemExit(
-                f'{seen[stem]} and {path} would both be written as {stem}.png: name one of them otherwise'
-            )
-        seen[stem] = path
+    from .files.outputs import OutputNames, note_outputs
+
+    dataset = runner.test_dataloader.dataset
+    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    places = [(OutputNames(folder), '.png') for folder in masks]
+    places += [(OutputNames(show_dir, paths), None)] if show_dir else []
+    try:
+        for names, suffix in places:
+            for path in paths:
+                names.path(os.path.basename(path), suffix, source=path)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    if show_dir:
+        base = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+        note_outputs(Path(show_dir), Path(base), map(os.path.basename, paths))
