@@ -80,7 +80,10 @@ def _road_anomaly(root: Path) -> list[Pair]:
 
 def _folders(images: str, masks: str) -> Callable[[Path], list[Pair]]:
     def pairs(root: Path) -> list[Pair]:
-        return _by_image(_seen((root / images).glob('*')), lambda p: root / masks / f'{p.stem}.png')
+        top = root / images
+        inside = [path.relative_to(top) for path in _seen(top.rglob('*'))]
+        shown = [top / path for path in inside if not any(part.startswith('.') for part in path.parts)]
+        return _by_image(shown, lambda p: (root / masks / p.relative_to(top)).with_suffix('.png'))
 
     return pairs
 
