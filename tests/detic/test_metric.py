@@ -280,7 +280,7 @@ def test_what_is_wrong_is_said_when_the_metric_is_built(tmp_path):
     with pytest.raises(FileNotFoundError, match='gt.json not found'):
         OpenVocabularyMetric(str(path))
     path.write_text('<html>')
-    with pytest.raises(ValueError, match='gt.json is not a COCO- or LVIS-style .*HTML'):
+    with pytest.raises(ValueError, match='gt.json: not a COCO- or LVIS-style .*web page'):
         OpenVocabularyMetric(str(path))
     path.write_text(json.dumps(truth))
     for options, words in (
