@@ -23,10 +23,13 @@ def parse_value(text: str, instead_of: Any = None) -> Any:
 
     Args:
         text: What stands behind the ``=``.
-        instead_of: The value that it replaces. Where that is a text, so is ``a,b``: a path may hold commas.
+        instead_of: The value that it replaces. Where that is a text, so is ``a,b``: a path may hold commas. Where
+            it is a path, so is a number: folders are called 2024.
     """
     try:
         value = ast.literal_eval(text.strip())
+        if type(value) in (int, float) and isinstance(instead_of, str) and '/' in instead_of:
+            return text
         return list(value) if isinstance(value, tuple) and not text.strip().startswith('(') else value
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         pass

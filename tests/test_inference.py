@@ -1,3 +1,4 @@
+import functools
 import importlib.util
 import json
 import os
@@ -146,7 +147,10 @@ def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, 
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number):
+def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number, request):
+    for n in (signal.SIGINT, signal.SIGTERM):  # a process in the background ignores Ctrl-C
+        request.addfinalizer(functools.partial(signal.signal, n, signal.getsignal(n)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for result in detect.run(folder, tmp_path / 'out', progress=False):
         assert result.name == 'a.png'
         break

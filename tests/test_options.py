@@ -39,6 +39,13 @@ def test_what_mmengine_documents_goes_on(text):
     assert parse_value(text) == DictAction._parse_iterable(text)
 
 
+@pytest.mark.parametrize('text', ['2024', '20240131', '1.5', '0x10'])
+def test_a_path_may_be_a_number(text):
+    assert parse_value(text, 'data/bdd100k/') == text
+    assert parse_value(text, 'dynamic') == parse_value(text) != text
+    assert parse_value('none', 'data/bdd100k/') is None
+
+
 def config():
     return Config(
         dict(

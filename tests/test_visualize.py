@@ -12,6 +12,7 @@ import pytest
 
 from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
 from mmroad.bdd100k.scalabel import Box2D, Label
+from mmroad.files.sources import image_files
 
 TOOLS = Path(__file__).parents[1] / 'tools/analysis_tools'
 
@@ -109,6 +110,23 @@ def test_pictures_never_replace_images_or_leave_the_folder(data):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_pictures_among_the_images_replace_none_and_are_none_of_them(data):
+    images = data / 'images'
+    (images / 'cam').mkdir()
+    for name in ('5.jpg', '5.png', 'cam/6.jpg', 'cam/7.jpg'):
+        cv2.imwrite(str(images / name), np.full((60, 100, 3), GREEN, np.uint8))
+    before = {path: path.read_bytes() for path in images.rglob('*.*g')}
+    frames(data, '5.jpg')  # whose picture would be 5.png
+    with pytest.raises(SystemExit, match=r'5\.png would replace its own source .*images/5\.png'):
+        visualize.main([str(data / 'det.json'), str(images), str(images)])
+    frames(data, 'cam/6.jpg')
+    for out in (images, images, images / 'out'):
+        visualize.main([str(data / 'det.json'), str(images), str(out)])
+    assert (images / 'cam/6.png').is_file() and (images / 'out/cam/6.png').is_file()
+    assert sorted(image_files(images)) == sorted(before)
+    assert {path: path.read_bytes() for path in before} == before
+
+
 @pytest.mark.parametrize(
     ('names', 'said'),
     [
@@ -172,6 +190,18 @@ def test_plot_joins_resumed_runs(tmp_path):
     assert cv2.imread(str(tmp_path / 'plot.png')).shape[1] == 1100
     with pytest.raises(SystemExit, match='no training'):
         plot_training.read_scalars(tmp_path / 'none', metrics)
+
+
+def test_plot_of_a_killed_run(tmp_path, capsys):
+    file = tmp_path / '1/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    rows = json.dumps(dict(loss=3.0, iter=1, step=1)), '{"loss": 2.0, "it'
+    file.write_text('\n'.join(rows))
+    assert plot_training.read_scalars(tmp_path, [])[0] == {1: 3.0}
+    assert f'{file}: its last line was cut off' in capsys.readouterr().err
+    file.write_text('\n'.join(reversed(rows)))
+    with pytest.raises(SystemExit, match='scalars.json: line 1 is no JSON'):
+        plot_training.read_scalars(tmp_path, [])
 
 
 @pytest.mark.parametrize('tool', ['visualize', 'plot_training'])

@@ -1,17 +1,23 @@
-"""Print what is installed beside what is tested, and the command that mends each mismatch."""
+"""Print what the Python that runs this has beside what is tested, and the command that mends each mismatch."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
+import importlib.util
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+import build_mmcv
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHONS = (3, 10), (3, 13)  # the first and the last that are supported
 # Import name -> (distributions that provide it, tested version, accepted range, the way to install it).
 PIP = f'{sys.executable} -m pip install'
 PACKAGES = {
-    'torch': (('torch',), '2.13.0', ((2, 4), (2, 14)), f'{PIP} -r requirements/build.txt'),
+    'torch': (('torch',), '2.13.0', ((2, 4), (2, 15)), f'{PIP} torch==2.13.0'),
     'mmengine': (
         ('onedl-mmengine', 'mmengine'),
         '0.10.12',
@@ -22,7 +28,7 @@ PACKAGES = {
         ('onedl-mmcv', 'mmcv'),
         '2.3.6',
         ((2, 1), (2, 4)),
-        f'CFLAGS=-g0 {PIP} --no-build-isolation --force-reinstall --no-deps -r requirements/mmcv.txt',
+        f'{sys.executable} tools/build_mmcv.py',
     ),
     'mmdet': (
         ('onedl-mmdetection', 'mmdet'),
@@ -46,11 +52,16 @@ PACKAGES = {
 }
 
 
-def installed_version(distributions: tuple[str, ...]) -> str | None:
-    """The version of the first of ``distributions`` that is installed, else None."""
+# What an environment that is used as it is keeps, whatever its version (tools/setup_env.sh --here).
+KEPT = [*PACKAGES['torch'][0], 'torchvision', 'torchaudio']
+KEPT += [name for package in ('mmengine', 'mmcv', 'mmdet', 'mmseg') for name in PACKAGES[package][0]]
+
+
+def installed(distributions: tuple[str, ...]) -> tuple[str, str] | None:
+    """Name and version of the first of ``distributions`` that is installed, else None."""
     for name in distributions:
         try:
-            return metadata.version(name)
+            return name, metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return None
@@ -67,51 +78,77 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def check_python() -> tuple[str, str, str, str]:
+    """One row for the interpreter."""
+    version = '.'.join(map(str, sys.version_info[:3]))
+    wrong = not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
+    return 'python', version, '3.11', 'PYTHON=python3.11 bash tools/setup_env.sh' if wrong else ''
+
+
 def check_package(name: str) -> tuple[str, str, str, str]:
     """One row: name, installed, tested, and the command that mends it ('' if nothing is wrong)."""
     distributions, tested, accepted, command = PACKAGES[name]
-    version = installed_version(distributions)
-    if version is None:
+    found = installed(distributions)
+    if found is None:
         return name, 'missing', tested or 'this tree', command
+    version = found[1]
     if accepted and not accepted[0] <= release(version)[: len(accepted[0])] < accepted[1]:
         return name, version, tested, command
     return name, version, tested or 'this tree', ''
 
 
 def check_ops() -> tuple[str, str, str, str]:
-    """One row for mmcv's compiled operators: loaded or not, CPU or CUDA, against the GPU present."""
-    name = "mmcv's operators"
-    code = 'from mmcv.ops import get_compiling_cuda_version as v; print(v())'
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    command = PACKAGES['mmcv'][3]
-    if done.returncode:
-        return name, f'broken: {(done.stderr.strip().splitlines() or ["?"])[-1][:60]}', 'load', command
-    compiled = done.stdout.strip().splitlines()[-1]
-    cuda = compiled not in ('not available', '')
-    if (
-        shutil.which('nvidia-smi')
-        and subprocess.run(['nvidia-smi'], capture_output=True).returncode == 0
-        and not cuda
-    ):
-        return name, 'CPU only, and a GPU is here', 'CUDA', f'FORCE_CUDA=1 {command}'
-    return name, f'CUDA {compiled}' if cuda else 'CPU only (no GPU here)', 'CPU', ''
+    """One row for mmcv's compiled operators: whether they compute here, on the GPU too where one is."""
+    name, command = "mmcv's operators", PACKAGES['mmcv'][3]
+    try:
+        cuda = build_mmcv.wants_cuda()
+    except ImportError as error:
+        return name, f'broken: {error}'[:70], 'compute', command
+    if problem := build_mmcv.probe(cuda):
+        return name, f'broken: {problem}'[:70], 'compute', command
+    return name, 'compute on the GPU' if cuda else 'compute on the CPU', 'compute', ''
+
+
+def check_mmroad() -> tuple[str, str, str, str]:
+    """One row for mmroad: that what Python imports is this tree."""
+    name, version, tested, command = check_package('mmroad')
+    spec = None if command else importlib.util.find_spec('mmroad')
+    if spec and Path(spec.origin).resolve().parent != ROOT / 'projects':
+        return name, f'{version} of {Path(spec.origin).parent}', tested, PACKAGES['mmroad'][3]
+    return name, version, tested, command
+
+
+def pins() -> list[str]:
+    """``name==version`` of each package that is installed and stays as it is."""
+    return [f'{name}=={found[1]}' for name in KEPT if (found := installed((name,)))]
+
+
+def missing() -> list[str]:
+    """Lines of requirements/runtime.txt without the frameworks that are installed under any of their names."""
+    has = {name for names, *_ in PACKAGES.values() if installed(names) for name in names} & {*KEPT}
+    lines = (ROOT / 'requirements/runtime.txt').read_text(encoding='utf-8').splitlines()
+    lines = [line for line in lines if line and not line.startswith('#')]
+    return [line for line in lines if re.match(r'[\w.-]+', line)[0].lower() not in has]
 
 
 def main() -> None:
     """Print the table; exit with 1 where something needs mending."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    python = '.'.join(map(str, sys.version_info[:3]))
-    wrong = not (3, 10) <= sys.version_info[:2] <= (3, 12)
-    rows = [('python', python, '3.11', 'PYTHON=python3.11 bash tools/setup_env.sh' if wrong else '')]
-    rows += [check_package(name) for name in PACKAGES]
-    rows.append(check_ops())
+    parser = argparse.ArgumentParser(description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument('--pins', action='store_true', help='print the packages that --here leaves as they are')
+    what.add_argument('--missing', action='store_true', help='print the requirements that --here installs')
+    args = parser.parse_args()
+    if args.pins or args.missing:
+        print('\n'.join(pins() if args.pins else missing()))
+        return
+    print(f'{sys.executable}, mmroad of {ROOT}\n')
+    rows = [check_python(), *(check_package(name) for name in PACKAGES if name != 'mmroad')]
+    rows += [check_mmroad(), check_ops()]
     header = ('package', 'installed', 'tested with', '')
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(3)]
     for row in [header, *rows]:
         note = '' if row is header else ('mend' if row[3] else 'ok')
-        print(
-            '  '.join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), note, sep='  '
-        )
+        print('  '.join([*(cell.ljust(width) for cell, width in zip(row, widths)), note]).rstrip())
     broken = [row for row in rows if row[3]]
     for name, *_, command in broken:
         print(f'\n{name}: {command}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -74,8 +75,10 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
             text.add_text('high', repr(high))
             Image.fromarray(scaled.round().astype(np.uint16)).save(part, pnginfo=text)
         else:
-            with _h5py().File(part, 'w') as file:
+            buffer = io.BytesIO()  # on a full disk the HDF5 library crashes
+            with _h5py().File(buffer, 'w') as file:
                 file.create_dataset('value', data=held, compression='gzip')
+            part.write_bytes(buffer.getvalue())
     return path
 
 

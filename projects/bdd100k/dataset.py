@@ -14,7 +14,8 @@ from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 from PIL import Image
 
-from ..files.images import ImageError, is_image, read_image
+from ..files.images import ImageError, read_image
+from ..files.sources import image_files
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, LabelFileError, det_classes
@@ -29,8 +30,8 @@ class BDD100KDetDataset(BaseDetDataset):
     in pixels: the file's x2 and y2 are inclusive.
 
     Args:
-        ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``, those in hidden
-            folders and with hidden names left out.
+        ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``, hidden ones and
+            what runs of ours wrote there left out.
         metainfo: ``dict(classes=...)`` takes some of the ten classes, in this order; boxes of the others are
             left out. The names of 2018 (person, bike, motor) are mapped.
         ignored: ``keep`` crowd and ignored boxes as ignored regions (``ignore_flag`` 1), or ``drop`` them.
@@ -127,8 +128,7 @@ class BDD100KDetDataset(BaseDetDataset):
 
     def _unlabelled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))
-        found = (p.relative_to(folder) for p in folder.rglob('*') if is_image(p))
-        names = sorted(str(p) for p in found if not any(part.startswith('.') for part in p.parts))
+        names = sorted(str(p.relative_to(folder)) for p in image_files(folder))
         if not names:
             raise FileNotFoundError(f'no images below {folder} (and no ann_file is given)')
         m = len(names)
@@ -295,8 +295,17 @@ class BDD100KDetDataset(BaseDetDataset):
     def _subset(self, indices: int | Sequence[int]) -> np.ndarray:
         every = np.arange(len(self._frames))
         if isinstance(indices, int):
-            return every[:indices] if indices >= 0 else every[indices:]
-        return every[np.asarray(indices, int)]
+            chosen = every[:indices] if indices >= 0 else every[indices:]
+        else:
+            beyond = [i for i in indices if not -len(every) <= i < len(every)]
+            if beyond:
+                raise ValueError(
+                    f'{self._columns.source}: it has {len(every)} images, none of index {beyond[0]}'
+                )
+            chosen = every[np.asarray(indices, int)]
+        if not len(chosen):
+            raise ValueError(f'{self._columns.source}: no image is left by indices={indices}')
+        return chosen
 
     @force_full_init
     def get_subset_(self, indices: int | Sequence[int]) -> None:

@@ -7,8 +7,9 @@ The flat list has an entry for each box, ``{"name", "timestamp", "category", "bb
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
+
+from ..files.images import is_image
 
 #: What entries of the older layouts hold and Scalabel's frames do not.
 MARKERS = ('category', 'bbox', 'box2d', 'frames')
@@ -60,8 +61,9 @@ def _of_2018(entry: dict) -> dict:
             f'frame {name!r}: "frames" of one image must be a list of one; labels of videos are not read'
         )
     objects = inner[0].get('objects') if inner else None
-    name = name if PurePath(name).suffix.lower() in ('.jpg', '.jpeg', '.png') else f'{name}.jpg'
-    return dict(name=name, attributes=entry.get('attributes'), labels=objects)
+    return dict(
+        name=name if is_image(name) else f'{name}.jpg', attributes=entry.get('attributes'), labels=objects
+    )
 
 
 def _corners(box: Any) -> Any:

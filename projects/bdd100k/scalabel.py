@@ -60,8 +60,8 @@ def json_files(path: str | Path) -> list[Path]:
     """The label files of a path: the file itself, or ``FOLDER/*.json`` in sorted order.
 
     These are the files that the official tool takes: names that begin with a dot (``._a.json`` of macOS) and
-    subfolders are left out; subfolders that hold label files are told by a warning. Of a folder that our
-    tools wrote, which holds det.json and det.coco.json, it is det.json alone.
+    subfolders are left out; subfolders that hold label files, and names such as a.JSON and a.json.gz, are told
+    by a warning. Of a folder that our tools wrote, which holds det.json and det.coco.json, it is det.json alone.
 
     Raises:
         LabelFileError: No such file or folder, or a folder without a label file; says what it holds.
@@ -77,11 +77,17 @@ def json_files(path: str | Path) -> list[Path]:
     if {'det.json', 'det.coco.json'} <= set(names):
         names = ['det.json']
     deeper = [path / e.name for e in shown if e.is_dir() and any((path / e.name).glob('[!.]*.json'))]
+    other = [e.name for e in shown if re.search(r'\.json(\.(gz|zip|bz2|xz|zst))?$', e.name, re.IGNORECASE)]
+    other = [name for name in other if not name.endswith('.json')]
     if not names:
-        packed = [e.name for e in shown if '.json.' in e.name]
         hint = f'; give {deeper[0]}, which holds some' if deeper else ''
-        hint = hint or (f'; unpack {packed[0]} there' if packed else '')
+        hint = hint or (f'; rename or unpack {other[0]} there' if other else '')
         raise LabelFileError(f'{path}: the folder holds no .json file{hint}')
+    if other:
+        warnings.warn(
+            f'{path}: {len(other)} files are not named .json and are not read; the first is {other[0]}',
+            stacklevel=2,
+        )
     if deeper:
         warnings.warn(
             f'{path}: {len(deeper)} subfolders hold .json files too, which are not read; the first is {deeper[0]}',

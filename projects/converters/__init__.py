@@ -222,6 +222,6 @@ def convert_file(
     meta = dict(source=source, config=str(config))
     if hasattr(rules, 'meta'):
         meta |= rules.meta(model, classes)
-    with replacing(out) as part:
-        torch.save(dict(state_dict=state, meta=meta), part)
+    with replacing(out) as part, open(part, 'wb') as file:  # torch would write the path's name into the file
+        torch.save(dict(state_dict=state, meta=meta), file)
     return report

@@ -47,12 +47,13 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     ``cv2.imread`` would give a file that was cut as an image with a grey rest.
     """
     import cv2
-    import numpy as np
+
+    from .decode import decode_bgr
 
     if not data:
         raise ImageError(f'{path}: the file is empty, no image')
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = decode_bgr(data)
     except (cv2.error, MemoryError) as error:
         reason = ' '.join(str(error).split())
         raise ImageError(f'{path}: not an image that can be read ({reason[-200:]})') from error

@@ -15,6 +15,8 @@ _KINDS = {
     b'BZh': 'it is packed with bzip2: unpack it (bunzip2) and give the file inside',
     b'\xfd7zXZ': 'it is packed with xz: unpack it (unxz) and give the file inside',
     b'\x28\xb5\x2f\xfd': 'it is packed with zstd: unpack it (unzstd) and give the file inside',
+    codecs.BOM_UTF32_LE: 'it is text in UTF-32: save it as UTF-8 (iconv -f UTF-32 -t UTF-8)',  # before UTF-16
+    codecs.BOM_UTF32_BE: 'it is text in UTF-32: save it as UTF-8 (iconv -f UTF-32 -t UTF-8)',
     codecs.BOM_UTF16_LE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
     codecs.BOM_UTF16_BE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
     b'version https://git-lfs': 'it is a Git LFS pointer: fetch the file itself (git lfs pull)',
@@ -43,7 +45,7 @@ def read_json(path: str | Path, form: Any = Any, what: str = 'JSON') -> Any:
     except UnicodeDecodeError as error:
         reason = 'it is text in another coding than UTF-8: save it as UTF-8'
         raise ValueError(f'{path}: not {what}: {kind_of_file(data) or reason}') from error
-    except (msgspec.DecodeError, RecursionError) as error:  # too deeply nested
+    except (msgspec.DecodeError, RecursionError, MemoryError) as error:  # too deeply nested, too large
         raise ValueError(f'{path}: not {what}: {kind_of_file(data) or error}') from error
 
 

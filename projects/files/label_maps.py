@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from .png import open_image
 
 #: Pillow's modes of one channel whose values are the file's.
 _PLAIN = ('1', 'L', 'P', 'I;16', 'I;16L', 'I;16B', 'I;16N', 'I')
@@ -63,7 +64,7 @@ def read_one_channel(
     if content is None and not path.is_file():
         raise FileNotFoundError(f'{path}: no such {what}')
     try:
-        with Image.open(path if content is None else io.BytesIO(content)) as image:
+        with open_image(path, content) as image:
             _check_size(path, what, image.size[::-1], size)  # before anything is decoded
             _check_kind(path, what, image)
             spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1

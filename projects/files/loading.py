@@ -1,4 +1,5 @@
-"""Images in every pipeline of mmdet and mmseg: errors name the file, and no resize goes below one pixel.
+"""Images in every pipeline of mmdet and mmseg: errors name the file, our decoder reads them, and no resize goes below
+one pixel.
 
 Importing this wraps functions of mmcv, mmdet and mmseg. Every loader of a pipeline, also of a user's own config, is
 mmcv's ``LoadImageFromFile`` or inherits it, and every resize that keeps the ratio asks these functions for the size.
@@ -9,12 +10,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import cv2
+import mmcv
 import mmcv.image.geometric
+import mmcv.image.io
 import mmcv.transforms.processing
 import mmdet.datasets.transforms.transforms
 from mmcv.transforms import LoadImageFromFile
 from mmseg.datasets.transforms import ResizeShortestEdge
 
+from .decode import decode_bgr
 from .images import ImageError
 
 
@@ -37,6 +42,19 @@ def _name_the_file(transform: Any) -> Any:
     return named
 
 
+def _decode(imfrombytes: Any) -> Any:
+    """mmcv's ``imfrombytes``, colour images by `decode_bgr` where OpenCV would decode them, which gives the same."""
+
+    @functools.wraps(imfrombytes)
+    def decoded(content: bytes, flag: Any = 'color', channel_order: str = 'bgr', backend: str | None = None):
+        opencv = (backend or mmcv.image.io.imread_backend) == 'cv2'
+        if opencv and flag in ('color', cv2.IMREAD_COLOR) and channel_order == 'bgr':
+            return decode_bgr(content)
+        return imfrombytes(content, flag, channel_order, backend)
+
+    return decoded
+
+
 def _at_least_a_pixel(scale_size: Any) -> Any:
     @functools.wraps(scale_size)
     def scaled(*args: Any, **kwargs: Any) -> tuple[int, int]:
@@ -54,6 +72,7 @@ def _wrap(owner: Any, name: str, wrapper: Any) -> None:
 
 
 _wrap(LoadImageFromFile, 'transform', _name_the_file)
+_wrap(mmcv, 'imfrombytes', _decode)
 _wrap(mmcv.image.geometric, '_scale_size', _at_least_a_pixel)
 _wrap(mmcv.transforms.processing, '_scale_size', _at_least_a_pixel)
 _wrap(mmdet.datasets.transforms.transforms, '_scale_size', _at_least_a_pixel)

@@ -120,9 +120,7 @@ class RunFolder:
         files = list(files)
         for file in files:
             self._files.path(file)
-        if self.folder.resolve().is_relative_to(source.base.resolve()):
-            noted = sorted(noted_outputs(self.folder) | {*kinds, *files})
-            write_text(self.folder / OUTPUTS, '\n'.join(noted) + '\n')
+        note_outputs(self.folder, source.base, {*kinds, *files})
 
     @staticmethod
     def _keep_apart(folder: Path, sources: set[Path]) -> None:
@@ -139,6 +137,13 @@ class RunFolder:
         if suffix is None and not is_image(name):
             suffix = '.jpg'
         return self._names[kind].path(name, suffix)
+
+
+def note_outputs(folder: Path, base: Path, names: Iterable[str]) -> None:
+    """Note that a run writes these files and folders in a folder, where that lies in ``base``, which is searched."""
+    if folder.resolve().is_relative_to(base.resolve()):
+        noted = sorted(noted_outputs(folder).union(names))
+        write_text(folder / OUTPUTS, '\n'.join(noted) + '\n')
 
 
 def noted_outputs(folder: str | Path) -> set[str]:

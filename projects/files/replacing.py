@@ -62,13 +62,18 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+#: How writers say so in errors of their own: torch, and those in Rust (safetensors), with the system's number.
+_WRITERS = re.compile(
+    r'inline_container|PytorchStreamWriter|unexpected pos|iostream error|'
+    rf'\(os error ({"|".join(map(str, _NO_ROOM))})\)'
+)
+
+
 def _is_no_room(error: Exception) -> bool:
-    """Whether a write failed for want of room; torch's writer says so in a RuntimeError of its own."""
+    """Whether a write failed for want of room."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
-    return isinstance(error, RuntimeError) and bool(
-        re.search(r'inline_container|PytorchStreamWriter|unexpected pos|iostream error', str(error))
-    )
+    return _WRITERS.search(str(error)) is not None
 
 
 def own_name(name: str) -> str:

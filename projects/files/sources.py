@@ -179,6 +179,11 @@ def open_source(source: str | Path | Source) -> Source:
     return opened
 
 
+def image_files(folder: str | Path) -> list[Path]:
+    """The images below a folder, in no order, without hidden files and without what runs of ours wrote there."""
+    return [file for file in _search(Path(folder), Path(folder)) if is_image(file)]
+
+
 def natural(name: str) -> list:
     """A key that sorts names as people count: 1, 2, 10; a folder's files stay together."""
     return [

@@ -29,6 +29,7 @@ from PIL import Image
 from ..files import OutputNames, replacing, write_json
 from ..files.json_files import read_json
 from ..files.label_maps import described, read_label_map
+from ..files.png import open_image
 from .metric import PublishedIoUMetric
 
 #: Category ids of the 50 classes that are no countable things.
@@ -60,7 +61,7 @@ def read_segments(path: str | Path, size: tuple[int, int] | None, ids: Collectio
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such panoptic PNG')
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             mode, values = image.mode, np.asarray(image)
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise ValueError(f'{path}: not an image that can be read ({described(error)})') from error

@@ -8,18 +8,26 @@ from typing import Any
 import torch
 from torch import nn
 
+from .fold import fold_batch_norm
 from .operators import guard_operators
 
 
 def accelerate(
-    model: nn.Module, *, channels_last: bool = False, amp: torch.dtype | None = None, compile: bool = False
+    model: nn.Module,
+    *,
+    fold: bool = False,
+    channels_last: bool = False,
+    amp: torch.dtype | None = None,
+    compile: bool = False,
 ):
-    """Prepare a detector or segmentor in place; its state dict stays as it is.
+    """Prepare a detector or segmentor in place; without ``fold`` its state dict stays as it is.
 
     Args:
         model: A model with ``backbone`` and perhaps ``neck``.
-        channels_last: Keep images, backbone and neck in channels-last memory, which convolutions like. What leaves
-            them is contiguous again, as mmcv's operators want it.
+        fold: For inference alone: batch normalization becomes part of the convolutions before it (`fold_batch_norm`),
+            and with ``amp`` the weights are kept in that precision, in the place of a copy at every image.
+        channels_last: Keep images and maps in channels-last memory, which convolutions like. What leaves backbone and
+            neck is contiguous again but for detectors of one and two stages, whose heads are convolutions.
         amp: ``torch.bfloat16`` or ``torch.float16``: backbone, neck and heads compute in it where autocast says so.
             Regions are aligned, boxes decoded and suppressed in float32. None leaves the precision alone.
         compile: ``torch.compile`` backbone and neck, each anew for every size of images that comes; the first
@@ -29,18 +37,36 @@ def accelerate(
         The model.
     """
     guard_operators()
+    if fold:
+        fold_batch_norm(model)
+        if amp is not None:
+            keep_weights_in(model, amp)
     body = [part for part in (model.backbone, getattr(model, 'neck', None)) if isinstance(part, nn.Module)]
     if channels_last:
-        for part in body:
-            part.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)
         body[0].register_forward_pre_hook(lambda module, args: _each(args, _channels_last))
-        body[-1].register_forward_hook(lambda module, args, out: _each(out, torch.Tensor.contiguous))
+        if not _heads_are_convolutions(model):
+            body[-1].register_forward_hook(lambda module, args, out: _each(out, torch.Tensor.contiguous))
     if amp is not None:
         autocast_predictions(model, amp)
     if compile:
         for part in body:
             part.compile(dynamic=False)
     return model
+
+
+def _heads_are_convolutions(model: nn.Module) -> bool:
+    from mmdet.models.detectors import DetectionTransformer, SingleStageDetector, TwoStageDetector
+
+    dense = isinstance(model, (SingleStageDetector, TwoStageDetector))
+    return dense and not isinstance(model, DetectionTransformer)
+
+
+def keep_weights_in(model: nn.Module, dtype: torch.dtype) -> None:
+    """Convolutions' and linear layers' float32 weights in the precision to which autocast would bring them."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.dtype == torch.float32:
+            module.to(dtype)
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,9 @@ from typing import Any
 
 import torch
 
+from .nms import suppress_in_parts
+from .roi_align import gather_on_cpu
+
 #: Modules of ``mmcv.ops`` and their autograd functions.
 FUNCTIONS = (
     ('roi_align', 'RoIAlignFunction'),
@@ -33,17 +36,24 @@ def guard_operators() -> None:
     """Give mmcv's operators contiguous inputs, and float32 ones where they lack the precision; let mmdet's region
     extractors compute in float32.
 
+    RoIAlign on a CPU becomes `mmroad.speed.roi_align`'s, which reads any layout; suppression
+    there goes by parts (`mmroad.speed.nms`).
     A result computed in float32 stays float32; gradients come back in the input's precision. Calling it again does
     nothing. Inputs that an operator reads as they are cost nothing.
     """
     import importlib
 
+    from mmcv.ops.nms import NMSop
     from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
 
     for module, name in FUNCTIONS:
         function = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
         if not hasattr(function.forward, 'guarded'):
             function.forward = staticmethod(_guarded(function.forward))
+            if module == 'roi_align':
+                gather_on_cpu(function)
+    if not hasattr(NMSop.forward, 'guarded'):
+        suppress_in_parts(NMSop)
     for extractor in (SingleRoIExtractor, GenericRoIExtractor):
         if not hasattr(extractor.forward, 'guarded'):
             extractor.forward = _in_float32(extractor.forward)

@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ..file_kind import TORCH, kind_of, read_head
 from ..files import replacing, write_text
 from .divergence import DivergedError
 from .state import pack, unpack
@@ -63,7 +64,7 @@ class DurableCheckpointHook(CheckpointHook):
         self.keep_ckpt_ids = kept
         if is_main_process():
             for path in Path(self.out_dir).glob('best_*.pth'):
-                if not zipfile.is_zipfile(path):
+                if _was_cut(path):
                     path.unlink()
                     runner.logger.warning(f'{path} was cut off while it was written: removed')
         self._remove_outdated(runner)
@@ -219,6 +220,12 @@ class DurableCheckpointHook(CheckpointHook):
                 f'the checkpoint was written by {progress["world_size"]} processes and goes on with '
                 f'{get_world_size()}: the images come in another order than without the interruption'
             )
+
+
+def _was_cut(path: Path) -> bool:
+    """Whether a file is the beginning of one of ours, or nothing; what others placed here is left alone."""
+    head = read_head(path)
+    return not head.strip(b'\0') or (kind_of(head) == TORCH and not zipfile.is_zipfile(path))
 
 
 def _check_finite(runner: Runner) -> None:

@@ -171,7 +171,7 @@ def test_equal_names_are_refused(tmp_path):
 def test_a_damaged_list_of_frames_is_named(tmp_path):
     make('road_anomaly', tmp_path)
     listed = tmp_path / 'RoadAnomaly_jpg/frame_list.json'
-    for content in ('', '["a.jpg"', '5', '[5]'):
+    for content in ('', '["a.jpg"', '5', '[5]', '[' * 100_000):
         listed.write_text(content)
         with pytest.raises(ValueError, match=r'frame_list\.json: not a list of names of images'):
             find_pairs('road_anomaly', tmp_path)

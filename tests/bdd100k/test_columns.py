@@ -297,6 +297,11 @@ def test_labels_of_2018_are_read(tmp_path, form):
     assert [f.name for f in load_frames(tmp_path)] == got.names
 
 
+@pytest.mark.parametrize(('name', 'want'), [('a.webp', 'a.webp'), ('a.TIF', 'a.TIF'), ('a.b', 'a.b.jpg')])
+def test_names_of_2018_keep_the_suffix_of_an_image(tmp_path, name, want):
+    assert read_columns(write(tmp_path / 'a.json', LEGACY | dict(name=name))).names == [want]
+
+
 def test_a_name_and_frames_are_an_image_of_2018_or_a_list_of_frames(tmp_path):
     one = write(tmp_path / 'a.json', {'name': 'a.jpg', 'frames': None, 'labels': [label()]})
     assert read_columns(one).names == ['a.jpg'] and len(read_columns(one)) == 1

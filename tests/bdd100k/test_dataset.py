@@ -14,6 +14,7 @@ from mmroad.bdd100k import dataset as dataset_module
 from mmroad.bdd100k.dataset import BDD100KDetDataset
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
 from mmroad.files.images import ImageError
+from mmroad.files.outputs import note_outputs
 
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
 
@@ -110,6 +111,21 @@ def test_subsets_classes_and_wrappers(root):
         len(ClassBalancedDataset(build(root, filter_cfg=dict(filter_empty_gt=True)), oversample_thr=0.9)) >= 2
     )
     assert len(pickle.loads(pickle.dumps(build(root)))) == 4
+
+
+@pytest.mark.parametrize(
+    ('indices', 'message'),
+    [
+        (0, 'no image is left by indices=0'),
+        ([], r'no image is left by indices=\[\]'),
+        ([0, 4], 'it has 4 images, none of index 4'),
+        ((-5,), 'it has 4 images, none of index -5'),
+    ],
+)
+def test_a_subset_of_nothing_is_told(root, indices, message):
+    for subset in (lambda: build(root, indices=indices), lambda: build(root).get_subset(indices)):
+        with pytest.raises(ValueError, match=f'gt.json: {message}'):
+            subset()
 
 
 OLD = ('person', 'rider', 'car', 'bus', 'truck', 'bike', 'motor', 'traffic light', 'traffic sign', 'train')
@@ -263,8 +279,10 @@ def test_a_folder_of_images_without_labels(root):
     (root / 'images/more').mkdir()
     cv2.imwrite(str(root / 'images/more/e.png'), np.zeros((8, 8, 3), np.uint8))
     (root / 'images/.thumbs').mkdir()
-    for name in ('._a.jpg', '.thumbs/a.jpg', 'notes.txt'):
+    (root / 'images/out/pictures').mkdir(parents=True)
+    for name in ('._a.jpg', '.thumbs/a.jpg', 'notes.txt', 'out/pictures/a.jpg'):
         (root / 'images' / name).write_bytes(b'junk')
+    note_outputs(root / 'images/out', root / 'images', ['pictures', 'det.json'])
     images = dict(data_root=str(root), data_prefix=dict(img='images/'))
     assert len(BDD100KDetDataset(**images, filter_cfg=dict(filter_empty_gt=True))) == 5
     data = BDD100KDetDataset(**images, test_mode=True)

@@ -70,13 +70,23 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
     copies.mkdir()
     (tmp_path / '.ipynb_checkpoints').mkdir()
     (tmp_path / 'folder.json').mkdir()
-    for name in ('b.json', 'a.json', '._a.json', '.ipynb_checkpoints/a.json', 'notes.txt', 'c.JSON'):
+    for name in ('b.json', 'a.json', '._a.json', '.ipynb_checkpoints/a.json', 'notes.txt', '.c.JSON'):
         (tmp_path / name).write_text(json.dumps([{'name': name}]) if name[0] != '.' else 'junk')
     assert json_files(tmp_path / 'b.json') == [tmp_path / 'b.json']
     assert json_files(tmp_path) == [tmp_path / 'a.json', tmp_path / 'b.json']
     (copies / 'a.json').write_text('[]')
     with pytest.warns(UserWarning, match='1 subfolders hold .json files too.*old'):
         assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
+
+
+@pytest.mark.parametrize('name', ['c.JSON', 'c.json.gz', 'c.Json.Zip'])
+def test_label_files_of_other_names_are_told(tmp_path, name):
+    (tmp_path / 'a.json').write_text('[]')
+    (tmp_path / name).write_bytes(b'')
+    with pytest.warns(
+        UserWarning, match=f'1 files are not named .json and are not read; the first is {name}'
+    ):
+        assert json_files(tmp_path) == [tmp_path / 'a.json']
 
 
 def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
@@ -108,7 +118,7 @@ def test_of_a_folder_that_the_tools_wrote_the_predictions_are_read(tmp_path):
 
 def test_a_folder_without_label_files_says_what_it_holds(tmp_path):
     (tmp_path / 'det.json.gz').write_bytes(b'')
-    with pytest.raises(LabelFileError, match='holds no .json file; unpack det.json.gz there'):
+    with pytest.raises(LabelFileError, match='holds no .json file; rename or unpack det.json.gz there'):
         json_files(tmp_path)
     (tmp_path / 'val').mkdir()
     (tmp_path / 'val/a.json').write_text('[]')
@@ -157,11 +167,12 @@ def test_what_is_no_truth_value(value):
         (' \n', 'not JSON: the file is empty'),
         ('<!DOCTYPE html>', 'it is a web page'),
         ('version https://git-lfs.github.com/spec/v1', 'it is a Git LFS pointer'),
-        (gzip.compress(b'[]'), r'packed with gzip: unpack it \(gunzip\)'),
+        (gzip.compress(b'[]', mtime=0), r'packed with gzip: unpack it \(gunzip\)'),
         (b'PK\3\4', 'it is a zip archive'),
         ('[{"name": "a.jpg"}]'.encode('utf-16'), 'it is text in UTF-16: save it as UTF-8'),
         ('[{"name": "a.jpg"}]'.encode('utf-16-le'), 'it is text in UTF-16: save it as UTF-8'),
         ('[{"name": "a.jpg"}]'.encode('utf-16-be'), 'it is text in UTF-16: save it as UTF-8'),
+        ('[{"name": "a.jpg"}]'.encode('utf-32'), 'it is text in UTF-32: save it as UTF-8'),
         (b'\0\5\x16\7\0\2', r"it starts with b'\\x00\\x05"),
         ('[{"name": "ä.jpg"}]'.encode('latin-1'), r"b'\\xe4.jpg' in it is no UTF-8"),
         ('{"name": "a.jpg"}\n{"name": "b.jpg"}', r'one below the other need \[ , \] around them'),

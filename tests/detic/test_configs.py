@@ -1,9 +1,6 @@
 """What the configs test with: types that exist, groups of classes, several test sets in one run."""
 
-import argparse
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import mmdet.registry as registries
@@ -15,6 +12,7 @@ from mmengine.runner import Runner
 
 import mmroad.bdd100k.det
 import mmroad.detic  # noqa: F401 (registers)
+from mmroad.cli import write_predictions
 from mmroad.detic.vocabulary import read_names
 from mmroad.zoo import configs_folder, find_model, get_config, list_models
 
@@ -125,10 +123,7 @@ def test_masks_are_learned_from_outlines():
 
 
 def test_format_dir_reaches_the_metric_of_every_test_set():
-    spec = importlib.util.spec_from_file_location('tool', Path(__file__).parents[2] / 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     cfg = get_config('Detic_LI_CLIP_SwinB_896b32_4x_ft4x_max-size_cross_dataset')
-    tool.set_format(cfg, argparse.Namespace(format_dir='out', format_only=True))
+    write_predictions(cfg, 'out', only=True)
     assert [m.format_dir for m in cfg.test_evaluator.metrics] == ['out', 'out']
     assert 'format_dir' not in cfg.test_evaluator

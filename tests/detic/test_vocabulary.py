@@ -66,6 +66,10 @@ def test_files_keep_names_in_their_order(tmp_path):
     categories = [dict(id=9, name='moth'), dict(id=1, name='zebra'), dict(id=3, name='ant')]
     (tmp_path / 'names.json').write_text(json.dumps(dict(categories=categories)))
     assert read_names(tmp_path / 'names.json') == words.names
+    for content in (b'["ant", "z\xa2"]', b'[' * 100_000, b'["ant"'):
+        (tmp_path / 'names.json').write_bytes(content)
+        with pytest.raises(ValueError, match='names.json is not a JSON file'):
+            read_names(tmp_path / 'names.json')
 
 
 def test_vocabularies_are_made_from_sources_by_name(tmp_path):

@@ -24,9 +24,9 @@ def loaders():
     steps = {
         step
         for text in texts
-        for step in re.findall(r"dict\(type='Load(?:Image|Detic|Frame)\w*'[^)]*\)", text)
+        for step in re.findall(r"dict\(type='Load(?:ImageFromFile|DeticImage|Frame)'[^)]*\)", text)
     }
-    named = sum(len(re.findall(r"'Load(?:Image|Detic|Frame)\w*'", text)) for text in texts)
+    named = sum(len(re.findall(r"'Load(?:ImageFromFile|DeticImage|Frame)'", text)) for text in texts)
     assert named == sum(text.count(step) for text in texts for step in steps) > 40  # none is missed
     return [eval(step) for step in sorted(steps)]
 
@@ -83,4 +83,4 @@ def test_what_configs_import_brings_it_along():
     import mmroad.bdd100k.det as det
     import mmroad.bdd100k.sem_seg as sem_seg  # of mmroad.rankseg
 
-    assert all(hasattr(module, 'loading') for module in (anomaly, det, sem_seg, mmroad.detic))
+    assert all(hasattr(module, 'frameworks') for module in (anomaly, det, sem_seg, mmroad.detic))

@@ -6,8 +6,10 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from mmroad.files import replacing, write_json
 
@@ -54,17 +56,22 @@ with replacing({str(tmp_path / 'a.txt')!r}) as part:
     assert {p.name for p in tmp_path.iterdir()} == {'a.txt', alive.name, elsewhere.name}
 
 
-@pytest.mark.parametrize('writer', ['plain', 'torch'])
+WRITERS = dict(
+    plain=lambda part, values: part.write_bytes(values.tobytes()),
+    numpy=lambda part, values: np.savez(open(part, 'wb'), values),
+    torch=lambda part, values: torch.save(torch.from_numpy(values), part),
+    safetensors=lambda part, values: save_file(dict(values=values), part),
+)
+
+
+@pytest.mark.parametrize('writer', WRITERS)
 def test_no_room_names_the_file_and_leaves_nothing(tmp_path, writer):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     path = tmp_path / 'epoch_1.pth'
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
         with pytest.raises(OSError, match='no room.*epoch_1.pth') as error, replacing(path) as part:
-            if writer == 'torch':
-                torch.save(torch.zeros(100_000), part)
-            else:
-                part.write_bytes(bytes(100_000))
+            WRITERS[writer](part, np.zeros(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert error.value.errno in (errno.EFBIG, errno.ENOSPC) and not list(tmp_path.iterdir())

@@ -1,29 +1,27 @@
-"""Kill trainings at random moments, go on, and compare with the training that was not killed.
-
-    python tests/reliability/kills.py [KILLS] [RANKS] [SEED]     (50 kills, 1 rank)
-
-Half of the kills come while a checkpoint is written. Prints one line a kill and the counts; exits 1 where a training
-could not go on, was not equal bit by bit, lost more than one interval, or left a half file.
-"""
+"""Trainings that are killed at random moments go on and equal the training that was not; torn checkpoints are
+passed by."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
 import signal
-import socket
 import sys
-import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-os.environ.setdefault('OMP_NUM_THREADS', '1')
+from children import Attempt, finish, fork, leftovers, ranks_of
+
 sys.path.insert(0, str(Path(__file__).parents[1] / 'training'))
 
 INTERVAL = 3  # iterations between checkpoints; six make an epoch, so some are inside one
 STEPS = 24
+LAST = f'iter_{STEPS}.pth'
 
 
 def config(by_epoch: bool, workers: int, ranks: int) -> dict:
@@ -73,46 +71,31 @@ def train(work_dir: Path, rank: int, ranks: int, port: int, resume: str | None, 
 
 def start(work_dir: Path, ranks: int, resume: str | None, **changes) -> list[int]:
     """Fork the processes of a training (torch is imported already): their ids."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    children = []
-    for rank in range(ranks):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                log = os.open(work_dir / f'log-{rank}', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                os.dup2(log, 1)
-                os.dup2(log, 2)
-                train(work_dir, rank, ranks, port, resume, **changes)
-                status = 0
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        children.append(child)
-    return children
+    return [
+        fork(
+            partial(train, work_dir, place['RANK'], ranks, place['MASTER_PORT'], resume, **changes),
+            work_dir / f'log-{place["RANK"]}',
+        )
+        for place in ranks_of(ranks)
+    ]
 
 
 def wait(children: list[int]) -> bool:
-    return all([os.waitpid(child, 0)[1] == 0 for child in children])
+    return not any([finish(child) for child in children])
 
 
-def kill(children: list[int], work_dir: Path, while_writing: bool, rng: random.Random) -> bool:
+def kill(children: list[int], work_dir: Path, while_writing: bool, rng: random.Random) -> bool | None:
     """Kill a training, at a random moment or while it writes a checkpoint.
 
     Returns:
-        Whether a checkpoint was being written.
+        Whether a checkpoint was being written; None where the training ended before.
     """
     steps, after = work_dir / 'steps-0', rng.randrange(1, STEPS - 1)
     parts = lambda: [p for p in work_dir.glob('.part-*.pth')]  # noqa: E731
     while not (steps.exists() and steps.read_text().count('\n') > after):
         if os.waitpid(children[0], os.WNOHANG)[0]:
-            raise RuntimeError(f'the training ended by itself: {(work_dir / "log-0").read_text()[-2000:]}')
+            wait(children[1:])
+            return None
         time.sleep(0.0005)
     if while_writing:
         deadline = time.time() + 5
@@ -128,67 +111,74 @@ def kill(children: list[int], work_dir: Path, while_writing: bool, rng: random.R
     return bool(parts())
 
 
-def soak(kills: int, ranks: int, seed: int, root: Path, say=print) -> dict[str, int]:
-    """Counts of what was tried and what failed."""
+def killed_trainings(ranks: int, root: Path, rng: random.Random) -> Iterator[Attempt]:
+    """Kill one training after another, half of them while a checkpoint is written, and go on with each."""
     from tiny_training import differences
 
-    rng = random.Random(seed)
-    counts = dict(kills=0, while_writing=0, gone_on=0, equal=0, beyond_one_interval=0, half_files=0)
-    whole = {}
-    for i in range(kills):
+    seed = dict(randomness=dict(seed=3))
+    for i in itertools.count():
         by_epoch, workers = bool(i % 2), 2 * (i % 4 == 2)
         changes = config(by_epoch, workers, ranks)
-        if by_epoch not in whole:
-            whole[by_epoch] = root / f'whole-{by_epoch}'
-            assert wait(
-                start(whole[by_epoch], ranks, None, randomness=dict(seed=3), **config(by_epoch, 0, ranks))
-            )
+        whole = root / f'whole-{by_epoch}'
+        if not whole.exists():
+            assert wait(start(whole, ranks, None, **seed, **config(by_epoch, 0, ranks)))
         work = root / f'killed-{i}'
-        children = start(work, ranks, None, randomness=dict(seed=3), **changes)
-        try:
-            writing = kill(children, work, i % 2 == i // 2 % 2, rng)
-        except (RuntimeError, ChildProcessError):
-            say(f'{i}: ended before it was killed')
-            shutil.rmtree(work)
+        children = start(work, ranks, None, **seed, **changes)
+        writing = kill(children, work, i % 2 == i // 2 % 2, rng)
+        if writing is None:
+            yield Attempt('ended before')
             continue
         done = int((work / 'steps-0').read_text().split('\n')[-2].removeprefix('from '))
         resumable = any(work.glob('iter_*.pth'))
-        on = wait(
-            start(work, ranks, 'auto', **({} if resumable else dict(randomness=dict(seed=3))), **changes)
-        )
-        begun = [
-            int(line[5:]) for line in (work / 'steps-0').read_text().split('\n') if line.startswith('from ')
-        ][-1]
-        lost = done - begun
-        last = f'iter_{STEPS}.pth'
-        differ = differences(whole[by_epoch] / last, work / last) if on else ['nothing to compare']
-        half = [p.name for p in work.glob('*.pth') if not zipfile.is_zipfile(p)]
-        half += [p.name for p in work.glob('.part-*')]
-        best = {p.name for p in work.glob('best_*')} ^ {p.name for p in whole[by_epoch].glob('best_*')}
-        counts['kills'] += 1
-        counts['while_writing'] += writing
-        counts['gone_on'] += on
-        counts['equal'] += not differ and not best
-        counts['beyond_one_interval'] += lost > INTERVAL
-        counts['half_files'] += bool(half)
-        say(
-            f'{i}: killed at iteration {done}{" while writing" if writing else ""}, from {begun}, '
-            f'{"equal" if not differ and not best else f"different: {differ[:5]} {best}"} {half or ""}'
-        )
-        if on and not differ and not half:
+        broken = []
+        if not wait(start(work, ranks, 'auto', **({} if resumable else seed), **changes)):
+            broken.append(f'it cannot go on: {(work / "log-0").read_text()[-800:]}')
+        lines = (work / 'steps-0').read_text().split('\n')
+        begun = [int(line[5:]) for line in lines if line.startswith('from ')][-1]
+        if done - begun > INTERVAL:
+            broken.append(f'{done - begun} iterations lost')
+        broken += [f'{p.name} is half' for p in work.glob('*.pth') if not zipfile.is_zipfile(p)]
+        broken += leftovers(work)
+        if not broken:
+            broken += [f'{name} differs' for name in differences(whole / LAST, work / LAST)[:5]]
+            best = {p.name for p in work.glob('best_*')} ^ {p.name for p in whole.glob('best_*')}
+            broken += [f'another best checkpoint: {best}'] if best else []
+        yield Attempt('while a checkpoint is written' if writing else 'elsewhere', broken)
+        if not broken:
             shutil.rmtree(work)
-    return counts
 
 
-def kept(counts: dict[str, int]) -> bool:
-    """Whether every promise was kept."""
-    every = counts['kills'] == counts['gone_on'] == counts['equal']
-    return every and not counts['beyond_one_interval'] and not counts['half_files']
+def spoiled_folders(root: Path, rng: random.Random) -> Iterator[Attempt]:
+    """A torn, empty, missing or moved ``last_checkpoint`` or checkpoints: the newest whole one is gone on from."""
+    from mmroad.training.resume import newest_checkpoint
 
-
-if __name__ == '__main__':
-    kills, ranks, seed = (int(a) for a in (sys.argv[1:] + ['50', '1', '0'][len(sys.argv) - 1 :])[:3])
-    with tempfile.TemporaryDirectory() as folder:
-        found = soak(kills, ranks, seed, Path(folder))
-    print(', '.join(f'{k.replace("_", " ")} {v}' for k, v in found.items()))
-    sys.exit(not kept(found))
+    source = root / 'source'
+    hooks = config(False, 0, 1)['default_hooks']
+    hooks['checkpoint']['max_keep_ckpts'] = 5
+    assert wait(
+        start(source, 1, None, randomness=dict(seed=3), **{**config(False, 0, 1), 'default_hooks': hooks})
+    )
+    steps = sorted(int(path.stem[5:]) for path in source.glob('iter_*.pth'))
+    whole = (source / LAST).read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    spoilt = (whole[: len(whole) // 2], b'', bytes(5000), b'<!DOCTYPE html>', bytes(flipped), None)
+    pointers = ('', 'gone/iter_99.pth', f'/elsewhere/{LAST}', LAST, '\0\xff', None)
+    for i in itertools.count():
+        work = root / f'spoiled-{i}'
+        shutil.copytree(source, work)
+        first, bad = rng.choice(pointers), rng.randrange(len(steps) + 1)
+        (work / 'last_checkpoint').unlink()
+        if first is not None:
+            (work / 'last_checkpoint').write_bytes(first.encode('latin1'))
+        for step in steps[len(steps) - bad :]:
+            content, path = rng.choice(spoilt), work / f'iter_{step}.pth'
+            path.unlink() if content is None else path.write_bytes(content)
+        want = work / f'iter_{steps[-1 - bad]}.pth' if bad < len(steps) else None
+        got, _, passed = newest_checkpoint(work)
+        wrong = [name for name in work.glob('iter_*.pth') if int(name.stem[5:]) > steps[-1 - bad] and not any(
+            name.name in line for line in passed)] if want else []  # fmt: skip
+        broken = [f'{got} instead of {want}'] if got != want else []
+        yield Attempt('work folders', broken + [f'{name} is passed by without a word' for name in wrong])
+        if not broken:
+            shutil.rmtree(work)

@@ -1,5 +1,7 @@
 """Operators give the same for any memory layout, and compute bfloat16 inputs in float32."""
 
+import inspect
+
 import pytest
 import torch
 from mmcv import ops
@@ -72,7 +74,7 @@ def test_bfloat16_is_computed_in_float32(family, maps):
 
 def test_layouts_differ_without_the_guard(maps):
     """What the guard is for: RoIAlign misreads the layout without an error."""
-    unguarded = ops.roi_align.__self__.forward.__wrapped__
+    unguarded = inspect.unwrap(ops.roi_align.__self__.forward)
 
     class Context:
         def save_for_backward(self, *_):

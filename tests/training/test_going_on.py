@@ -269,10 +269,13 @@ def test_a_kill_while_writing_leaves_the_old_ones(tmp_path, monkeypatch):
         'best_tiny_right_epoch_2.pth', 'epoch_2.pth', 'epoch_3.pth']  # fmt: skip
     assert seen[0] == (1, []) and (3, ['best_tiny_right_epoch_2.pth', 'epoch_1.pth', 'epoch_2.pth']) in seen
     monkeypatch.setattr(runner_module, 'save_checkpoint', save)
-    (tmp_path / 'best_old.pth').write_bytes(b'PK torn by an older version')
+    whole = (tmp_path / 'epoch_2.pth').read_bytes()
+    for name, content in dict(cut=whole[:2000], empty=b'', zeros=bytes(5000)).items():
+        (tmp_path / f'best_{name}.pth').write_bytes(content)  # by an older version
+    torch.save(dict(w=torch.ones(1)), tmp_path / 'best_own.pth', _use_new_zipfile_serialization=False)
     run_tiny(tmp_path, 'auto', val_evaluator=dict(type='TinyMetric', scores=[3, 4]), default_hooks=hooks)
     assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
-        'best_tiny_right_epoch_4.pth', 'epoch_3.pth', 'epoch_4.pth']  # fmt: skip
+        'best_own.pth', 'best_tiny_right_epoch_4.pth', 'epoch_3.pth', 'epoch_4.pth']  # fmt: skip
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_4.pth')
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -31,7 +32,7 @@ def read_scalars(work_dir: Path, metrics: list[str]) -> tuple[dict[int, float], 
         sys.exit(f'{work_dir}: no */vis_data/scalars.json, so no training of tools/train.py was logged there')
     for file in files:
         iteration = 0
-        for row in map(json.loads, file.read_text().splitlines()):
+        for row in _rows(file):
             if 'loss' in row:
                 iteration = row.get('iter', row['step'])
                 losses[iteration] = row['loss']
@@ -39,6 +40,18 @@ def read_scalars(work_dir: Path, metrics: list[str]) -> tuple[dict[int, float], 
                 for name in scores.keys() & row.keys():
                     scores[name][iteration] = row[name]
     return losses, scores
+
+
+def _rows(file: Path) -> Iterator[dict]:
+    """What was logged, line by line; a killed run may have left half a line at the end, which is told."""
+    lines = file.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number < len(lines) or line.endswith('\n'):
+                sys.exit(f'{file}: line {number} is no JSON ({error})')
+            print(f'{file}: its last line was cut off and is left out', file=sys.stderr)
 
 
 def main(argv=None) -> None:

@@ -78,6 +78,8 @@ def main(argv=None) -> None:
     from mmroad.bdd100k.pictures import contact_sheet
     from mmroad.bdd100k.scalabel import LabelFileError, duplicate_names, load_frames
     from mmroad.files import ImageError, OutputNames, write_image
+    from mmroad.files.outputs import note_outputs
+    from mmroad.files.sources import image_files
 
     try:
         frames = load_frames(args.predictions)
@@ -92,11 +94,16 @@ def main(argv=None) -> None:
         )
     truth = {frame.name: frame for frame in true_frames} if args.gt else None
     chosen = select(frames, args.num, args.names, args.predictions)
-    names = OutputNames(args.out, [args.images / frame.name for frame in chosen])
+    sources = [args.images / frame.name for frame in chosen] + image_files(args.images)
+    names = OutputNames(args.out, sources)
     try:
         sheet = names.path('contact_sheet.png', source='the contact sheet')
         places = [names.path(f.name, '.png', source=f'frame {i} {f.name}') for i, f in enumerate(chosen)]
-    except ValueError as error:
+        for folder in {
+            place.parent for place in (sheet, *places)
+        }:  # no folder as a whole: it may hold images
+            note_outputs(folder, args.images, [p.name for p in (sheet, *places) if p.parent == folder])
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
     on_sheet, left_out = [], []
     for frame, place in zip(chosen, places):

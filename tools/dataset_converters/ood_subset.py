@@ -55,7 +55,7 @@ def main() -> None:
             content = ood_subsets.openimages_subset(
                 args.annotations, args.classes, args.images, known, args.hierarchy
             )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         sys.exit(f'{args.annotations}: {error}')
     except (KeyError, TypeError) as error:
         sys.exit(f'{args.annotations}: an entry of another form ({type(error).__name__}: {error})')

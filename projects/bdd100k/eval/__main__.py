@@ -89,10 +89,15 @@ def _detection(args: argparse.Namespace) -> tuple:
         _say(f'{len(gt.names)} images, {len(gt)} ground-truth boxes, {len(data.dt_image)} predictions')
     told(data.missing, 'images have no predicted frame and count as empty')
     told(data.extra, 'predicted frames are of no image in the ground truth and are left out')
-    if gt.unboxed and not len(gt):
+    for path, columns in ((args.gt, gt), (args.result, pred)):
+        if columns.unboxed and not len(columns):
+            warnings.warn(
+                f'{path}: none of its {columns.unboxed} labels has a box2d; is it the file of another task?',
+                stacklevel=2,
+            )
+    if pred.unboxed and len(pred):
         warnings.warn(
-            f'{args.gt}: none of its {gt.unboxed} labels has a box2d; is it the file of another task?',
-            stacklevel=2,
+            f'{args.result}: {pred.unboxed} predicted labels have no box2d and are left out', stacklevel=2
         )
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():

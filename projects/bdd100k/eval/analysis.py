@@ -87,6 +87,6 @@ def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
     axes.legend(title='class, AP50', loc='lower left')
     try:
         with replacing(path) as part:
-            figure.savefig(part, dpi=120, bbox_inches='tight')
+            figure.savefig(part, format=path.suffix[1:] or 'png', dpi=120, bbox_inches='tight')
     finally:
         plt.close(figure)

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ...files.label_maps import read_label_map
+from ...files.png import open_image
 from ...files.rle import areas, checked_rle
 from ..scalabel import LabelFileError, decode_frames, is_true, json_files
 from .result import told
@@ -175,7 +175,7 @@ def read_png(path: Path, channels: int) -> np.ndarray:
             if pixels.dtype != np.uint8:
                 raise ValueError(f'{path}: pixel values up to {pixels.max()}; class ids have 8 bits')
             return pixels
-        with Image.open(path) as image:
+        with open_image(path) as image:
             pixels, mode = np.asarray(image), image.mode
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         where = '' if str(path) in str(error) else f'{path}: cannot be read as PNG: '

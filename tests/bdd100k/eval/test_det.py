@@ -180,6 +180,20 @@ def test_command_line_says_what_is_missing_and_dies_clearly(tmp_path, capsys):
         main(['-t', 'det', '-g', str(gt), '-r', str(tmp_path / 'none.json')])
 
 
+def test_predictions_without_boxes_are_told(tmp_path, capsys):
+    bare = {**P, 'labels': [{**P['labels'][0], 'box2d': None}]}
+    for labels, said in (
+        (bare['labels'] + P['labels'], '1 predicted labels have no box2d'),
+        (bare['labels'], 'none of its 1 labels has a box2d'),
+    ):
+        gt, pred = save(tmp_path, [G], [{**P, 'labels': labels}])
+        main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+        assert f'{pred}: {said}' in capsys.readouterr().err
+    gt, pred = save(tmp_path, [bare], [P])
+    main(['-t', 'det', '-g', str(gt), '-r', str(pred)])
+    assert f'{gt}: none of its 1 labels has a box2d' in capsys.readouterr().err
+
+
 def test_names_twice_are_told_with_their_files(tmp_path, capsys):
     for side, name, content in (('g', 'a.json', [G, B]), ('g', 'b.json', [G]), ('p', 'a.json', [P, P, Q])):
         (tmp_path / side).mkdir(exist_ok=True)
@@ -232,14 +246,15 @@ def test_scores_by_attribute_are_those_of_the_subsets(tmp_path, capsys):
     assert float(line.split(',')[2]) == rainy['AP'][1]['OVERALL']
 
 
-def test_pictures_and_matrices_are_written(tmp_path):
+@pytest.mark.parametrize('picture', ['pr.png', 'curves'])
+def test_pictures_and_matrices_are_written(tmp_path, picture):
     from PIL import Image
 
     gt, pred = save(tmp_path, [G, B, {**G, 'name': 'c.jpg'}], [P, with_label(Q, category='bus')])
     folder = tmp_path / 'not/there'
     main(
         ['-t', 'det', '-g', str(gt), '-r', str(pred), '-q']
-        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / 'nor/pr.png')]
+        + ['--confusion', str(folder / 'c.csv'), '--pr-curves', str(tmp_path / f'nor/{picture}')]
         + ['--csv', str(tmp_path / 'neither/s.csv'), '--out-file', str(tmp_path / 'a/b/out.json')]
     )
     head, *lines = [line.split(',') for line in (folder / 'c.csv').read_text().splitlines()]
@@ -248,8 +263,9 @@ def test_pictures_and_matrices_are_written(tmp_path):
         (line[0], name): int(cell) for line in lines for name, cell in zip(head[1:], line[1:]) if cell != '0'
     }
     assert cells == {('car', 'car'): 1, ('car', 'bus'): 1, ('car', 'none'): 1}
-    with Image.open(tmp_path / 'nor/pr.png') as picture:
-        pixels = np.asarray(picture.convert('RGB'))
+    assert [p.name for p in (tmp_path / 'nor').iterdir()] == [picture]
+    with Image.open(tmp_path / 'nor' / picture) as curves:
+        pixels = np.asarray(curves.convert('RGB'))
     car = tuple(round(255 * x) for x in (0.17254901960784313, 0.6274509803921569, 0.17254901960784313))  # C2
     assert len(pixels) > 400 and (pixels == car).all(-1).sum() > 100
     assert json.loads((tmp_path / 'a/b/out.json').read_text())['AP50'][0]['car'] == pytest.approx(

@@ -213,7 +213,8 @@ def test_what_cannot_be_used_is_named(read, name):
 
 
 @pytest.mark.parametrize(
-    'content', [b'', b'[1', b'\xff\xfe{', b'[]', b'{}', b'{"videos": 3, "categories": []}', b'[' * 100_000]
+    'content',
+    [b'', b'[1', b'\xff\xfe{', b'["\xa2"]', b'[]', b'{}', b'{"videos": 3, "categories": []}', b'[' * 100_000],
 )
 def test_other_files_are_named(read, content):
     with pytest.raises(ValueError, match='train.json: (not JSON|no videos|annotations)'):
