@@ -79,6 +79,19 @@ def test_layouts_pair_images_with_masks(layout, tmp_path):
     assert values == ({255} if 'static' in layout else {1})
 
 
+def test_own_images_in_folders_have_their_masks_in_the_same(tmp_path):
+    for name in ('a', 'drive 1/b', 'drive 1/far/c', '.ipynb_checkpoints/a-checkpoint'):
+        image(tmp_path / f'images/{name}.jpg')
+        image(tmp_path / f'masks/{name}.png', 1)
+    pairs = find_pairs('masks', tmp_path)
+    assert [mask.relative_to(tmp_path / 'masks').as_posix() for _, mask in pairs] == [
+        'a.png', 'drive 1/b.png', 'drive 1/far/c.png',
+    ]  # fmt: skip
+    (tmp_path / 'masks/drive 1/b.png').rename(tmp_path / 'masks/b.png')
+    with pytest.raises(FileNotFoundError, match=r'drive 1/b.jpg: .* looked for .*masks/drive 1/b.png'):
+        find_pairs('masks', tmp_path)
+
+
 @pytest.mark.parametrize('layout', LAYOUTS)
 def test_hidden_files_are_no_images_and_what_is_missing_is_said(layout, tmp_path):
     make(layout, tmp_path)

@@ -1,6 +1,7 @@
 """The tool on saved maps: data.json, the table of images, the picture, further protocols."""
 
 import csv
+import importlib.util
 import json
 import subprocess
 import sys
@@ -153,6 +154,21 @@ def test_what_cannot_be_scored_is_told_before_anything_is_read(saved):
         FolderScores(pairs, 'masks', folder / 'maps')
     with pytest.raises(ValueError, match=r'0\.png: images has no masks, so nothing can be scored'):
         FolderScores(find_pairs('images', folder / 'set'), 'images', folder / 'maps')
+
+
+def test_the_tool_fails_where_less_was_scored_than_asked(saved, monkeypatch, capsys):
+    folder, _ = saved
+    spec = importlib.util.spec_from_file_location('eval_anomaly', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    arguments = [folder / 'maps', 'masks', folder / 'set', '--out-file', folder / 'out.json']
+    monkeypatch.setattr(sys, 'argv', list(map(str, ('eval_anomaly.py', *arguments))))
+    tool.main()
+    for mask in (folder / 'set/masks').iterdir():  # outliers of 255, as many write them, are left out
+        cv2.imwrite(str(mask), np.where(cv2.imread(str(mask), 0) == 1, 255, 0).astype(np.uint8))
+    with pytest.raises(SystemExit, match=r'error: no outlier pixels: .*; 450 are left out \(255 in masks\)'):
+        tool.main()
+    assert json.loads((folder / 'out.json').read_text())['AP'] is None and 'inlier' in capsys.readouterr().out
 
 
 def test_maps_of_other_makers(tmp_path):
