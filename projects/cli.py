@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import add_import, merge_options
@@ -166,6 +170,33 @@ def build_runner(cfg: Config) -> Runner:
     from mmengine.runner import Runner
 
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+@contextlib.contextmanager
+def room_in(*folders: str | Path | None) -> Iterator[None]:
+    """End a run whose disk is full with a sentence; mmengine's logs and dumps do not name what they could not write.
+
+    Args:
+        folders: Where the run writes; None is none.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        from .files.replacing import is_no_room
+
+        if not is_no_room(error):
+            raise
+        if getattr(error, 'filename', None):
+            raise SystemExit(f'{error.filename}: {error.strerror}') from error
+        free = [
+            f'{folder} ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)'
+            for folder in dict.fromkeys(map(str, filter(None, folders)))
+            if os.path.isdir(folder)
+        ]
+        raise SystemExit(
+            f'no room to write what the run logs or finds, in {" or ".join(free)}: {error}. Make room and run it '
+            'again, a training with --resume'
+        ) from error
 
 
 def write_predictions(cfg: Config, folder: str, only: bool) -> None:

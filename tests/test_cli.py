@@ -12,7 +12,7 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from mmroad import get_config
-from mmroad.cli import refuse_same_names, write_predictions
+from mmroad.cli import refuse_same_names, room_in, write_predictions
 
 WRITES = {
     'rba_swin_t_1dl_cityscapes': dict(IoUMetric='output_dir'),
@@ -112,3 +112,32 @@ def test_masks_of_two_images_of_one_name_are_refused(names, same):
         refuse_same_names(runner)
     runner.test_evaluator.metrics[0].output_dir = None
     refuse_same_names(runner)
+
+
+@pytest.mark.parametrize(
+    'error, said',
+    [
+        (
+            OSError(28, 'No space left on device'),
+            r'no room .* in {0} \([\d.]+ MiB free\): .*No space left.*--resume',
+        ),
+        (
+            OSError(28, 'no room for the whole file', 'a/epoch_1.pth'),
+            'a/epoch_1.pth: no room for the whole file',
+        ),
+        (
+            RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0'),
+            'no room .* in {0}',
+        ),
+    ],
+)
+def test_a_full_disk_ends_a_run_with_a_sentence(tmp_path, error, said):
+    with pytest.raises(SystemExit, match=said.format(tmp_path)), room_in(tmp_path, None, tmp_path / 'none'):
+        raise error
+
+
+@pytest.mark.parametrize('error', [OSError(2, 'No such file', 'x'), RuntimeError('shape'), ValueError('x')])
+def test_other_errors_stay(tmp_path, error):
+    with pytest.raises(type(error)) as raised, room_in(tmp_path):
+        raise error
+    assert raised.value is error
