@@ -70,11 +70,13 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
     if args.launcher != 'none':
-        from .ranks import watch
+        from .ranks import MEETING, watch
 
         timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
         if not torch.cuda.is_available():
             _join_over_gloo(args.launcher, timeout)
+        elif args.launcher == 'pytorch':  # mmengine joins
+            cfg.merge_from_dict({'env_cfg.dist_cfg.init_method': MEETING})
         add_import(cfg, 'mmroad.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
         watch(timeout)
@@ -92,7 +94,7 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
     from torch.distributed import init_process_group
 
-    from .ranks import watch
+    from .ranks import MEETING, watch
 
     if timeout is not None and (
         isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0
@@ -113,7 +115,8 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
         os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
         os.environ.setdefault('MASTER_PORT', '29500')
     watch(timeout)
-    init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    init_process_group('gloo', init_method=MEETING, timeout=wait)
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
