@@ -72,11 +72,13 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.launcher != 'none':
         from .ranks import MEETING, watch
 
-        timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+        dist = dict((cfg.get('env_cfg') or {}).get('dist_cfg') or {})
+        timeout = dist.get('timeout')
         if not torch.cuda.is_available():
             _join_over_gloo(args.launcher, timeout)
         elif args.launcher == 'pytorch':  # mmengine joins
-            cfg.merge_from_dict({'env_cfg.dist_cfg.init_method': MEETING})
+            dist.setdefault('init_method', MEETING)
+            cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dist)
         add_import(cfg, 'mmroad.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
         watch(timeout)

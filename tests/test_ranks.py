@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from torch.distributed import HashStore, TCPStore, rendezvous
 
+from mmroad import get_config
 from mmroad.cli import _join_over_gloo, load_config
 from mmroad.ranks import MEETING, RankWatch, Report, waited_for
 
@@ -154,7 +155,11 @@ def test_who_is_started_again_does_not_meet_the_dead(monkeypatch):
     assert joined == [dict(init_method=MEETING, timeout=timedelta(seconds=5))]
 
 
-def test_mmengine_joins_there_too_on_gpus(monkeypatch):
+@pytest.mark.parametrize('env_cfg', [None, dict(dist_cfg=None), dict(dist_cfg=dict(backend='nccl'))])
+def test_mmengine_joins_there_too_on_gpus(monkeypatch, env_cfg):
+    config = get_config('faster_rcnn_r18_fpn_quickstart')
+    config.env_cfg = env_cfg
+    monkeypatch.setattr('mmroad.zoo.get_config', lambda name: config.copy())
     monkeypatch.setattr('torch.cuda.is_available', lambda: True)
     monkeypatch.setattr('mmroad.ranks.watch', lambda timeout: None)
     monkeypatch.setenv('LOCAL_RANK', '0')
@@ -163,4 +168,5 @@ def test_mmengine_joins_there_too_on_gpus(monkeypatch):
     )
     for launcher, want in dict(pytorch=MEETING, none=None, slurm=None).items():
         args.launcher = launcher
-        assert load_config(args).get('env_cfg', {}).get('dist_cfg', {}).get('init_method') == want
+        found = (load_config(args).get('env_cfg') or {}).get('dist_cfg') or {}
+        assert found.get('init_method') == want and found.get('backend', 'nccl') == 'nccl'
