@@ -14,7 +14,7 @@ from PIL import Image
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.anomaly.layouts import find_pairs
 from mmroad.anomaly.pixel import PixelMetrics
-from mmroad.anomaly.report import FolderScores, further_numbers
+from mmroad.anomaly.report import FolderScores, further_numbers, plain, write
 from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
@@ -80,6 +80,29 @@ def test_everything_is_written(saved):
     with open(folder / 'out/images.csv') as file:
         assert [row['image'] for row in csv.DictReader(file)] == ['2.png', '1.png', '0.png']
     assert cv2.imread(str(folder / 'out/curves.png')).shape[1] > 1000
+
+
+def test_files_hold_what_was_found(saved):
+    folder, _ = saved
+    found = FolderScores(find_pairs('masks', folder / 'set'), 'masks', folder / 'maps', 'obstacle', legacy=True)
+    data = found.data() | found.scores.summary()
+    roc, pr = data['roc_curve'], data['pr_curve']
+    assert [roc[key][0] for key in ('fpr', 'tpr', 'threshold')] == [0, 0, None]  # above the highest score
+    assert roc['fpr'][1:] == [p.fpr for p in found.scores.curve] and roc['tpr'][1:] == pr['recall']
+    assert data['tpr95'] == found.scores.fpr95.tpr >= 0.95
+    assert data['histogram']['inlier'] == found.histogram[0].tolist()
+    assert data['histogram']['edges'] == found.edges.tolist() and len(found.edges) == 101
+    assert [row['image'] for row in data['images']] == ['2.png', '1.png', '0.png']  # the hardest first
+    write(folder / 'out', data)
+    assert json.loads((folder / 'out/data.json').read_text()) == data
+    with open(folder / 'out/images.csv') as file:
+        rows = list(csv.DictReader(file))
+    for row, want in zip(rows, data['images'], strict=True):
+        assert row == {key: '' if value is None else str(value) for key, value in want.items()}
+    assert (folder / 'out/curves.png').read_bytes()[:4] == b'\x89PNG'
+    write(folder / 'bare', data | dict(threshold95=None))
+    assert sorted(path.name for path in (folder / 'bare').iterdir()) == ['data.json', 'images.csv']
+    assert plain([float('nan'), float('-inf'), (1.5, 'x')]) == [None, None, [1.5, 'x']]
 
 
 def test_scores_outside_the_legacy_histogram_leave_the_other_numbers(saved):
