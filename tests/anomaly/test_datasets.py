@@ -115,7 +115,13 @@ def test_label_codes():
         2: 1,
     }
     assert len(OBSTACLE_LEFT_OUT) == 10
-    others = set(LAYOUTS) - {'lost_and_found', 'road_anomaly', 'images', 'smiyc_anomaly_test', 'smiyc_obstacle_test'}
+    others = set(LAYOUTS) - {
+        'lost_and_found',
+        'road_anomaly',
+        'images',
+        'smiyc_anomaly_test',
+        'smiyc_obstacle_test',
+    }
     assert all(LAYOUTS[name].labels == {0: 0, 1: 1} for name in others)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmroad.anomaly import report
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.anomaly.layouts import find_pairs
 from mmroad.anomaly.pixel import PixelMetrics
@@ -82,9 +83,12 @@ def test_everything_is_written(saved):
     assert cv2.imread(str(folder / 'out/curves.png')).shape[1] > 1000
 
 
-def test_files_hold_what_was_found(saved):
-    folder, _ = saved
-    found = FolderScores(find_pairs('masks', folder / 'set'), 'masks', folder / 'maps', 'obstacle', legacy=True)
+def test_files_hold_what_was_found(saved, monkeypatch):
+    monkeypatch.setattr(report, 'draw', lambda path, data: path.write_bytes(b'picture'))
+    folder, images = saved
+    found = FolderScores(
+        find_pairs('masks', folder / 'set'), 'masks', folder / 'maps', 'obstacle', legacy=True
+    )
     data = found.data() | found.scores.summary()
     roc, pr = data['roc_curve'], data['pr_curve']
     assert [roc[key][0] for key in ('fpr', 'tpr', 'threshold')] == [0, 0, None]  # above the highest score
@@ -99,9 +103,13 @@ def test_files_hold_what_was_found(saved):
         rows = list(csv.DictReader(file))
     for row, want in zip(rows, data['images'], strict=True):
         assert row == {key: '' if value is None else str(value) for key, value in want.items()}
-    assert (folder / 'out/curves.png').read_bytes()[:4] == b'\x89PNG'
+    assert (folder / 'out/curves.png').read_bytes() == b'picture'
     write(folder / 'bare', data | dict(threshold95=None))
     assert sorted(path.name for path in (folder / 'bare').iterdir()) == ['data.json', 'images.csv']
+    official = SmiycPixels()
+    for scores, labels in images:
+        official.add(scores.astype(np.float16), labels)
+    assert data['smiyc']['best_f1_threshold'] == official.compute().best_f1_threshold
     assert plain([float('nan'), float('-inf'), (1.5, 'x')]) == [None, None, [1.5, 'x']]
 
 
