@@ -43,6 +43,8 @@ CRITICAL = [
     'rba/outliers.py', 'abet/temperature.py', 'abet/losses.py', 'abet/scores.py', 'abet/ood_detection.py',
     'abet/meta_classification.py', 'abet/class_uniform.py', 'converters',
 ]  # fmt: skip
+#: Of folders these are left out: colours and places of text are judged by the eye.
+PICTURES = ('pictures.py', 'visualizer.py')
 OPERATORS = [
     *(f'ReplaceComparisonOperator_{a}_{b}' for a, b in (
         ('Lt', 'LtE'), ('LtE', 'Lt'), ('Gt', 'GtE'), ('GtE', 'Gt'), ('Eq', 'NotEq'), ('NotEq', 'Eq'), ('Is', 'IsNot'),
@@ -366,7 +368,8 @@ def drawn(modules: list[str], count: int, seed: int) -> list[Change]:
         path = ROOT / 'projects' / name.removeprefix('projects/')
         if not path.exists():
             raise SystemExit(f'{name}: not below {ROOT / "projects"}')
-        files += sorted(path.rglob('*.py')) if path.is_dir() else [path]
+        inside = sorted(file for file in path.rglob('*.py') if file.name not in PICTURES)
+        files += inside if path.is_dir() else [path]
     every = [(file, *spot) for file in files for spot in spots_of(file.read_text())]
     random.Random(seed).shuffle(every)
     found = []
@@ -389,7 +392,10 @@ def run(changes: list[Change], copy: Path, files: list[Path] = ()) -> list[tuple
     sys.path.insert(0, str(copy))
     os.chdir(ROOT)
     import_frameworks()
-    sources = sorted((ROOT / 'projects').rglob('*.py')) + sorted((ROOT / 'tests').rglob('conftest.py'))
+    helpers = [
+        path for path in sorted((ROOT / 'tests').rglob('*.py')) if path.name[:5] not in ('test_', 'mutat')
+    ]
+    sources = sorted((ROOT / 'projects').rglob('*.py')) + helpers
     state = ''.join(f'{path.relative_to(ROOT)}\n{path.read_text()}' for path in sources)
     fates, order = [], {path: number for number, path in enumerate(dict.fromkeys(c.path for c in changes))}
     for change in sorted(changes, key=lambda c: (order[c.path], c.line)):
