@@ -234,7 +234,8 @@ def in_fork(work, seconds: float) -> int | None:
 def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
     """Of each test of a file: ``{"seconds": float, "lines": {module: [line, ...]}}``; empty where it takes too long.
 
-    A fixture of a module or session runs for the first of its tests, and its lines are the lines of all of them.
+    A fixture of a module or session runs for the first of its tests, and its lines are the lines of all of them. Tests
+    that fail without any change are left out.
     """
     mark = hashlib.sha256(state.encode() + file.read_bytes()).hexdigest()[:16]
     kept = ROOT / '.mutation_cache' / f'{file.stem}_{mark}.json'
@@ -247,7 +248,7 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
         import pytest
 
         sys.dont_write_bytecode = False  # of the tests: pytest's rewriting of their assertions takes a while
-        tests, using = {}, {}
+        tests, using, failed = {}, {}, set()
 
         class Contexts:
             @pytest.hookimpl(hookwrapper=True)
@@ -259,6 +260,10 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
                 tests[item.nodeid] = time.monotonic() - start
                 using[item.nodeid] = list(item.fixturenames)
                 cov.switch_context('')
+
+            def pytest_runtest_logreport(self, report):
+                if report.failed:
+                    failed.add(report.nodeid)
 
             @pytest.hookimpl(hookwrapper=True)
             def pytest_fixture_setup(self, fixturedef, request):
@@ -272,14 +277,14 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
         status = pytest.main([*PYTEST, str(file)], plugins=[Contexts()])
         cov.stop()
         cov.save()
-        data.with_suffix('.json').write_text(json.dumps([tests, using]))
+        data.with_suffix('.json').write_text(json.dumps([tests, using, sorted(failed)]))
         return int(status)
 
     status = in_fork(work, MEASURING)
     if status is None:
         print(f'{file.relative_to(ROOT)} takes too long: left out', flush=True)
-    elif status not in (0, 5):
-        raise SystemExit(f'{file.relative_to(ROOT)}: fails without any change (pytest exits {status})')
+    elif status not in (0, 1, 5):
+        raise SystemExit(f'{file.relative_to(ROOT)}: does not run without any change (pytest exits {status})')
     if status is None or not data.is_file():
         return {}
     from coverage import CoverageData
@@ -292,7 +297,10 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
         for line, contexts in found.contexts_by_lineno(path).items():
             for context in contexts:
                 lines[context][relative].append(line)
-    tests, using = json.loads(data.with_suffix('.json').read_text())
+    tests, using, failed = json.loads(data.with_suffix('.json').read_text())
+    for test in failed:
+        del tests[test]
+        print(f'{test} fails without any change: left out', flush=True)
     result = {}
     for test, seconds in tests.items():
         of_test = defaultdict(set)

@@ -282,7 +282,7 @@ def test_no_file_is_begun_that_does_not_fit_the_disk(server, tmp_path, monkeypat
     monkeypatch.setattr(
         weights.shutil, 'disk_usage', lambda path: disk._replace(total=10**6, free=10**5 + 9000)
     )
-    with pytest.raises(DownloadError, match=r'no room for it in .*MiB are to come, 0\.1 MiB are free'):
+    with pytest.raises(DownloadError, match=r'no room for it in .*: 0\.0 MiB are to come, 0\.1 MiB are free'):
         fetch(f'{server}/x.pth', tmp_path / 'x.pth', progress=quiet)
     assert len(Handler.requests) == 1 and not (tmp_path / 'x.pth.part').exists()
 

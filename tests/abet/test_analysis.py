@@ -159,7 +159,7 @@ def test_segments_and_their_features():
     assert big[40:43] == pytest.approx([1, 0, 0])
     assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)
     none = segments(probs, 1.1)
-    assert len(none.features) == 0 and none.true is None
+    assert none.features.shape == (0, 43) and none.true is None
     # a pixel at the threshold is in
     at = float(dispersion(probs)[0, 5, 0])
     assert [len(segments(probs, t).features) for t in (at, np.nextafter(at, 2))] == [2, 1]
