@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,11 +74,15 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
     if args.launcher != 'none':
-        from .ranks import watch
+        from .ranks import MEETING, watch
 
-        timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+        dist = dict((cfg.get('env_cfg') or {}).get('dist_cfg') or {})
+        timeout = dist.get('timeout')
         if not torch.cuda.is_available():
             _join_over_gloo(args.launcher, timeout)
+        elif args.launcher == 'pytorch':  # mmengine joins
+            dist.setdefault('init_method', MEETING)
+            cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dist)
         add_import(cfg, 'mmroad.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
         watch(timeout)
@@ -93,7 +100,7 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
     from torch.distributed import init_process_group
 
-    from .ranks import watch
+    from .ranks import MEETING, watch
 
     if timeout is not None and (
         isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0
@@ -114,7 +121,8 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
         os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
         os.environ.setdefault('MASTER_PORT', '29500')
     watch(timeout)
-    init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    init_process_group('gloo', init_method=MEETING, timeout=wait)
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
@@ -171,6 +179,33 @@ def build_runner(cfg: Config) -> Runner:
     from mmengine.runner import Runner
 
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+@contextlib.contextmanager
+def room_in(*folders: str | Path | None) -> Iterator[None]:
+    """End a run whose disk is full with a sentence; mmengine's logs and dumps do not name what they could not write.
+
+    Args:
+        folders: Where the run writes; None is none.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        from .files.replacing import is_no_room
+
+        if not is_no_room(error):
+            raise
+        if getattr(error, 'filename', None):
+            raise SystemExit(f'{error.filename}: {error.strerror}') from error
+        free = [
+            f'{folder} ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)'
+            for folder in dict.fromkeys(map(str, filter(None, folders)))
+            if os.path.isdir(folder)
+        ]
+        raise SystemExit(
+            f'no room to write what the run logs or finds, in {" or ".join(free)}: {error}. Make room and run it '
+            'again, a training with --resume'
+        ) from error
 
 
 def write_predictions(cfg: Config, folder: str, only: bool) -> None:

@@ -12,7 +12,7 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from mmroad import get_config
-from mmroad.cli import load_config, refuse_same_names, write_predictions
+from mmroad.cli import load_config, refuse_same_names, room_in, write_predictions
 from mmroad.files.sources import image_files
 
 WRITES = {
@@ -143,3 +143,32 @@ def test_pictures_of_two_images_of_one_name_and_onto_images_are_refused(tmp_path
     for name in ('a.jpg', 'b.jpg'):
         Image.new('RGB', (8, 8)).save(inside / name)
     assert sorted(image_files(tmp_path / 'x')) == paths[:2]
+
+
+@pytest.mark.parametrize(
+    'error, said',
+    [
+        (
+            OSError(28, 'No space left on device'),
+            r'no room .* in {0} \([\d.]+ MiB free\): .*No space left.*--resume',
+        ),
+        (
+            OSError(28, 'no room for the whole file', 'a/epoch_1.pth'),
+            'a/epoch_1.pth: no room for the whole file',
+        ),
+        (
+            RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0'),
+            'no room .* in {0}',
+        ),
+    ],
+)
+def test_a_full_disk_ends_a_run_with_a_sentence(tmp_path, error, said):
+    with pytest.raises(SystemExit, match=said.format(tmp_path)), room_in(tmp_path, None, tmp_path / 'none'):
+        raise error
+
+
+@pytest.mark.parametrize('error', [OSError(2, 'No such file', 'x'), RuntimeError('shape'), ValueError('x')])
+def test_other_errors_stay(tmp_path, error):
+    with pytest.raises(type(error)) as raised, room_in(tmp_path):
+        raise error
+    assert raised.value is error

@@ -64,7 +64,14 @@ def set_tta(cfg) -> None:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, refuse_same_names, say_device, write_predictions
+    from mmroad.cli import (
+        build_runner,
+        load_config,
+        refuse_same_names,
+        room_in,
+        say_device,
+        write_predictions,
+    )
 
     say_device(args.launcher)
     cfg = load_config(args)
@@ -93,7 +100,8 @@ def main() -> None:
 
         dump = DumpDetResults if cfg.get('default_scope') == 'mmdet' else DumpResults
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
-    runner.test()
+    with room_in(cfg.work_dir, args.format_dir, os.path.dirname(args.out or '')):
+        runner.test()
 
 
 if __name__ == '__main__':

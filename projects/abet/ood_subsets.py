@@ -8,10 +8,11 @@ mmdet's ``CocoDataset`` reads.
 from __future__ import annotations
 
 import csv
-import json
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from ..files.json_files import read_json
 
 #: COCO categories that a detector of the data set knows.
 COCO_KNOWN = dict(
@@ -126,10 +127,8 @@ def openimages_subset(
     known_labels = {labels[name] for name in known}
     if hierarchy is not None:
         try:
-            known_labels = descendants(
-                json.loads(Path(hierarchy).read_text(encoding='utf-8-sig')), known_labels
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            known_labels = descendants(read_json(hierarchy), known_labels)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{hierarchy}: not the hierarchy of OpenImages ({error!r})') from error
     found: dict[str, list[dict]] = {}
     with open(boxes, newline='', encoding='utf-8') as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ..files.json_files import read_json
 
 #: (logits (N, C, h, w), T (N, 1, h, w) or None) to a score (N, h, w), higher = more anomalous.
 Score = Callable[[Tensor, 'Tensor | None'], Tensor]
@@ -84,9 +85,9 @@ def _statistics(path: str | Path) -> dict[str, Tensor]:
     """``mean`` and ``var`` (C,) of a file of sml_statistics.py."""
     wanted = f'{path}: not a file of tools/analysis_tools/sml_statistics.py'
     try:
-        content = json.loads(Path(path).read_text(encoding='utf-8-sig'))
+        content = read_json(path)
         mean, var = (torch.tensor(content[key], dtype=torch.float32) for key in ('mean', 'var'))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{wanted} ({type(error).__name__}: {error})') from error
     if mean.ndim != 1 or mean.shape != var.shape or not ((var > 0) & mean.isfinite()).all():
         raise ValueError(f'{wanted}: mean and var must be one finite number a class, var above 0')

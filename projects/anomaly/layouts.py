@@ -5,7 +5,6 @@ All give masks of 0 (inlier), 1 (outlier) and 255 (left out).
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import is_image
+from ..files.json_files import read_json
 from ..files.label_maps import read_label_map
 
 IGNORED = 255
@@ -68,10 +68,8 @@ def _road_anomaly(root: Path) -> list[Pair]:
     listed = root / 'frame_list.json'
     if not listed.is_file():
         return []
-    try:
-        names = [Path(name).with_suffix('.jpg').name for name in json.loads(listed.read_bytes())]
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f'{listed}: not a list of names of images ({error})') from error
+    listed_names = read_json(listed, list[str], 'a list of names of images')
+    names = [Path(name).with_suffix('.jpg').name for name in listed_names]
     images = [root / 'frames' / name for name in names]
     if missing := [image for image in images if not image.is_file()]:
         raise FileNotFoundError(f'{missing[0]}: no such image, but {listed} names it')
@@ -80,7 +78,10 @@ def _road_anomaly(root: Path) -> list[Pair]:
 
 def _folders(images: str, masks: str) -> Callable[[Path], list[Pair]]:
     def pairs(root: Path) -> list[Pair]:
-        return _by_image(_seen((root / images).glob('*')), lambda p: root / masks / f'{p.stem}.png')
+        top = root / images
+        inside = [path.relative_to(top) for path in _seen(top.rglob('*'))]
+        shown = [top / path for path in inside if not any(part.startswith('.') for part in path.parts)]
+        return _by_image(shown, lambda p: (root / masks / p.relative_to(top)).with_suffix('.png'))
 
     return pairs
 

@@ -104,8 +104,16 @@ class PixelMetrics:
         if not self.inliers or not self.outliers:
             missing = ' and '.join(n for n, k in (('inlier', seen[0]), ('outlier', seen[1])) if not k)
             nan = float('nan')
+            left_out = f'; {self.ignored} are left out (255 in masks)' if self.ignored else ''
             return PixelScores(
-                nan, nan, None, None, None, nan, *seen, f'no {missing} pixels: nothing can be scored'
+                nan,
+                nan,
+                None,
+                None,
+                None,
+                nan,
+                *seen,
+                f'no {missing} pixels: nothing can be scored{left_out}',
             )
         curve = RocCurve(self.inliers, self.outliers)
         if self.counts is not None:

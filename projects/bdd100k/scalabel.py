@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from ..files.json_files import kind_of_file
 from .layouts import MARKERS, as_frames, is_old
 
 #: The detection classes in BDD100K's order (COCO category ids 1-10).
@@ -47,20 +48,6 @@ NAME_MAPPING = {
 IGNORE_MAPPING = {'other person': 'pedestrian', 'other vehicle': 'car', 'trailer': 'truck'}
 
 
-#: First bytes of files that people take for label files.
-_KINDS = {
-    b'\x1f\x8b': 'it is packed with gzip: unpack it (gunzip) and give the file inside',
-    b'PK\x03\x04': 'it is a zip archive: unpack it and give the file inside',
-    b'BZh': 'it is packed with bzip2: unpack it (bunzip2) and give the file inside',
-    b'\xfd7zXZ': 'it is packed with xz: unpack it (unxz) and give the file inside',
-    b'\x28\xb5\x2f\xfd': 'it is packed with zstd: unpack it (unzstd) and give the file inside',
-    codecs.BOM_UTF32_LE: 'it is text in UTF-32: save it as UTF-8 (iconv -f UTF-32 -t UTF-8)',
-    codecs.BOM_UTF32_BE: 'it is text in UTF-32: save it as UTF-8 (iconv -f UTF-32 -t UTF-8)',
-    codecs.BOM_UTF16_LE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
-    codecs.BOM_UTF16_BE: 'it is text in UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)',
-    b'version https://git-lfs': 'it is a Git LFS pointer: fetch the file itself (git lfs pull)',
-    b'<': 'it is a web page or XML: download the label file itself',
-}
 _FALSE = ('false', '0', 'no', 'n', 'f', 'off')
 _TRUE = ('true', '1', 'yes', 'y', 't', 'on')
 
@@ -258,7 +245,9 @@ def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
     content = content.removeprefix(codecs.BOM_UTF8)
     start = re.match(rb'\s*(.?)', content)[1]
     if start not in (b'[', b'{') or b'\0' in content[:2]:
-        raise LabelFileError(f'{path}: not JSON: {_kind(content)}')
+        raise LabelFileError(
+            f'{path}: not JSON: {kind_of_file(content) or f"it starts with {content[:20]!r}"}'
+        )
     with naming(path):
         try:
             if start == b'{':
@@ -268,18 +257,6 @@ def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
             raise LabelFileError(
                 f'{path}: not a Scalabel label file: {error}{_where(bytes(content), error)}'
             ) from error
-
-
-def _kind(content: bytes) -> str:
-    """What a file is that is no JSON in UTF-8, and what to do."""
-    if not content.strip():
-        return 'the file is empty'
-    for start, what in _KINDS.items():
-        if content.startswith(start):
-            return what
-    if b'\0' in content[:4] and content[:4].strip(b'\0')[:1] in (b'[', b'{'):
-        return _KINDS[codecs.BOM_UTF16_LE]
-    return f'it starts with {content[:20]!r}'
 
 
 def _list_in(content: bytes, path: str | Path) -> bytes | msgspec.Raw:

@@ -11,8 +11,8 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..files.json_files import read_json
 from .losses import federated_classes, sigmoid_classification_loss
-from .lvis_style import decode_json
 
 
 class _Count(msgspec.Struct):
@@ -34,7 +34,7 @@ def load_image_counts(path: str | Path, most: int | None = None, least: int | No
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"class counts {path} not found: place Detic's datasets/metadata file there")
-    counts = sorted(decode_json(path, list[_Count], 'a list of class counts'), key=lambda c: c.id)
+    counts = sorted(read_json(path, list[_Count], 'a list of class counts'), key=lambda c: c.id)
     if len({c.id for c in counts}) < len(counts) or any(c.image_count < 0 for c in counts):
         raise ValueError(f'{path}: a class is counted twice, or less than 0 times')
     if most is not None and not (most if least is None else least) <= len(counts) <= most:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..files import ImageError, replacing, write_image, write_json
+from ..files.json_files import read_json
 from ..files.outputs import RunFolder
 from ..files.sources import Item, open_source
 from ..inference import DetInferencer, Predictions, Run, given_image, run_over
@@ -177,13 +178,13 @@ class ResultWriter:
 
     def _adopt(self, path: str | Path) -> None:
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = read_json(path)
             ids = {plain_name(c['name']): c['id'] for c in content['categories']}
             for image in content['images']:
                 # LVIS gives an address, http://images.cocodataset.org/FOLDER/FILE
                 name = image.get('file_name') or '/'.join(image['coco_url'].split('/')[-2:])
                 self._known.append((name, image['id']))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f'{path}: not a COCO- or LVIS-style file with images (id, file_name or coco_url) and categories '
                 f'(id, name): {type(error).__name__} {error}'

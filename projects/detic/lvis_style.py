@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections import Counter
 from pathlib import Path
@@ -11,16 +10,7 @@ from typing import Any
 import msgspec
 
 from ..bdd100k.scalabel import is_true
-
-#: Beginnings of files that are not JSON, and what they are.
-_OTHERS = {
-    b'\x1f\x8b': 'a gzip file: unpack it',
-    b'PK\x03\x04': 'a zip file: unpack it',
-    codecs.BOM_UTF16_LE: 'text in UTF-16: save it as UTF-8',
-    codecs.BOM_UTF16_BE: 'text in UTF-16: save it as UTF-8',
-    b'version https://git-lfs': 'a pointer of Git LFS, not the file itself: run `git lfs pull`',
-    b'<': 'a page of HTML or XML: the download went wrong',
-}
+from ..files.json_files import read_json
 
 
 class Category(msgspec.Struct):
@@ -67,30 +57,6 @@ class _Id(msgspec.Struct):
 class _Head(msgspec.Struct):
     images: list[_Id]
     categories: list[Category]
-
-
-def decode_json(path: str | Path, form: Any = Any, what: str = 'a JSON file') -> Any:
-    """The content of a JSON file in UTF-8 (with a byte order mark or without).
-
-    Args:
-        path: The file.
-        form: The type that it is checked for (msgspec's).
-        what: What it should be, for the error's text.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not JSON, or of another form; the message has the file and the place.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{what} {path} not found')
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        return msgspec.json.decode(data, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
-        other = next((text for start, text in _OTHERS.items() if data.startswith(start)), None)
-        reason = 'it is empty' if not data.strip() else f'it is {other}' if other else error
-        raise ValueError(f'{path} is not {what}: {reason}') from error
 
 
 def read_categories(path: str | Path) -> tuple[list[Category], set[int]]:
@@ -147,7 +113,7 @@ def _decode(path: str | Path, form: type) -> Any:
         raise FileNotFoundError(
             f'annotation file {path} not found; see configs/detic/README.md for its source'
         )
-    return decode_json(path, form, 'a COCO- or LVIS-style annotation file')
+    return read_json(path, form, 'a COCO- or LVIS-style annotation file')
 
 
 def _check_ids(path: str | Path, content: Any) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..bdd100k.scalabel import is_true
-from .lvis_style import Category, decode_json
+from ..files.json_files import read_json
+from .lvis_style import Category
 
 #: The published file of the 500 classes' hierarchy.
 HIERARCHY = 'challenge-2019-label500-hierarchy.json'
@@ -32,7 +33,7 @@ def read_hierarchy(path: str | Path, categories: Sequence[Category]) -> dict[int
         ValueError: Another form, or classes that are not among the categories.
     """
     ids = {c.freebase_id: c.id for c in categories if c.freebase_id is not None}
-    tree = decode_json(path, dict, 'a class hierarchy of OpenImages')
+    tree = read_json(path, dict, 'a class hierarchy of OpenImages')
     above: dict[int, set[int]] = defaultdict(set)
     unknown: list[str] = []
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ..files import replacing
-from .lvis_style import decode_json
+from ..files.json_files import read_json
 
 Progress = Callable[[Iterable, str], Iterator]
 
@@ -59,7 +59,7 @@ def resumable(
             else:
                 write_json(result, values)
         if values.is_file():
-            yield step, decode_json(values)
+            yield step, read_json(values)
         else:
             with np.load(arrays) as file:
                 yield step, dict(file)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..files import is_image
-from .lvis_style import decode_json
+from ..files import is_image, json_files
 from .parts import Progress, resumable, state_of
 from .synsets import COCO_SYNSETS
 from .tar import TarImages
@@ -37,7 +36,7 @@ def read_json(path: str | Path, **records: str) -> dict[str, Any]:
         ValueError: Not JSON, a list or field is missing, or an annotation belongs to no image or category of the
             file; names the place.
     """
-    content = decode_json(path)
+    content = json_files.read_json(path)
     if not isinstance(content, Mapping):
         raise ValueError(
             f'{path} is a {type(content).__name__}, not an object of images, annotations, categories'

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..files import replacing
+from ..files.json_files import read_json
 from .embedding_files import read_embeddings
-from .lvis_style import decode_json
 
 #: Where class names are known without a file: name -> mmdet's dataset.
 KNOWN_NAMES = dict(coco='CocoDataset', lvis='LVISV1Dataset', objects365='Objects365V2Dataset')
@@ -93,7 +93,7 @@ def read_lines(path: str | Path) -> list[str]:
 
 
 def _names_of_json(path: Path) -> list:
-    content = decode_json(path)
+    content = read_json(path)
     categories = content.get('categories') if isinstance(content, Mapping) else content
     if not isinstance(categories, list) or not categories:
         keys = f'; found the keys {_short(sorted(content))}' if isinstance(content, Mapping) else ''

@@ -27,6 +27,7 @@ from mmengine.logging import MMLogger, print_log
 from PIL import Image
 
 from ..files import OutputNames, replacing, write_json
+from ..files.json_files import read_json
 from ..files.label_maps import described, read_label_map
 from ..files.png import open_image
 from .metric import PublishedIoUMetric
@@ -85,13 +86,11 @@ def read_segments(path: str | Path, size: tuple[int, int] | None, ids: Collectio
 def _read_json(path: str | Path, *keys: str) -> dict:
     """A JSON file with some lists."""
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path}: no such file; Mask2Former's datasets/prepare_ade20k_*_seg.py makes it"
         ) from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: not JSON ({described(error)})') from error
     missing = [k for k in keys if not isinstance(content, dict) or not isinstance(content.get(k), list)]
     if missing:
         raise ValueError(f'{path}: no list {" and ".join(missing)} in it')

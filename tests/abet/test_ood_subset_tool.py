@@ -59,7 +59,7 @@ def test_the_source_stays(tool, tmp_path):
         (coco(annotations=None), 'no list of annotations'),
         (dict(frames=[]), 'no list of images and of annotations and of categories'),
         ([], 'not a COCO file'),
-        ('junk', 'gt.json: Expecting'),
+        ('junk', 'gt.json: not JSON'),
     ],
 )
 def test_other_files_are_named(tool, tmp_path, content, message):

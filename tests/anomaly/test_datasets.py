@@ -79,6 +79,19 @@ def test_layouts_pair_images_with_masks(layout, tmp_path):
     assert values == ({255} if 'static' in layout else {1})
 
 
+def test_own_images_in_folders_have_their_masks_in_the_same(tmp_path):
+    for name in ('a', 'drive 1/b', 'drive 1/far/c', '.ipynb_checkpoints/a-checkpoint'):
+        image(tmp_path / f'images/{name}.jpg')
+        image(tmp_path / f'masks/{name}.png', 1)
+    pairs = find_pairs('masks', tmp_path)
+    assert [mask.relative_to(tmp_path / 'masks').as_posix() for _, mask in pairs] == [
+        'a.png', 'drive 1/b.png', 'drive 1/far/c.png',
+    ]  # fmt: skip
+    (tmp_path / 'masks/drive 1/b.png').rename(tmp_path / 'masks/b.png')
+    with pytest.raises(FileNotFoundError, match=r'drive 1/b.jpg: .* looked for .*masks/drive 1/b.png'):
+        find_pairs('masks', tmp_path)
+
+
 @pytest.mark.parametrize('layout', LAYOUTS)
 def test_hidden_files_are_no_images_and_what_is_missing_is_said(layout, tmp_path):
     make(layout, tmp_path)
@@ -115,6 +128,30 @@ def test_label_codes():
         2: 1,
     }
     assert len(OBSTACLE_LEFT_OUT) == 10
+    others = set(LAYOUTS) - {
+        'lost_and_found',
+        'road_anomaly',
+        'images',
+        'smiyc_anomaly_test',
+        'smiyc_obstacle_test',
+    }
+    assert all(LAYOUTS[name].labels == {0: 0, 1: 1} for name in others)
+
+
+def test_published_numbers_of_images_and_what_is_looked_for():
+    numbers = {name: layout.images for name, layout in LAYOUTS.items() if layout.images}
+    assert numbers == dict(
+        road_anomaly=60, road_anomaly_synboost=60, fishyscapes_laf=100, fishyscapes_static_v1=30,
+        fishyscapes_static_v2=30, smiyc_anomaly=10, smiyc_obstacle=30, lost_and_found=1203,
+    )  # fmt: skip
+    for version in (1, 2):
+        files = LAYOUTS[f'fishyscapes_static_v{version}'].files
+        assert files == f'fs_val_v{version}/*_labels.png, fs_static_images_v{version}/*_rgb.png'
+
+
+def test_colours_of_the_classes():
+    palette = AnomalyDataset.METAINFO['palette']
+    assert palette == [[0, 0, 0], [255, 102, 0]]  # black and orange
 
 
 def test_images_without_masks_are_refused_by_name(tmp_path):

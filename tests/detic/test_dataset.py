@@ -97,14 +97,14 @@ BAD = dict(
         r'annotations\[1\]: segmentation: the runs of counts fill 15 pixels',
     ),
     no_code=(changed('annotations', 1, segmentation={}), r'annotations\[1\]: segmentation: size is \[\]'),
-    deep=('[' * 5000, 'a.json is not a COCO- or LVIS-style annotation file'),
+    deep=('[' * 5000, 'a.json: not a COCO- or LVIS-style annotation file'),
     not_a_number=(
         json.dumps(changed('annotations', 0, bbox=[float('nan'), 0, 3, 3])),
-        'a.json is not a COCO',
+        'a.json: not a COCO',
     ),
-    cut=(json.dumps(content())[:-9], 'a.json is not a COCO'),
-    empty=('', 'a.json is not a COCO- or LVIS-style annotation file: it is empty'),
-    pointer=('version https://git-lfs.github.com/spec/v1', 'a pointer of Git LFS, not the file itself'),
+    cut=(json.dumps(content())[:-9], 'a.json: not a COCO'),
+    empty=('', 'a.json: not a COCO- or LVIS-style annotation file: the file is empty'),
+    pointer=('version https://git-lfs.github.com/spec/v1', 'a Git LFS pointer: fetch the file itself'),
 )
 
 
@@ -119,12 +119,12 @@ def test_what_does_not_fit_is_named(tmp_path, case):
 def test_other_codings_are_named(tmp_path):
     path = tmp_path / 'a.json'
     for data_, words in (
-        (b'\x1f\x8b\x08', 'a gzip file'),
+        (b'\x1f\x8b\x08', 'packed with gzip'),
         ('{}'.encode('utf-16'), 'UTF-16'),
-        (b'PK\x03\x04', 'a zip'),
+        (b'PK\x03\x04', 'a zip archive'),
     ):
         path.write_bytes(data_)
-        with pytest.raises(ValueError, match=f'a.json is not a COCO.*{words}'):
+        with pytest.raises(ValueError, match=f'a.json: not a COCO.*{words}'):
             read_lvis_style(path)
 
 

@@ -191,8 +191,8 @@ def test_class_counts_are_checked(tmp_path):
         (three, (2, 1), 'counts.json counts 3 classes, the head has 2'),
         ([*three, three[0]], (), 'counts.json: a class is counted twice'),
         ([dict(id=1, image_count=-1)], (), 'counts.json: .* less than 0 times'),
-        ([dict(id=1)], (), r'counts.json is not a list of class counts: .*`image_count` - at `\$\[0\]`'),
-        ('{}', (), 'counts.json is not a list of class counts'),
+        ([dict(id=1)], (), r'counts.json: not a list of class counts: .*`image_count` - at `\$\[0\]`'),
+        ('{}', (), 'counts.json: not a list of class counts'),
     ):
         with pytest.raises(ValueError, match=words):
             counts(content, *limits)

@@ -60,6 +60,9 @@ def main() -> None:
         write(args.out_dir, plain(scores) | found.data())
     if args.out_file:
         write_json(args.out_file, plain(scores), indent=2)
+    lacking = [found.scores.note, found.smiyc.get('note'), found.legacy.get('note')]
+    if any(lacking):  # printed above; less was done than was asked for
+        sys.exit('error: ' + '; '.join(filter(None, lacking)))
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ are left out, and those narrower or lower than 480 pixels (Meta-OoD, https://arx
 """
 
 import argparse
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -60,10 +59,9 @@ def read(source: Path) -> dict:
         raise FileNotFoundError(
             f'{source}: no such file; "2017 Train/Val annotations" of https://cocodataset.org has it'
         )
-    try:
-        content = json.loads(source.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{source}: not JSON ({error})') from error
+    from mmroad.files.json_files import read_json
+
+    content = read_json(source)
     wanted = dict(
         images=('id', 'file_name', 'height', 'width'),
         annotations=('image_id', 'category_id'),

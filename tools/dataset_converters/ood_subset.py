@@ -35,11 +35,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    import json
     from pathlib import Path
 
     from mmroad.abet import ood_subsets
     from mmroad.files import OutputNames, write_json
+    from mmroad.files.json_files import read_json
 
     table = ood_subsets.COCO_KNOWN if args.source == 'coco' else ood_subsets.OPENIMAGES_KNOWN
     known = table.get(args.known[0], args.known) if len(args.known) == 1 else args.known
@@ -47,7 +47,7 @@ def main() -> None:
         output = Path(args.output)
         output = OutputNames(output.parent, [args.annotations]).path(output.name)
         if args.source == 'coco':
-            content = json.loads(Path(args.annotations).read_text(encoding='utf-8-sig'))
+            content = read_json(args.annotations)
             if not isinstance(content, dict):
                 raise ValueError('not a COCO file')
             content = ood_subsets.coco_subset(content, known)

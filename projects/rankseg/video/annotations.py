@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from pycocotools import mask as coco_mask
 
 from ...bdd100k.scalabel import is_true
+from ...files.json_files import read_json
 from ...files.rle import checked_rle
 
 
@@ -32,13 +31,7 @@ def read_annotations(path: str | Path, masks: bool = True) -> dict:
             list that is not as long as its video, a mask that does not fill its size or has another one than its
             video. The message names the file and the entry.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such annotation file')
-    try:
-        content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError) as error:
-        raise ValueError(f'{path}: not JSON that can be read: {error}') from error
+    content = read_json(path)
     lists = {key: content.get(key) for key in ('videos', 'categories')} if isinstance(content, dict) else {}
     missing = [key for key in ('videos', 'categories') if not isinstance(lists.get(key), list)]
     if missing:
