@@ -202,7 +202,7 @@ def test_an_image_that_cannot_be_read_is_named(root, content, image_size, suffix
         cv2.imwrite(str(root / 'images' / frame['name']), np.zeros((24, 32, 3), np.uint8))
     bad = root / f'images/b.{suffix}'
     bad.write_bytes({'empty': b'', 'cut header': bad.read_bytes()[:20], 'text': b'no image'}[content])
-    data = build(root, image_size=image_size, pipeline=[dict(type='mmdet.LoadImageFromFile')])
+    data = build(root, image_size=image_size, pipeline=[dict(type='LoadImageFromFile')])
     assert data[0]['img'].shape == (24, 32, 3)
     with pytest.raises(ImageError, match=rf'images/b\.{suffix}'):
         data[1]
@@ -215,7 +215,7 @@ def test_an_image_that_cannot_be_read_is_named(root, content, image_size, suffix
 
 
 def test_a_step_that_fails_on_a_good_image_says_its_own_error(root):
-    data = build(root, pipeline=[dict(type='mmdet.LoadImageFromFile'), lambda results: results['nothing']])
+    data = build(root, pipeline=[dict(type='LoadImageFromFile'), lambda results: results['nothing']])
     with pytest.raises(KeyError, match='nothing'):
         data[0]
 
