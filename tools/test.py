@@ -89,7 +89,8 @@ def main() -> None:
     cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
     if args.format_dir or args.show_dir:
-        refuse_same_names(runner, cfg.default_hooks.get('visualization', {}).get('test_out_dir'))
+        hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+        refuse_same_names(runner, hook.get('test_out_dir'))
     if args.checkpoint != 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = model.module if args.tta else model
