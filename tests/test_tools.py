@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,29 @@ def test_two_processes_train_and_a_rank_that_dies_ends_the_job(scenes, tmp_path)
     died = run(*train, check=False, timeout=200)
     assert died.returncode != 0
     assert re.search(r'rank\s*: 1|local_rank: 1', died.stderr) and re.search(r'exitcode\s*: 7', died.stderr)
+
+
+def test_an_image_that_cannot_be_read_is_left_out_and_told(scenes, checkpoint, tmp_path):
+    """All others are written and scored; the exit status says that not all was done."""
+    here = shutil.copytree(scenes, tmp_path / 'scenes')
+    (here / 'images/100k/val/val-00002.jpg').write_bytes(b'')
+    done = run(
+        sys.executable, 'tools/test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'w', '--format-dir',
+        tmp_path / 'out', *options(here), check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and '1 images could not be read; everything else was done' in done.stderr
+    assert 'val-00002.jpg: the file is empty' in done.stdout + done.stderr
+    assert '6 of its 7 frames are run and scored' in done.stdout + done.stderr
+    frames = json.loads((tmp_path / 'out/det.json').read_text())['frames']
+    assert [frame['name'] for frame in frames] == [f'val-{i:05}.jpg' for i in (0, 1, 3, 4, 5, 6)]
+    assert {row['image_id'] for row in json.loads((tmp_path / 'out/det.coco.json').read_text())} <= {
+        1,
+        2,
+        4,
+        5,
+        6,
+        7,
+    }
 
 
 def test_pictures_and_viewers(scenes, checkpoint, tmp_path):

@@ -103,6 +103,9 @@ def main() -> None:
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
     with room_in(cfg.work_dir, args.format_dir, os.path.dirname(args.out or '')):
         runner.test()
+    left_out = {k: v for m in runner.test_evaluator.metrics for k, v in getattr(m, 'left_out', {}).items()}
+    if left_out:  # the metric's warning names them
+        raise SystemExit(f'{len(left_out)} images could not be read; everything else was done')
 
 
 if __name__ == '__main__':

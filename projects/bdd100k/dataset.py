@@ -278,15 +278,37 @@ class BDD100KDetDataset(BaseDetDataset):
         return int(size[0]), int(size[1])
 
     def prepare_data(self, idx: int) -> Any:
-        """A sample after the pipeline; where that fails and the image cannot be read, the error names it."""
+        """A sample after the pipeline. Where that fails and the image cannot be read, the error names it; in test mode
+        a black image takes its place, whose ``left_out`` in the meta data says why, for the metric to leave it out."""
         try:
             return super().prepare_data(idx)
         except Exception as error:
             try:
                 read_image(self.img_path(idx))
             except (ImageError, FileNotFoundError) as unreadable:
+                if self.test_mode and isinstance(unreadable, ImageError):
+                    return self._left_out(idx, unreadable)
                 raise unreadable from error
             raise
+
+    def _left_out(self, idx: int, reason: ImageError) -> dict:
+        width, height = self.image_size or (64, 64)
+        data = dict(
+            img=np.zeros((height, width, 3), np.uint8),
+            img_shape=(height, width),
+            ori_shape=(height, width),
+            img_path=self.img_path(idx),
+            img_id=int(self._frames[idx]),
+            file_name=self._columns.names[self._frames[idx]],
+            sample_idx=idx,
+            instances=[],
+        )
+        for transform in self.pipeline.transforms[1:]:  # the first loads the image
+            data = transform(data)
+        samples = data['data_samples']
+        for sample in samples if isinstance(samples, list) else [samples]:
+            sample.set_metainfo(dict(left_out=str(reason)))
+        return data
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -74,6 +74,8 @@ class BDD100KDetMetric(BaseMetric):
         if not format_only and ann_file:
             self._truth = indexed_columns(ann_file)
             self._truth.check_boxes()
+        #: Images that could not be read, by name, and why; known when the evaluation ends.
+        self.left_out: dict[str, str] = {}
         self._writer: PartWriter | None = None
         self._run = ['']
         if format_dir:
@@ -118,10 +120,14 @@ class BDD100KDetMetric(BaseMetric):
                 "type='DetSetupHook')), as in configs/_base_/det_runtime.py; or give ann_file=..."
             )
         for sample in data_samples:
+            name = sample.get('file_name') or Path(sample['img_path']).name
+            if 'left_out' in sample:
+                self.left_out[name] = sample['left_out']
+                continue
             predicted = sample['pred_instances']
             prediction = Prediction(
                 index=int(sample['img_id']),
-                name=sample.get('file_name') or Path(sample['img_path']).name,
+                name=name,
                 bboxes=predicted['bboxes'].double().tolist(),
                 scores=predicted['scores'].double().tolist(),
                 labels=predicted['labels'].tolist(),
@@ -142,7 +148,23 @@ class BDD100KDetMetric(BaseMetric):
         return self._writer
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Merge what the ranks have written, score what they have predicted; ``size`` images in all."""
+        """Merge what the ranks have written, score what they have predicted; ``size`` images in all. Images that
+        could not be read are neither written nor scored; ``left_out`` and a warning name them."""
+        found = {name: why for part in all_gather_object(self.left_out) for name, why in part.items()}
+        self.left_out = {}
+        try:
+            return self._evaluate(size - len(found))
+        finally:
+            self.left_out = found
+            if found:
+                lines = [f'  {why}' for why in found.values()]
+                print_log(
+                    '\n'.join([f'left out, neither written nor scored ({len(found)}):', *lines]),
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
+    def _evaluate(self, size: int) -> dict[str, float]:
         if self.format_dir:
             self._open_part().close()
             self._writer = None
