@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import add_import, merge_options
@@ -57,6 +61,10 @@ def load_config(args: argparse.Namespace) -> Config:
     follow_data_root(cfg, root)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    for name in ('train', 'val', 'test'):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader and not loader.get('num_workers'):  # torch refuses workers that stay where there are none
+            loader.persistent_workers = False
     cfg.launcher = args.launcher
     if getattr(args, 'amp', False):
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -66,11 +74,15 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
     if args.launcher != 'none':
-        from .ranks import watch
+        from .ranks import MEETING, watch
 
-        timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+        dist = dict((cfg.get('env_cfg') or {}).get('dist_cfg') or {})
+        timeout = dist.get('timeout')
         if not torch.cuda.is_available():
             _join_over_gloo(args.launcher, timeout)
+        elif args.launcher == 'pytorch':  # mmengine joins
+            dist.setdefault('init_method', MEETING)
+            cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dist)
         add_import(cfg, 'mmroad.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
         watch(timeout)
@@ -88,7 +100,7 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
     from torch.distributed import init_process_group
 
-    from .ranks import watch
+    from .ranks import MEETING, watch
 
     if timeout is not None and (
         isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0
@@ -109,7 +121,8 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
         os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
         os.environ.setdefault('MASTER_PORT', '29500')
     watch(timeout)
-    init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    init_process_group('gloo', init_method=MEETING, timeout=wait)
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
@@ -166,6 +179,33 @@ def build_runner(cfg: Config) -> Runner:
     from mmengine.runner import Runner
 
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+@contextlib.contextmanager
+def room_in(*folders: str | Path | None) -> Iterator[None]:
+    """End a run whose disk is full with a sentence; mmengine's logs and dumps do not name what they could not write.
+
+    Args:
+        folders: Where the run writes; None is none.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        from .files.replacing import is_no_room
+
+        if not is_no_room(error):
+            raise
+        if getattr(error, 'filename', None):
+            raise SystemExit(f'{error.filename}: {error.strerror}') from error
+        free = [
+            f'{folder} ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)'
+            for folder in dict.fromkeys(map(str, filter(None, folders)))
+            if os.path.isdir(folder)
+        ]
+        raise SystemExit(
+            f'no room to write what the run logs or finds, in {" or ".join(free)}: {error}. Make room and run it '
+            'again, a training with --resume'
+        ) from error
 
 
 def write_predictions(cfg: Config, folder: str, only: bool) -> None:
@@ -228,19 +268,32 @@ def _init_arguments(metric: type) -> set[str]:
     return names
 
 
-def refuse_same_names(runner: Runner) -> None:
-    """Masks of mmseg's metrics are named by their images alone: two images of one name are refused before.
+def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
+    """Masks of mmseg's metrics and pictures of mmdet's hook are named by their images alone: two images of one name,
+    and pictures onto images, are refused before the first is run.
+
+    Args:
+        runner: With the test data and evaluator.
+        show_dir: Where mmdet's hook writes pictures; what will be there is noted where that is among the images.
 
     Raises:
-        SystemExit: Names both images.
+        SystemExit: Names both images, or the one that would be replaced.
     """
-    if not any(getattr(metric, 'output_dir', None) for metric in runner.test_evaluator.metrics):
+    masks = [m.output_dir for m in runner.test_evaluator.metrics if getattr(m, 'output_dir', None)]
+    if not masks and not show_dir:
         return
-    dataset, seen = runner.test_dataloader.dataset, {}
-    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
-        stem = os.path.splitext(os.path.basename(path))[0]
-        if stem in seen:
-            raise SystemExit(
-                f'{seen[stem]} and {path} would both be written as {stem}.png: name one of them otherwise'
-            )
-        seen[stem] = path
+    from .files.outputs import OutputNames, note_outputs
+
+    dataset = runner.test_dataloader.dataset
+    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    places = [(OutputNames(folder), '.png') for folder in masks]
+    places += [(OutputNames(show_dir, paths), None)] if show_dir else []
+    try:
+        for names, suffix in places:
+            for path in paths:
+                names.path(os.path.basename(path), suffix, source=path)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    if show_dir:
+        base = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+        note_outputs(Path(show_dir), Path(base), map(os.path.basename, paths))

@@ -7,14 +7,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from types import FrameType
+from typing import Any
 
 import msgspec
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from torch.distributed import PrefixStore, Store, TCPStore
+from torch.distributed import PrefixStore, Store, TCPStore, register_rendezvous_handler, rendezvous
 
 PATIENCE = 60.0  # seconds without progress before something is said
 # a process in one of these waits for others (a backward pass ends in sums over the ranks)
@@ -142,6 +143,23 @@ def _place(frame: FrameType | None) -> str:
     return f'{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})'
 
 
+#: Where the processes of one start meet (``init_method`` of ``init_process_group``).
+MEETING = 'mmroad://'
+
+
+def _meet(url: str, **kwargs: Any) -> Iterator[tuple[Store, int, int]]:
+    """torch's ``env://`` with keys of this start alone: torchrun that starts processes again (``--max-restarts``)
+    keeps its store, and who reads the address of a process that has died waits for it for ever."""
+    for store, rank, world_size in rendezvous('env://', **kwargs):
+        yield PrefixStore(f'start-{_start()}', store), rank, world_size
+
+
+def _start() -> str:
+    return os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+
+
+register_rendezvous_handler('mmroad', _meet)
+
 _watch: RankWatch | None = None
 
 
@@ -160,7 +178,7 @@ def watch(timeout: float | None = None) -> RankWatch | None:
             store = TCPStore(
                 address, port, is_master=False, wait_for_workers=False, timeout=timedelta(minutes=30)
             )
-            return PrefixStore(f'mmroad/{os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)}', store)
+            return PrefixStore(f'mmroad/{_start()}', store)
 
         _watch = RankWatch(int(os.environ.get('RANK', 0)), world_size, connect, patience).start()
     return _watch

@@ -6,6 +6,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from itertools import accumulate
 from pathlib import Path
@@ -19,9 +20,7 @@ FAST = 100.0  # CPU seconds: under 90 s in two workers, with the seconds that ea
 
 def pytest_addoption(parser):
     group = parser.getgroup('mmroad')
-    group.addoption(
-        '--fast', action='store_true', help=f'leave out the files that take over {FAST:g} CPU seconds'
-    )
+    group.addoption('--fast', action='store_true', help=f'the quickest files, {FAST:g} CPU seconds of them')
     group.addoption('--record', action='store_true', help=f'write {RECORD.name} if all tests pass')
 
 
@@ -36,14 +35,21 @@ def quick(seconds):
     return {file for file, total in zip(files, accumulate(map(seconds.get, files))) if total <= FAST}
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_ignore_collect(collection_path, config):
+    if config.getoption('fast') and collection_path.match('test_*.py'):
+        return True if collection_path not in {config.rootpath / file for file in quick(recorded())} else None
+
+
+def pytest_collection_modifyitems(items):
     seconds = recorded()
-    files = [item.nodeid.split('::')[0] for item in items]
-    if config.getoption('fast'):
-        chosen = quick(seconds)
-        config.hook.pytest_deselected(items=[item for item, file in zip(items, files) if file not in chosen])
-        items[:] = [item for item, file in zip(items, files) if file in chosen]
     items.sort(key=lambda item: -seconds.get(item.nodeid.split('::')[0], 0))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def no_scope_of_another_file():
+    """mmengine's default scope, which outlives a test, is none when a file begins: files run in any order."""
+    if module := sys.modules.get('mmengine.registry.default_scope'):
+        module.DefaultScope._instance_dict.clear()
 
 
 def cpu():
@@ -56,13 +62,14 @@ def pytest_runtest_makereport(item, call):
     report = yield
     now, before = cpu(), getattr(item.config, 'cpu_before', None)
     item.config.cpu_before = now
-    report.cpu = (
-        now - before if before is not None else call.duration
-    )  # travels from the workers with the report
+    # An attribute of the report travels with it from the workers.
+    report.cpu = call.duration if before is None else now - before
     return report
 
 
 def pytest_configure(config):
+    if config.getoption('fast') and not RECORD.exists():
+        raise pytest.UsageError(f'--fast needs {RECORD}: write it with bash tools/run_tests.sh --record')
     if config.getoption('record') and not hasattr(config, 'workerinput'):
         config.pluginmanager.register(Recorder(), 'record-durations')
 

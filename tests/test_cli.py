@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py share: prediction files."""
+"""What tools/train.py and tools/test.py share: the config of the command line, prediction files."""
 
 import json
 from types import SimpleNamespace
@@ -12,7 +12,8 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from mmroad import get_config
-from mmroad.cli import refuse_same_names, write_predictions
+from mmroad.cli import load_config, refuse_same_names, room_in, write_predictions
+from mmroad.files.sources import image_files
 
 WRITES = {
     'rba_swin_t_1dl_cityscapes': dict(IoUMetric='output_dir'),
@@ -27,6 +28,17 @@ WRITES = {
     'abet_deepv3plus_wrn38_cityscapes-cv2_ood': dict(AnomalyMetric='format_dir'),
     'BoxSup-C2_L_CLIP_SwinB_896b32_4x_cross_dataset': dict(OpenVocabularyMetric='format_dir'),
 }
+
+
+@pytest.mark.parametrize('name', ['faster_rcnn_r18_fpn_quickstart', 'rba_small_1dl_road_scenes'])
+def test_loaders_may_be_without_workers(name, tmp_path):
+    options = [f'{loader}_dataloader.num_workers=0' for loader in ('train', 'test')]
+    args = SimpleNamespace(
+        config=name, cfg_options=options, launcher='none', local_rank=0, work_dir=str(tmp_path)
+    )
+    cfg = load_config(args)
+    kept = [cfg[f'{loader}_dataloader'].get('persistent_workers') for loader in ('train', 'val', 'test')]
+    assert kept == [False, True, False]
 
 
 def config(name):
@@ -96,19 +108,67 @@ def test_results_of_mmdet_are_written(tmp_path):
     assert box == dict(image_id=1, bbox=[1.0, 2.0, 2.0, 3.0], score=0.5, category_id=3)
 
 
-@pytest.mark.parametrize('names, same', [(['x/a.jpg', 'y/b.jpg'], False), (['x/a.jpg', 'y/a.png'], True)])
-def test_masks_of_two_images_of_one_name_are_refused(names, same):
+def runner_over(paths, output_dir=None):
     dataset = type(
-        'Images', (), dict(__len__=lambda s: len(names), get_data_info=lambda s, i: dict(img_path=names[i]))
+        'Images',
+        (),
+        dict(__len__=lambda s: len(paths), get_data_info=lambda s, i: dict(img_path=str(paths[i]))),
     )()
-    runner = SimpleNamespace(
-        test_evaluator=SimpleNamespace(metrics=[SimpleNamespace(output_dir='out')]),
+    return SimpleNamespace(
+        test_evaluator=SimpleNamespace(metrics=[SimpleNamespace(output_dir=output_dir)]),
         test_dataloader=SimpleNamespace(dataset=dataset),
     )
-    if same:
-        with pytest.raises(SystemExit, match='x/a.jpg and y/a.png would both be written as a.png'):
-            refuse_same_names(runner)
-    else:
-        refuse_same_names(runner)
-    runner.test_evaluator.metrics[0].output_dir = None
-    refuse_same_names(runner)
+
+
+def test_masks_of_two_images_of_one_name_are_refused():
+    refuse_same_names(runner_over(['x/a.jpg', 'y/b.jpg'], 'out'))
+    refuse_same_names(runner_over(['x/a.jpg', 'y/a.png']))
+    with pytest.raises(SystemExit, match='x/a.jpg and y/a.png would both be written to out/a.png'):
+        refuse_same_names(runner_over(['x/a.jpg', 'y/a.png'], 'out'))
+
+
+def test_pictures_of_two_images_of_one_name_and_onto_images_are_refused(tmp_path):
+    paths = [tmp_path / name for name in ('x/a.jpg', 'x/b.jpg', 'y/a.jpg', 'y/a.png')]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        Image.new('RGB', (8, 8)).save(path)
+    with pytest.raises(SystemExit, match='x/a.jpg and .*y/a.jpg would both be written to out/a.jpg'):
+        refuse_same_names(runner_over(paths), 'out')
+    with pytest.raises(SystemExit, match='x/a.jpg would replace its own source .*x/a.jpg'):
+        refuse_same_names(runner_over(paths[:2]), str(tmp_path / 'x'))
+    refuse_same_names(runner_over(paths[2:]), str(tmp_path / 'out'))  # a.jpg and a.png keep their suffixes
+    assert not (tmp_path / 'out').exists()
+    inside = tmp_path / 'x/out'
+    refuse_same_names(runner_over(paths[:2]), str(inside))
+    for name in ('a.jpg', 'b.jpg'):
+        Image.new('RGB', (8, 8)).save(inside / name)
+    assert sorted(image_files(tmp_path / 'x')) == paths[:2]
+
+
+@pytest.mark.parametrize(
+    'error, said',
+    [
+        (
+            OSError(28, 'No space left on device'),
+            r'no room .* in {0} \([\d.]+ MiB free\): .*No space left.*--resume',
+        ),
+        (
+            OSError(28, 'no room for the whole file', 'a/epoch_1.pth'),
+            'a/epoch_1.pth: no room for the whole file',
+        ),
+        (
+            RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0'),
+            'no room .* in {0}',
+        ),
+    ],
+)
+def test_a_full_disk_ends_a_run_with_a_sentence(tmp_path, error, said):
+    with pytest.raises(SystemExit, match=said.format(tmp_path)), room_in(tmp_path, None, tmp_path / 'none'):
+        raise error
+
+
+@pytest.mark.parametrize('error', [OSError(2, 'No such file', 'x'), RuntimeError('shape'), ValueError('x')])
+def test_other_errors_stay(tmp_path, error):
+    with pytest.raises(type(error)) as raised, room_in(tmp_path):
+        raise error
+    assert raised.value is error

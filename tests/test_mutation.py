@@ -48,6 +48,11 @@ def test_one(found):
 def test_many():
     from tiny import few
     assert few([1] * 9) is False
+
+
+def test_that_fails():
+    from tiny import few
+    assert few([]) is False
 """
 
 
@@ -76,13 +81,15 @@ def test_a_change_is_noticed_or_survives(tree, capsys):
     (tree / 'list.json').write_text(json.dumps(rows))
     changes = mutation.listed(tree / 'list.json')
     assert "'gone' is not there (or more than once): left out" in capsys.readouterr().out
-    fates = mutation.run(changes, tree / 'copy', [tree / 'tests/test_tiny.py'])
+    tests = [tree / 'tests/test_tiny.py']
+    tests[0].write_text(TESTS.partition('def test_that_fails')[0])
+    fates = mutation.run(changes, tree / 'copy', tests)
     assert [(change.line, fate) for change, fate in fates] == [(6, 'survived'), (7, 'killed')]
     assert 'survived tiny.py:6' in capsys.readouterr().out
     assert (tree / 'projects/tiny.py').read_text() == MODULE == (tree / 'copy/projects/tiny.py').read_text()
 
 
-def test_the_tests_of_a_change_are_those_that_execute_it(tree, monkeypatch):
+def test_the_tests_of_a_change_are_those_that_execute_it(tree, monkeypatch, capsys):
     """A fixture's lines are those of all its tests, a constant those of all that use the module."""
     pytest.importorskip('cosmic_ray')
     pytest.importorskip('coverage')
@@ -100,4 +107,5 @@ def test_the_tests_of_a_change_are_those_that_execute_it(tree, monkeypatch):
     assert {line for line, *_ in fates} == {2, 6, 7, 8}
     (measured,) = [json.loads(kept.read_text()) for kept in (tree / '.mutation_cache').iterdir()]
     in_body = {test.split('::')[-1]: 8 in of['lines']['tiny.py'] for test, of in measured.items()}
+    assert 'test_that_fails fails without any change: left out' in capsys.readouterr().out
     assert in_body == {'test_first': True, 'test_one': True, 'test_many': False}

@@ -5,12 +5,16 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from torch.distributed import HashStore
+from torch.distributed import HashStore, TCPStore, rendezvous
 
-from mmroad.ranks import RankWatch, Report, waited_for
+from mmroad import get_config
+from mmroad.cli import _join_over_gloo, load_config
+from mmroad.ranks import MEETING, RankWatch, Report, waited_for
 
 
 def report(step=5, waits=True, time=100.0, place='all_reduce (x.py:1)', host='node, process 1'):
@@ -125,7 +129,44 @@ def test_a_rank_that_hangs_is_named_and_given_up(how):
 
 @pytest.mark.parametrize('timeout', [0, -1, 'soon', True])
 def test_a_timeout_is_seconds(timeout):
-    from mmroad.cli import _join_over_gloo
-
     with pytest.raises(SystemExit, match='env_cfg.dist_cfg.timeout is in seconds'):
         _join_over_gloo('pytorch', timeout)
+
+
+def test_who_is_started_again_does_not_meet_the_dead(monkeypatch):
+    """torchrun keeps its store; a process that was faster than the others found where those of before had been."""
+    store = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
+    env = dict(RANK='1', WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(store.port))
+    for name, value in {**env, 'TORCHELASTIC_USE_AGENT_STORE': 'True'}.items():
+        monkeypatch.setenv(name, value)
+
+    def meet(start):
+        monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', start)
+        met, rank, world_size = next(rendezvous(MEETING, timeout=timedelta(seconds=20)))
+        assert (rank, world_size) == (1, 2)
+        return met
+
+    meet('0').set('address of rank 0', 'gone')
+    assert meet('0').check(['address of rank 0']) and not meet('1').check(['address of rank 0'])
+    joined = []
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **kwargs: joined.append(kwargs))
+    monkeypatch.setattr('mmroad.ranks.watch', lambda timeout: None)
+    _join_over_gloo('pytorch', 5)
+    assert joined == [dict(init_method=MEETING, timeout=timedelta(seconds=5))]
+
+
+@pytest.mark.parametrize('env_cfg', [None, dict(dist_cfg=None), dict(dist_cfg=dict(backend='nccl'))])
+def test_mmengine_joins_there_too_on_gpus(monkeypatch, env_cfg):
+    config = get_config('faster_rcnn_r18_fpn_quickstart')
+    config.env_cfg = env_cfg
+    monkeypatch.setattr('mmroad.zoo.get_config', lambda name: config.copy())
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('mmroad.ranks.watch', lambda timeout: None)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    args = SimpleNamespace(
+        local_rank=0, config='faster_rcnn_r18_fpn_quickstart', cfg_options=None, work_dir=None
+    )
+    for launcher, want in dict(pytorch=MEETING, none=None, slurm=None).items():
+        args.launcher = launcher
+        found = (load_config(args).get('env_cfg') or {}).get('dist_cfg') or {}
+        assert found.get('init_method') == want and found.get('backend', 'nccl') == 'nccl'

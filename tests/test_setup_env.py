@@ -1,13 +1,16 @@
 """tools/setup_env.sh and tools/run_tests.sh: what they say without installing anything."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +83,42 @@ def test_up_to_date_ends_at_once_and_changed_requirements_do_not(tree):
     done = setup(tree, MMROAD_TORCH='2.8.0')
     assert done.returncode == 1 and 'setup.log' in done.stderr
     assert 'torch==2.8.0 -r requirements/build.txt' in (tree / 'calls').read_text()
+
+
+def test_a_failed_step_ends_the_build_beside_it(tree):
+    script(
+        tree / '.venv/bin/python',
+        'case "$*" in *--prepare*) echo $$ >pid; exec sleep 60 ;; '
+        '*runtime.txt*) sleep 1; echo no wheel; exit 3 ;; esac',
+    )
+    done = setup(tree, MMROAD_TORCH='2.8.0')
+    assert done.returncode == 1 and 'no wheel' in done.stderr
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int((tree / 'pid').read_text()))
+        for _ in range(50):
+            if process.status() == psutil.STATUS_ZOMBIE:  # ended; nobody waited for it
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail('the build goes on')
+
+
+def test_what_the_build_said_is_shown_and_mmcv_is_then_installed(tree):
+    script(
+        tree / '.venv/bin/python',
+        'case "$*" in *--prepare*) echo mmcv: compiled; exit 1 ;; *build_mmcv*) echo mmcv: computes ;; '
+        '*"-m pip"*) echo "$*" >>calls ;; esac',
+    )
+    done = setup(tree, MMROAD_TORCH='2.8.0')
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines.index('mmcv: compiled') < lines.index('mmcv: computes')
+    assert [line.split('pip ')[1].split()[-2:] for line in (tree / 'calls').read_text().splitlines()] == [
+        ['-r', 'requirements/build.txt'],
+        ['-r', 'requirements/tests.txt'],
+        ['-e', '.'],
+    ]
+    assert 'up to date' in setup(tree).stdout
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -170,7 +171,9 @@ def test_a_tree_of_another_form_is_named(tmp_path):
 def home(monkeypatch, tmp_path):
     monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
     monkeypatch.setenv('FORCE_CUDA', '0')
-    monkeypatch.delenv('MMROAD_MMCV_WHEELS', raising=False)
+    for name in ('MMROAD_MMCV_WHEELS', 'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'http_proxy', 'HTTP_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)  # no other index
     monkeypatch.setattr(build_mmcv, 'PUBLISHED', 'http://127.0.0.1:9/{cuda}-torch{torch}/simple/')
     for function in vars(build_mmcv).values():
         if hasattr(function, 'cache_clear'):
@@ -387,3 +390,41 @@ def test_a_wheel_without_cuda_operators_is_none_for_a_gpu(home, monkeypatch):
     if build_mmcv.has_gpu():
         pytest.skip('the operators of an environment with a GPU may have CUDA')
     assert build_mmcv.probe(True) == 'it has no CUDA operators'
+
+
+@pytest.mark.parametrize(
+    ('torch_cuda', 'gpu', 'force', 'toolkit', 'wants', 'compiles', 'said'),
+    [
+        ('13.0', 1, '0', '13.0', 1, 1, ''),
+        ('13.0', 1, '0', '12.4', 1, 0, 'toolkit here is 12.4'),
+        ('13.0', 1, '0', None, 1, 0, 'no CUDA toolkit'),
+        ('13.0', 0, '0', '13.0', 0, 0, ''),
+        ('13.0', 0, '1', '13.2', 1, 1, ''),
+        (None, 1, '1', '13.0', 0, 0, ''),
+    ],
+)
+def test_when_cuda_is_wanted_and_compiled(
+    home, tmp_path, monkeypatch, capsys, torch_cuda, gpu, force, toolkit, wants, compiles, said
+):
+    programs = {'nvidia-smi': 'echo GPU 0: a card' if gpu else 'exit 9'}
+    if toolkit:
+        programs['nvcc'] = f'echo Cuda compilation tools, release {toolkit}, V{toolkit}.88'
+    for name, text in programs.items():
+        write(tmp_path / 'bin', {name: f'#!/bin/sh\n{text}\n'})
+        (tmp_path / 'bin' / name).chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path / 'bin'))
+    monkeypatch.setenv('FORCE_CUDA', force)
+    for name in ('CUDA_HOME', 'CUDA_PATH'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('torch.version.cuda', torch_cuda)
+    assert (build_mmcv.wants_cuda(), build_mmcv.compiles_cuda()) == (bool(wants), bool(compiles))
+    assert said in capsys.readouterr().out
+
+
+def test_jobs_fit_the_cores_and_the_memory(home, monkeypatch):
+    monkeypatch.setenv('MAX_JOBS', '5')
+    assert build_mmcv.jobs() == 5
+    monkeypatch.delenv('MAX_JOBS')
+    monkeypatch.setattr(build_mmcv.os, 'sched_getaffinity', lambda pid: set(range(16)), raising=False)
+    monkeypatch.setattr(build_mmcv.os, 'sysconf', lambda name: 1024 if 'SIZE' in name else 8 << 20)  # 8 GiB
+    assert build_mmcv.jobs() == 2

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -251,12 +252,37 @@ def test_a_server_that_starts_anew_gives_the_whole_file_once(server, tmp_path):
     assert Handler.requests == [('/norange.pth', 'bytes=5000-')]
 
 
+def test_only_what_begins_where_asked_goes_on():
+    for status, headers, goes_on in (
+        (206, {'Content-Range': 'bytes 50-99/100'}, True),
+        (206, {'Content-Range': 'bytes 0-99/100'}, False),
+        (206, {}, True),
+        (200, {'Content-Range': 'bytes 50-99/100'}, False),
+        (200, {}, False),
+    ):
+        assert weights._goes_on(SimpleNamespace(status=status, headers=headers), 50) is goes_on
+
+
+def test_tries_are_further_and_further_apart(tmp_path, monkeypatch):
+    asked, waits = [], []
+
+    def gone(request, timeout):
+        asked.append(timeout)
+        raise OSError('gone')
+
+    monkeypatch.setattr(weights.urllib.request, 'urlopen', gone)
+    monkeypatch.setattr(weights.time, 'sleep', waits.append)
+    with pytest.raises(OSError, match=r'gone \(3 tries\)'):
+        weights._download('http://localhost/x.pth', tmp_path / 'x.part', quiet, 10)
+    assert asked == [20] * 3 and waits == pytest.approx([0.2, 0.4])  # none after the last
+
+
 def test_no_file_is_begun_that_does_not_fit_the_disk(server, tmp_path, monkeypatch):
     disk = weights.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(
         weights.shutil, 'disk_usage', lambda path: disk._replace(total=10**6, free=10**5 + 9000)
     )
-    with pytest.raises(DownloadError, match=r'no room for it in .*MiB are to come, 0\.1 MiB are free'):
+    with pytest.raises(DownloadError, match=r'no room for it in .*: 0\.0 MiB are to come, 0\.1 MiB are free'):
         fetch(f'{server}/x.pth', tmp_path / 'x.pth', progress=quiet)
     assert len(Handler.requests) == 1 and not (tmp_path / 'x.pth.part').exists()
 

@@ -220,7 +220,7 @@ def fetch(place: str, folder: Path, log: Path) -> Path | None:
     if url.scheme in ('http', 'https'):
         where = ['--index-url', place, '--find-links', place]
         port = url.port or {'http': 80, 'https': 443}[url.scheme]
-        if not urllib.request.getproxies() and not answers(url.hostname, port):
+        if url.scheme not in urllib.request.getproxies() and not answers(url.hostname, port):
             return None
     else:
         where = ['--no-index', '--find-links', Path(place.removeprefix('file://')).expanduser()]
@@ -275,7 +275,7 @@ def compile_wheel(units: bool, log: Path) -> Path | None:
         )
     else:
         env |= {'FORCE_CUDA': '0', 'CUDA_VISIBLE_DEVICES': ''}  # mmcv builds for CUDA wherever it sees a GPU
-    start = time.monotonic()
+    start, cpu = time.monotonic(), sum(os.times()[2:4])
     with tempfile.TemporaryDirectory(prefix='mmcv-') as name:
         folder = Path(name)
         source = ['--no-deps', '--no-build-isolation', '--no-binary', 'onedl-mmcv', '--dest', folder]
@@ -306,7 +306,8 @@ def compile_wheel(units: bool, log: Path) -> Path | None:
         part = keep / f'{wheels[0].name}.{os.getpid()}.part'
         shutil.copyfile(wheels[0], part)
         part.replace(keep / wheels[0].name)
-    say(f'compiled in {time.monotonic() - start:.0f} s, kept in {keep}')
+    cpu = sum(os.times()[2:4]) - cpu
+    say(f'compiled in {time.monotonic() - start:.0f} s ({cpu:.0f} s of CPU), kept in {keep}')
     return keep / wheels[0].name
 
 
@@ -376,7 +377,8 @@ def provide(log: Path, any_version: bool) -> bool:
 
 def choose_torch(log: Path) -> str:
     """The newest torch of those that set-up installs for which a wheel of mmcv is published, else the first."""
-    tags = ['cu130'] if has_gpu() else ['cu130', 'cpu']  # PyPI's torch is built for CUDA 13.0 on Linux
+    cuda = has_gpu() or os.environ.get('FORCE_CUDA') == '1'
+    tags = ['cu130'] if cuda else ['cu130', 'cpu']  # PyPI's torch is built for CUDA 13.0 on Linux
     with tempfile.TemporaryDirectory(prefix='mmcv-') as folder:
         for torch in TORCHES:
             for number, place in enumerate(publishers(tags, torch, fixed=False)):

@@ -81,6 +81,7 @@ echo "setup: installing into $([ -n "$here" ] && echo "the environment of $pytho
 command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ||
     echo "setup: no C++ compiler is here: mmcv needs a ready wheel, or a compiler (Debian, Ubuntu: apt-get install g++)"
 pip=("$python" -m pip install --disable-pip-version-check)
+[ -n "$here" ] || pip+=(--no-compile) # most modules are never imported; Python compiles those that are
 mmcv=("$python" tools/build_mmcv.py --log "$folder/mmcv.log")
 : >"$folder/mmcv.log"
 

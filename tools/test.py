@@ -64,7 +64,14 @@ def set_tta(cfg) -> None:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, refuse_same_names, say_device, write_predictions
+    from mmroad.cli import (
+        build_runner,
+        load_config,
+        refuse_same_names,
+        room_in,
+        say_device,
+        write_predictions,
+    )
 
     say_device(args.launcher)
     cfg = load_config(args)
@@ -81,8 +88,8 @@ def main() -> None:
 
     cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
-    if args.format_dir:
-        refuse_same_names(runner)
+    if args.format_dir or args.show_dir:
+        refuse_same_names(runner, cfg.default_hooks.get('visualization', {}).get('test_out_dir'))
     if args.checkpoint != 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = model.module if args.tta else model
@@ -93,7 +100,8 @@ def main() -> None:
 
         dump = DumpDetResults if cfg.get('default_scope') == 'mmdet' else DumpResults
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
-    runner.test()
+    with room_in(cfg.work_dir, args.format_dir, os.path.dirname(args.out or '')):
+        runner.test()
 
 
 if __name__ == '__main__':

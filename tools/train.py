@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, say, say_device
+    from mmroad.cli import build_runner, load_config, room_in, say, say_device
 
     say_device(args.launcher)
     cfg = load_config(args)
@@ -47,7 +47,8 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     say(said)
     try:
-        build_runner(cfg).train()
+        with room_in(cfg.work_dir):
+            build_runner(cfg).train()
     except (CheckpointError, ClassOrderError, DivergedError) as error:
         raise SystemExit(str(error)) from error
 

@@ -7,6 +7,7 @@ does not depend on the number of ranks.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,9 @@ class PartWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if rank == 0:
             remove_dead_parts(Path(folder))
+            atexit.register(
+                shutil.rmtree, self.path.parent, ignore_errors=True
+            )  # also where an error ends the run
         self._file = open(self.path, 'wb')
 
     def add(self, prediction: Prediction) -> None:

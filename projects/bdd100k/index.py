@@ -17,7 +17,7 @@ from .columns import Columns, read_columns
 from .scalabel import LabelFileError, json_files
 
 #: Part of every key: another layout or reading makes other caches.
-VERSION = 2
+VERSION = 3
 _ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'file_rows')
 _TEXTS = ('names', 'videos', 'files')
 _MAGIC = b'mmroad-index'

@@ -136,8 +136,10 @@ class DeticInferencer(DetInferencer):
             write_image(folder.path('pictures', result.name), result.picture)
 
         def finish() -> None:
-            results.close()
-            predictions.write()
+            try:
+                results.close()
+            finally:
+                predictions.write()
 
         return run_over(source, self, write, finish, progress)
 

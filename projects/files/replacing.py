@@ -48,7 +48,7 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
         os.replace(part, path)
     except Exception as error:
-        if not _is_no_room(error):
+        if not is_no_room(error):
             raise
         written = part.stat().st_size if part.exists() else 0
         free = shutil.disk_usage(path.parent).free
@@ -69,7 +69,7 @@ _WRITERS = re.compile(
 )
 
 
-def _is_no_room(error: Exception) -> bool:
+def is_no_room(error: Exception) -> bool:
     """Whether a write failed for want of room."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM

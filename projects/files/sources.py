@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 #: Files of a folder that are taken for videos; a file or a glob's match of another name is tried.
 VIDEO_SUFFIXES = (
     '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.wmv', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts', '.flv',
-    '.3gp', '.ogv', '.vob', '.asf', '.gif',
+    '.3gp', '.3g2', '.ogv', '.vob', '.asf', '.gif', '.m2v', '.mjpg', '.mjpeg', '.h264', '.h265', '.f4v', '.mxf',
+    '.divx',
 )  # fmt: skip
 
 
@@ -218,7 +219,7 @@ def _is_output(path: Path, base: Path) -> bool:
 
 
 def _search(folder: Path, base: Path) -> list[Path]:
-    """Images and videos of a folder and those in it."""
+    """Images, by their suffix or by trying, and videos, by their suffix, of a folder and those in it."""
     found = []
     for place, folders, files in os.walk(folder):
         noted = noted_outputs(place) if OUTPUTS in files else set()
@@ -228,7 +229,7 @@ def _search(folder: Path, base: Path) -> list[Path]:
             for name in files
             if not name.startswith('.')
             and name not in noted
-            and (is_image(name) or name.lower().endswith(VIDEO_SUFFIXES))
+            and (is_image(name) or name.lower().endswith(VIDEO_SUFFIXES) or _reads(Path(place, name)))
         ]
     return [] if folder != base and _is_output(folder, base) else found
 
@@ -244,13 +245,18 @@ def _item(path: Path, name: str) -> Item | None:
     if is_image(path):
         return Item(name, path, False)
     if not path.name.lower().endswith(VIDEO_SUFFIXES):
-        import cv2
-
-        if cv2.haveImageReader(str(path)):
+        if _reads(path):
             return Item(name, path, False)
         if not _opens(path):
             return None
     return Item(name.removesuffix(path.suffix), path, True)
+
+
+def _reads(path: Path) -> bool:
+    """Whether a file is an image by its content."""
+    import cv2
+
+    return path.is_file() and cv2.haveImageReader(str(path))
 
 
 def _opens(path: Path) -> bool:

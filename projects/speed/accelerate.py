@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .fold import fold_batch_norm
+from .fold import fold_batch_norm, use_point_convolutions
 from .operators import guard_operators
 
 
@@ -39,6 +39,8 @@ def accelerate(
     guard_operators()
     if fold:
         fold_batch_norm(model)
+        if channels_last:
+            use_point_convolutions(model)
         if amp is not None:
             keep_weights_in(model, amp)
     body = [part for part in (model.backbone, getattr(model, 'neck', None)) if isinstance(part, nn.Module)]

@@ -1,4 +1,4 @@
-"""Batch normalization folded into the convolution before it, for inference."""
+"""Convolutions for inference on a CPU: batch normalization folded into them, 1 x 1 ones by oneDNN."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def fold_batch_norm(model: nn.Module) -> int:
     return count
 
 
+def is_plain(module: nn.Module) -> bool:
+    """Whether this is torch's own two-dimensional convolution, or mmcv's, which differs for old torch alone."""
+    own = type(module).forward is nn.Conv2d.forward or type(module).__module__ == 'mmcv.cnn.bricks.wrappers'
+    return isinstance(module, nn.Conv2d) and own
+
+
 def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
     """Names of children that are computed one after the other, convolution and norm."""
     import mmdet.models.backbones.resnet as det
@@ -76,3 +82,30 @@ def _fold(conv: nn.Conv2d, norm: _BatchNorm) -> None:
     weight = conv.weight.double() * scale[:, None, None, None]
     conv.weight = nn.Parameter(weight.to(dtype), requires_grad=grad)
     conv.bias = nn.Parameter(shift.to(dtype), requires_grad=grad)
+
+
+class PointConv2d(nn.Conv2d):
+    """A 1 x 1 convolution that a CPU always computes by oneDNN. With one thread torch takes a matrix product, which
+    copies channels-last maps to and fro and is slower by half."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        plain = (
+            x.device.type == 'cpu'
+            and x.dtype == self.weight.dtype == torch.float32
+            and x.numel()
+            and x.ndim == 4
+        )
+        if not plain or torch.is_autocast_enabled('cpu') or torch.jit.is_tracing():
+            return super().forward(x)
+        options = (self.padding, self.stride, self.dilation, self.groups)
+        return torch.mkldnn_convolution(x, self.weight, self.bias, *options)
+
+
+def use_point_convolutions(model: nn.Module) -> None:
+    """Make 1 x 1 convolutions `PointConv2d`, where torch has oneDNN."""
+    if not torch.backends.mkldnn.is_available():
+        return
+    for module in model.modules():
+        if is_plain(module) and module.kernel_size == (1, 1):
+            if module.padding_mode == 'zeros' and not isinstance(module.padding, str):
+                module.__class__ = PointConv2d

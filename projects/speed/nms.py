@@ -50,7 +50,7 @@ def suppress_in_parts(function: Any) -> None:
         few = len(bboxes) <= 2 * PART or bboxes.device.type != 'cpu' or iou_threshold < 0
         if few or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
             return forward(ctx, bboxes, scores, iou_threshold, offset, score_threshold, max_num)
-        chosen = torch.arange(len(bboxes))
+        bboxes, scores, chosen = bboxes.float(), scores.float(), torch.arange(len(bboxes))
         if score_threshold > 0:
             chosen = (scores > score_threshold).nonzero()[:, 0]
             bboxes, scores = bboxes[chosen], scores[chosen]

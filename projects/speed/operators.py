@@ -30,30 +30,29 @@ FUNCTIONS = (
     ('nms', 'NMSop'),
     ('nms', 'SoftNMSop'),
 )
+#: Those that a CPU computes otherwise.
+ON_CPU = dict(RoIAlignFunction=gather_on_cpu, NMSop=suppress_in_parts)
 
 
 def guard_operators() -> None:
     """Give mmcv's operators contiguous inputs, and float32 ones where they lack the precision; let mmdet's region
     extractors compute in float32.
 
-    RoIAlign on a CPU becomes `mmroad.speed.roi_align`'s, which reads any layout; suppression
-    there goes by parts (`mmroad.speed.nms`).
+    RoIAlign on a CPU becomes `mmroad.speed.roi_align`'s, which reads any layout; suppression there goes by parts
+    (`mmroad.speed.nms`).
     A result computed in float32 stays float32; gradients come back in the input's precision. Calling it again does
     nothing. Inputs that an operator reads as they are cost nothing.
     """
     import importlib
 
-    from mmcv.ops.nms import NMSop
     from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
 
     for module, name in FUNCTIONS:
         function = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
         if not hasattr(function.forward, 'guarded'):
             function.forward = staticmethod(_guarded(function.forward))
-            if module == 'roi_align':
-                gather_on_cpu(function)
-    if not hasattr(NMSop.forward, 'guarded'):
-        suppress_in_parts(NMSop)
+            if name in ON_CPU:
+                ON_CPU[name](function)
     for extractor in (SingleRoIExtractor, GenericRoIExtractor):
         if not hasattr(extractor.forward, 'guarded'):
             extractor.forward = _in_float32(extractor.forward)

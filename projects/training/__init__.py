@@ -46,8 +46,8 @@ def make_resumable(cfg: Config) -> None:
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     custom = list(cfg.get('custom_hooks') or [])
     for hook in [*hooks.values(), *custom]:
-        if isinstance(hook, dict) and hook.get('type') in _HOOKS:
-            hook['type'] = _HOOKS[hook['type']]
+        if isinstance(hook, dict):
+            hook['type'] = _HOOKS.get(_mmengines(hook.get('type')), hook.get('type'))
     for name in ('mmengine.ClassOrderHook', 'DivergenceHook'):
         if not any(isinstance(hook, dict) and hook.get('type') == name for hook in custom):
             custom.append(dict(type=name))
@@ -55,8 +55,15 @@ def make_resumable(cfg: Config) -> None:
     loop = cfg.get('train_cfg') or {}
     if 'type' not in loop and 'by_epoch' in loop:
         loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
-    if loop.get('type') in _LOOPS:
-        loop['type'] = _LOOPS[loop['type']]
+    if (name := _mmengines(loop.get('type'))) in _LOOPS:
+        loop['type'] = _LOOPS[name]
+
+
+def _mmengines(kind: str | type | None) -> str | None:
+    """The name of a class of mmengine: given by name, with its scope or without, or as the class."""
+    if isinstance(kind, type):
+        return kind.__name__ if kind.__module__.startswith('mmengine.') else None
+    return kind.removeprefix('mmengine.') if kind else None
 
 
 def go_on(cfg: Config, resume: str | None, *, trust: bool = False) -> list[str]:

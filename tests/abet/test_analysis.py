@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from mmroad.abet.figure import curves, excess, overlay
@@ -159,12 +160,38 @@ def test_segments_and_their_features():
     assert big[40:43] == pytest.approx([1, 0, 0])
     assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)
     none = segments(probs, 1.1)
-    assert len(none.features) == 0 and none.true is None
+    assert none.features.shape == (0, 43) and none.true is None
     # a pixel at the threshold is in
     at = float(dispersion(probs)[0, 5, 0])
     assert [len(segments(probs, t).features) for t in (at, np.nextafter(at, 2))] == [2, 1]
     with pytest.raises(ValueError, match='3 class probabilities are not finite'):
         segments(np.where(np.arange(7) == 3, np.nan, probs[:, :1]))
+
+
+def test_features_are_those_of_the_definition():
+    probs, mask = scene(np.random.default_rng(1), classes=4)
+    probs[:, 0, :2] = probs[:, 39, 59:] = 0.25  # at two corners of the image
+    found = segments(probs, 0.6, mask)
+    assert len(found.features) > 3
+    heat, classes, eight = dispersion(probs), probs.argmax(0), np.ones((3, 3), bool)
+    assert dispersion(np.float64([0.4, 0.35, 0.25]).reshape(3, 1, 1))[1:].ravel() == pytest.approx(
+        [0.95, 0.6]
+    )
+    for number, row in enumerate(found.features, 1):
+        own = found.label == number
+        inside = ndimage.binary_erosion(own, eight)
+        ring = ndimage.binary_dilation(own, eight) & ~own
+        parts = own, inside, own & ~inside
+        n, n_in, n_bd = (part.sum() for part in parts)
+        want = [n, n_in, n_bd, n / n_bd, n_in / n_bd]
+        for values in heat:
+            for moment in (np.mean, np.var):
+                whole, inner, border = (moment(values[part]) if part.any() else 0 for part in parts)
+                want += [whole, inner, border, whole * n / n_bd, inner * n_in / n_bd]
+        want += [place.mean() / side for place, side in zip(np.nonzero(own), own.shape)]
+        want += [p[own].mean() for p in probs] + [(classes[ring] == c).mean() for c in range(4)]
+        assert row == pytest.approx(want, abs=1e-9)
+        assert found.true[number - 1] == mask[own].any()
 
 
 def test_meta_classification_removes_false_positives(tmp_path):

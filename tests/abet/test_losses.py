@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmseg.utils import cityscapes_classes
 
 from mmroad.abet.losses import (
+    STRICT_CLASSES,
     ImageWeightedLoss,
     JointWeightedBorderLoss,
     boundary,
@@ -26,6 +28,14 @@ def random_batch(seed=0, n=2, classes=19, size=(12, 16)):
     labels = F.interpolate(blocks, size).long()[:, 0]
     labels[:, :3, :3] = 255
     return torch.randn(n, classes, *size, generator=g), labels
+
+
+def test_published_settings():
+    strict = {cityscapes_classes()[i] for i in STRICT_CLASSES}
+    assert strict == {'pole', 'traffic light', 'traffic sign', 'person', 'rider', 'motorcycle', 'bicycle'}
+    joint = JointWeightedBorderLoss()
+    assert (joint.wt_bound, joint.strict_classes, joint.border) == (1, STRICT_CLASSES, 1)
+    assert ImageWeightedLoss().wt_bound == 6
 
 
 def test_label_shares_count_the_label_after_the_last_class_with_the_last_class():

@@ -118,6 +118,13 @@ def test_threshold_of_a_class_that_was_never_found():
         assert np.isnan(results['y/best_f1']['auroc']) and results['x/all']['auroc'] == 0.5
 
 
+def test_all_sizes_and_a_hundred_detections_an_image_have_a_part_in_the_threshold():
+    boxes = [[20 * i, 0, 20 * i + 10, 10] for i in range(12)] + [[0, 20, 200, 220]]
+    truth = rows(['a'] * 13, [0] * 13, boxes, [0] * 13)
+    found = rows(['a'] * 13, [0] * 13, boxes, np.linspace(0.9, 0.3, 13))
+    assert f1_threshold(found, truth) == pytest.approx(0.3)  # all are found
+
+
 def test_both_protocols():
     boxes = [[0, 0, 10, 10], [20, 20, 40, 40], [60, 0, 90, 9]]
     truth = rows(['a', 'a'], [0, 1], boxes[:2], [0, 0])

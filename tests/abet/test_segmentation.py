@@ -1,6 +1,8 @@
 """The learned temperature at full resolution, the head, the trunk and the segmentor."""
 
 import copy
+import json
+import math
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import mmroad.abet  # noqa: F401
+from mmroad.abet.scores import SCALES, build_scores
 from mmroad.abet.temperature import BilinearRows, LearnedTemperature, gram_maps
 from mmroad.abet.temperature_head import with_temperature
 
@@ -90,6 +93,41 @@ def test_rows_of_the_plain_upsampling():
         torch.testing.assert_close(rows.linear(x), want[:, :, 3:7])
         up = F.interpolate(x, (9, 11), mode='bilinear', align_corners=align_corners)
         torch.testing.assert_close(rows.squared_norm(gram_maps(x)), (up**2).sum(1, True)[:, :, 3:7])
+
+
+@pytest.mark.parametrize('rows', [None, 4, 3])
+def test_inner_products_of_neighbours(rows):
+    x = torch.randn(2, 3, 4, 6)
+    got = gram_maps(x, rows)
+    assert got.shape == (2, 4, rows or 4, 6)
+    around = F.pad(x, (0, 1, 0, 1))
+    right, below, across = around[..., :-1, 1:], around[..., 1:, :-1], around[..., 1:, 1:]
+    want = torch.stack([(x * x).sum(1), (x * right).sum(1), (x * below).sum(1),
+                        (x * across + right * below).sum(1)], 1)  # fmt: skip
+    has = torch.ones(4, rows or 4, 6, dtype=torch.bool)
+    has[2:, 3:] = has[3, :, 5:] = False  # without a neighbour these have no weight
+    torch.testing.assert_close(got[:, has], want[:, :, : rows or 4][:, has])
+
+
+def test_scores_by_hand(tmp_path):
+    z = torch.tensor([[2.0, 0.0, -1.0], [1.0, 3.0, 0.0]]).view(2, 3, 1, 1)
+    t = torch.tensor([0.3, 0.7]).view(2, 1, 1, 1)
+    (tmp_path / 'sml.json').write_text(json.dumps(dict(mean=[1.0, 2.0, 9.0], var=[4.0, 0.25, 1.0])))
+    names = ('abet', 'entropy', 'msp', 'max_logit', 'godin', dict(type='sml', stats=tmp_path / 'sml.json'))
+    scores = {name: score(z, t).ravel() for name, score in build_scores(names).items()}
+    p = z[..., 0, 0].double().softmax(1)
+    want = dict(
+        abet=1 - p.new_tensor([2.0, 3.0]).sub(p.amax(1).log()) / 3,
+        entropy=-(p * p.log()).sum(1) / math.log(3),
+        msp=1 - p.amax(1),
+        max_logit=p.new_tensor([1 - 2 / 30, 1 - 3 / 30]),
+        godin=p.new_tensor([0.3, 0.7]),
+        sml=p.new_tensor([0.3 - 0.1 * (2 - 1) / 2, 0.3 - 0.1 * (3 - 2) / 0.5]),
+    )
+    assert set(scores) == set(want) == set(SCALES)
+    for name, value in want.items():
+        torch.testing.assert_close(scores[name].double(), value, atol=1e-6, rtol=0)
+    assert SCALES == {name: (0, 0.85 if name == 'abet' else 1) for name in want}
 
 
 def test_head_stays_in_float32_under_autocast():

@@ -128,6 +128,30 @@ def test_label_codes():
         2: 1,
     }
     assert len(OBSTACLE_LEFT_OUT) == 10
+    others = set(LAYOUTS) - {
+        'lost_and_found',
+        'road_anomaly',
+        'images',
+        'smiyc_anomaly_test',
+        'smiyc_obstacle_test',
+    }
+    assert all(LAYOUTS[name].labels == {0: 0, 1: 1} for name in others)
+
+
+def test_published_numbers_of_images_and_what_is_looked_for():
+    numbers = {name: layout.images for name, layout in LAYOUTS.items() if layout.images}
+    assert numbers == dict(
+        road_anomaly=60, road_anomaly_synboost=60, fishyscapes_laf=100, fishyscapes_static_v1=30,
+        fishyscapes_static_v2=30, smiyc_anomaly=10, smiyc_obstacle=30, lost_and_found=1203,
+    )  # fmt: skip
+    for version in (1, 2):
+        files = LAYOUTS[f'fishyscapes_static_v{version}'].files
+        assert files == f'fs_val_v{version}/*_labels.png, fs_static_images_v{version}/*_rgb.png'
+
+
+def test_colours_of_the_classes():
+    palette = AnomalyDataset.METAINFO['palette']
+    assert palette == [[0, 0, 0], [255, 102, 0]]  # black and orange
 
 
 def test_images_without_masks_are_refused_by_name(tmp_path):

@@ -41,12 +41,13 @@ def sklearn_scores(images):
     metrics = pytest.importorskip('sklearn.metrics')
     scores = np.concatenate([s[m <= 1] for s, m in images]).astype(float)
     labels = np.concatenate([m[m <= 1] for _, m in images])
-    fpr, tpr, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    fpr, tpr, threshold = metrics.roc_curve(labels, scores, drop_intermediate=False)
     fpr_thin, tpr_thin, _ = metrics.roc_curve(labels, scores)
     return dict(
         ap=metrics.average_precision_score(labels, scores),
         auroc=metrics.roc_auc_score(labels, scores),
         ge=fpr[tpr >= 0.95][0],
+        threshold=threshold[tpr >= 0.95][0],
         gt=fpr[tpr > 0.95][0],
         nearest=fpr[np.abs(tpr - 0.95).argmin()],
         rba=fpr_thin[tpr_thin > 0.95][0],
@@ -71,6 +72,7 @@ def test_equals_scikit_learn(dtype, ties, lookup, monkeypatch):
         points = dict(ge=got.fpr95.fpr, gt=got.fpr95_gt.fpr, nearest=got.fpr95_nearest.fpr, rba=got.fpr95_rba)
         for key, value in points.items():
             assert value == pytest.approx(want[key], abs=1e-12), key
+        assert got.fpr95.threshold == want['threshold']
 
 
 def test_negative_zero_ties_with_zero_and_infinities_are_scores():
@@ -99,6 +101,9 @@ def test_joined_parts_score_as_one(dtype):
     parts[0].merge(parts[1].part())
     parts[0].merge(parts[2].part())  # one that saw no image
     assert parts[0].compute() == run(images)
+    joined = PixelMetrics()  # that was given no image itself
+    joined.merge(parts[0].part())
+    assert joined.compute() == run(images)
     with pytest.raises(ValueError, match='cannot be joined'):
         parts[0].merge(PixelMetrics().part()._replace(dtype=np.dtype('c8')))
 

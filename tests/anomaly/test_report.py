@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmroad.anomaly import report
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.anomaly.layouts import find_pairs
+from mmroad.anomaly.legacy import LegacyHistogram
 from mmroad.anomaly.pixel import PixelMetrics
-from mmroad.anomaly.report import FolderScores, further_numbers
+from mmroad.anomaly.report import FolderScores, further_numbers, plain, write
 from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
@@ -81,6 +83,55 @@ def test_everything_is_written(saved):
     with open(folder / 'out/images.csv') as file:
         assert [row['image'] for row in csv.DictReader(file)] == ['2.png', '1.png', '0.png']
     assert cv2.imread(str(folder / 'out/curves.png')).shape[1] > 1000
+
+
+def test_files_hold_what_was_found(saved, monkeypatch):
+    monkeypatch.setattr(report, 'draw', lambda path, data: path.write_bytes(b'picture'))
+    folder, images = saved
+    found = FolderScores(
+        find_pairs('masks', folder / 'set'), 'masks', folder / 'maps', 'obstacle', legacy=True
+    )
+    data = found.data() | found.scores.summary()
+    roc, pr = data['roc_curve'], data['pr_curve']
+    assert [roc[key][0] for key in ('fpr', 'tpr', 'threshold')] == [0, 0, None]  # above the highest score
+    assert roc['fpr'][1:] == [p.fpr for p in found.scores.curve] and roc['tpr'][1:] == pr['recall']
+    assert data['tpr95'] == found.scores.fpr95.tpr >= 0.95
+    point = found.scores.curve[-1]
+    assert pr['precision'][-1] == pytest.approx(450 * point.tpr / (450 * point.tpr + 5250 * point.fpr))
+    bins = LegacyHistogram()
+    for image in images:
+        bins.add(*image)
+    assert data['legacy_hist'] == pytest.approx(bins.compute()._asdict())
+    assert data['histogram']['inlier'] == found.histogram[0].tolist()
+    assert data['histogram']['edges'] == found.edges.tolist() and len(found.edges) == 101
+    assert [row['image'] for row in data['images']] == ['2.png', '1.png', '0.png']  # the hardest first
+    write(folder / 'out', data)
+    assert json.loads((folder / 'out/data.json').read_text()) == data
+    with open(folder / 'out/images.csv') as file:
+        rows = list(csv.DictReader(file))
+    for row, want in zip(rows, data['images'], strict=True):
+        assert row == {key: '' if value is None else str(value) for key, value in want.items()}
+    assert (folder / 'out/curves.png').read_bytes() == b'picture'
+    write(folder / 'bare', data | dict(threshold95=None))
+    assert sorted(path.name for path in (folder / 'bare').iterdir()) == ['data.json', 'images.csv']
+    official = SmiycPixels()
+    for scores, labels in images:
+        official.add(scores.astype(np.float16), labels)
+    assert data['smiyc']['best_f1_threshold'] == official.compute().best_f1_threshold
+    assert plain([float('nan'), float('-inf'), (1.5, 'x')]) == [None, None, [1.5, 'x']]
+
+
+def test_further_numbers_as_text():
+    smiyc = dict(ap=0.5, auroc=0.25, fpr95=0.125, siou_gt=0.75, ppv=0.375, f1_mean=0.625)
+    text = 'SMIYC: AP 50.00, AUROC 25.00, FPR95 12.50, sIoU 75.00, PPV 37.50, mean F1 62.50'
+    assert further_numbers(smiyc, {}) == text and further_numbers({}, {}) == ''
+    legacy = dict(
+        auroc=0.5, auprc=0.25, meta_ood_fpr95=0.125, meta_ood_tpr95=0.95, abet_fpr95=0.1, abet_tpr95=0.9
+    )
+    assert further_numbers(smiyc, legacy | dict(dropped_fraction=0.01)) == (
+        f'{text}\nlegacy_hist: AUROC 50.00%, AUPRC 25.00%, FPR95 12.50% at TPR 95.00% (AbeT: 10.00% at 90.00%); '
+        '1.00% of the pixels are outside [0, 1] and dropped'
+    )
 
 
 def test_scores_outside_the_legacy_histogram_leave_the_other_numbers(saved):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mmdet.datasets import AspectRatioBatchSampler, CocoDataset, MultiImageMixDataset
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, RepeatDataset
+from mmseg.utils import cityscapes_classes, cityscapes_palette
 
 from mmroad.bdd100k import dataset as dataset_module
 from mmroad.bdd100k.dataset import BDD100KDetDataset
@@ -17,6 +18,12 @@ from mmroad.files.images import ImageError
 from mmroad.files.outputs import note_outputs
 
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
+
+
+def test_colours_are_those_of_cityscapes():
+    colours = dict(zip(cityscapes_classes(), map(tuple, cityscapes_palette())))
+    want = [colours['person' if name == 'pedestrian' else name] for name in DET_CLASSES]
+    assert BDD100KDetDataset.METAINFO['palette'] == want
 
 
 def label(category='car', x1=1.0, y1=2.0, x2=10.0, y2=20.0, **attributes):

@@ -128,6 +128,17 @@ def test_runs_of_their_own_do_not_mix_and_dead_ones_are_removed(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {'kept', other, 'det.json', 'det.coco.json'}
 
 
+def test_a_run_that_fails_leaves_no_parts(tmp_path):
+    (tmp_path / 'det.json').write_text('older')
+    code = (
+        'import sys; from mmroad.bdd100k.format import PartWriter\n'
+        f"writers = [PartWriter({str(tmp_path)!r}, rank, 'run') for rank in (0, 1)]\n"
+        "sys.exit('failed')"
+    )
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True).returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['det.json']
+
+
 def test_what_is_no_number_is_left_out_and_named(tmp_path):
     a, b, c, d = PREDICTIONS
     broken = [

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmcv.ops import batched_nms, nms
 
-from mmroad.detic.roi_head import class_wise_nms
+from mmroad.detic.roi_head import class_wise_nms, moves_apart, select_detections, shared_nms
 
 
 def made(number, classes, seed=0):
@@ -36,3 +36,34 @@ def test_many_classes_cost_no_precision():
     exact = class_by_class(boxes, scores, labels, 0.5).tolist()
     assert class_wise_nms(boxes, scores, labels, 0.5).tolist() == exact
     assert batched_nms(boxes, scores, labels, dict(type='nms', iou_threshold=0.5))[1].tolist() != exact
+
+
+@pytest.mark.parametrize(
+    ('number', 'classes', 'share'), [(300, 90, 0.5), (60, 400, 0.9), (500, 3, 1.0), (20, 7, 0.0)]
+)
+def test_classes_that_share_their_boxes_are_suppressed_at_once(number, classes, share):
+    boxes, *_ = made(number, 2)
+    g = torch.Generator().manual_seed(1)
+    scores = torch.rand(number, classes, generator=g)
+    scores[:, 0] = scores[:, 0].mul(4).round() / 4 + 0.1  # equal ones: the first region goes first
+    candidates = torch.rand(number, classes, generator=g) < share
+    candidates[:, 1] = False
+    keep = shared_nms(boxes, scores, candidates, 0.5)
+    for c in range(classes):
+        index = candidates[:, c].nonzero()[:, 0]
+        alike = (
+            (-scores[index, c]).argsort(stable=True).argsort().float()
+        )  # mmcv leaves equal scores in any order
+        want = index[nms(boxes[index], -alike, 0.5)[1]].sort().values
+        assert torch.equal(keep[:, c].nonzero()[:, 0], want)
+    assert share == 0 or 0 < keep.sum() < candidates.sum()
+
+
+def test_detections_are_those_of_the_class_by_class_way():
+    boxes, *_ = made(200, 2)
+    scores = torch.rand(200, 50, generator=torch.Generator().manual_seed(3))
+    region, labels = (scores > 0.4).nonzero(as_tuple=True)
+    assert not moves_apart(boxes[region])
+    keep = class_wise_nms(boxes[region], scores[region, labels], labels, 0.5)
+    got = select_detections(boxes, scores, dict(score_thr=0.4, nms=dict(iou_threshold=0.5), max_per_img=700))
+    assert torch.equal(got.regions, region[keep][:700]) and torch.equal(got.labels, labels[keep][:700])

@@ -95,6 +95,9 @@ def test_ids_above_the_classes_are_named_and_ignored_ones_pass(tmp_path):
     assert np.array_equal(read_label_map(tmp_path / 'a.png'), labels)
     with pytest.raises(ValueError, match=r'x: values 0, 1, 2, 3, 4, 5, 6, 7, \.\.\. \(up to 11\) \(12 of 12'):
         check_ids(LABELS, 0, (), 'x')
+    with pytest.raises(ValueError, match=r'x: values -2, -1 .2 of 4 pixels. are no class'):
+        check_ids(np.int32([[-1, 0, -2, 1]]), 2, (), 'x')
+    check_ids(np.int32([[-1, 0, -1, 1]]), 2, (-1,), 'x')
 
 
 def jpeg(labels):
@@ -109,7 +112,8 @@ def png(array, mode=None):
 
 
 COLOUR = np.dstack([LABELS, LABELS, LABELS])
-COLOUR[2, 1] = 128, 64, 128
+COLOUR[2, 1] = 128, 64, 128  # the first that is told
+COLOUR[2, 3] = 9, 8, 7
 REFUSED = {
     'colours': (png(COLOUR), r'a colour image, such as \(128, 64, 128\) in row 2, column 1'),
     'opacity': (png(np.dstack([COLOUR[..., 0]] * 3 + [LABELS])), 'its opacity varies'),

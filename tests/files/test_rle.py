@@ -102,6 +102,13 @@ def test_damaged_codes_are_refused_or_fill_their_size():
     assert accepted < 250
 
 
+def test_the_largest_mask_is_what_pycocotools_can_count():
+    largest = 2**31 - 1
+    assert checked_rle([largest], (1, largest))['size'] == [1, largest]
+    with pytest.raises(ValueError, match='size is'):
+        checked_rle([2**31], (2, 2**30))
+
+
 def test_areas_of_any_number_of_masks():
     code = checked_rle([3, 4, 5], (3, 4))
     assert areas([code] * 300).tolist() == [4] * 300 and areas([]).shape == (0,)

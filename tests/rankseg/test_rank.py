@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mmroad.rankseg import RankSeg, asymmetric_loss, present_classes
+from mmroad.rankseg.rank import MultiLabelHead
 from mmroad.rankseg.ranking_metrics import RankingMetric, average_precision, precision_at, recall_at
 
 SMALL = dict(embed_dims=16, num_heads=2, feedforward_channels=32)
@@ -62,6 +63,30 @@ def test_asymmetric_loss_stays_finite_where_a_class_is_surely_wrong(sign, presen
     loss.backward()
     assert loss.item() == pytest.approx(-math.log(1e-5) if present else -(0.95**2) * math.log(0.05), rel=1e-5)
     assert logits.grad.isfinite().all()
+
+
+@torch.no_grad()
+def test_the_head_is_a_transformer_layer_over_tokens_and_classes():
+    head = MultiLabelHead(5, in_channels=8, embed_dims=16, num_heads=2, feedforward_channels=32).eval()
+    for norm in (head.norm, head.block.norm1, head.block.norm2):
+        torch.nn.init.normal_(norm.weight, 1, 0.3)
+        torch.nn.init.normal_(norm.bias, 0, 0.3)
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 32, 0.0, 'gelu', batch_first=True, norm_first=True).eval()
+    own = head.block
+    own = dict(norm1=own.norm1, norm2=own.norm2, linear1=own.mlp.fc1, linear2=own.mlp.fc2, in_=own.attn.qkv,
+               out=own.attn.proj)  # fmt: skip
+    names = {'in_.': 'self_attn.in_proj_', 'out.': 'self_attn.out_proj.'}
+    state = {f'{names.get(name + ".", name + ".")}{key}': value for name, part in own.items()
+             for key, value in part.state_dict().items()}  # fmt: skip
+    layer.load_state_dict(state)
+    tokens = torch.randn(2, 9, 8)
+    x = torch.cat([head.proj_dec(tokens), head.cls_emb.expand(2, -1, -1)], 1)
+    x = head.norm(layer(x)[:, -5:])
+    want = torch.einsum('ncd,cd->nc', x, head.fc.W[0]) + head.fc.b
+    torch.testing.assert_close(head(tokens), want, atol=1e-5, rtol=1e-5)
+    plain = MultiLabelHead(3, in_channels=8, embed_dims=128)
+    assert (plain.block.attn.num_heads, plain.block.mlp.fc1.out_features) == (2, 512)
+    assert plain.block.attn.dropout == plain.block.mlp.drop.p == plain.block.attn.proj_drop.p == 0.1
 
 
 @pytest.mark.parametrize('top_k', [6, 4])

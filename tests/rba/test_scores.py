@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mmroad.rba.scores import SCORES, get_score
+from mmroad.rba.scores import SCALES, SCORES, get_score
 
 # two inlier classes, one pixel; queries 0 and 1 cover it by 1 and 0.5
 PROBS = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.4, 0.4]])
@@ -47,6 +47,23 @@ def test_uno_takes_the_outlier_class():
     assert value == pytest.approx((0.2 - 0.6) + 0.5 * (0.5 - 0.2))
     with pytest.raises(ValueError, match='outlier_class'):
         get_score('uno')(SEG, PROBS, MASKS, None)
+
+
+@pytest.mark.parametrize('name', sorted(set(SCORES) - {'dense_hybrid'}))
+def test_scales_span_from_a_sure_inlier_to_nothing(name):
+    """What 19 classes give where one query is sure of a class, and where no mask is (UNO: an outlier)."""
+    low, high = SCALES[name]
+    seg = torch.zeros(19, 1, 1)
+    probs = torch.zeros(1, 21 if name == 'uno' else 20)
+    outlier = probs.clone()
+    outlier[0, 19] = 1
+    masks = torch.ones(1, 1, 1)
+    hot = get_score(name)(seg, outlier, masks, None).item()
+    seg[0], probs[0, 0] = 1, 1
+    cold = get_score(name)(seg, probs, masks, None).item()
+    width = high - low
+    assert cold < hot and width > 0
+    assert abs(cold - low) <= 0.6 * width and abs(hot - high) <= 0.25 * width
 
 
 def test_all_scores_are_covered_and_unknown_ones_named():

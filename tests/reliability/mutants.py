@@ -151,11 +151,12 @@ def _maps(folder: Path) -> Iterator[Form]:
 
 def _vocabularies() -> Iterator[Form]:
     vectors, names = np.random.default_rng(0).random((5, 512)).astype(np.float32), list('abcde')
+    words = [f'class {i}' for i in range(60)]
     yield Form('v.npz', _saved(lambda f: np.savez(f, embeddings=vectors, names=names)), load_embeddings, True)
     yield Form('v.npy', _saved(lambda f: np.save(f, vectors)), load_embeddings)
     yield Form('v.pth', _saved(torch.save, dict(embeddings=torch.from_numpy(vectors))), load_embeddings, True)
-    yield Form('names.json', json.dumps(names * 9).encode(), read_names)
-    yield Form('names.txt', '\n'.join(names * 9).encode(), lambda path: read_names(path))
+    yield Form('names.json', json.dumps(words).encode(), read_names)
+    yield Form('names.txt', '\n'.join(words).encode(), lambda path: read_names(path))
 
 
 def _plain(value: Any) -> Any:

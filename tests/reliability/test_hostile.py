@@ -300,3 +300,39 @@ except ValueError as error:
         )
         assert done.stdout.endswith('refused\n'), done.stderr
         assert not sign.exists()
+
+
+@pytest.mark.slow
+def test_nothing_that_a_config_names_reads_weights_by_itself():
+    """torch.load of a third party would be guarded by torch's own default alone."""
+    import inspect
+    import re
+
+    def types(node):
+        if isinstance(node, dict):
+            yield from (value for key, value in node.items() if key == 'type' and isinstance(value, str))
+            node = node.values()
+        for value in node if not isinstance(node, str) and hasattr(node, '__iter__') else ():
+            yield from types(value)
+
+    configs = [mmroad.get_config(name) for name in mmroad.list_models()]
+    named = {name.rpartition('.')[2] for config in configs for name in types(config.to_dict())}
+    for module in {
+        name for config in configs for name in (config.get('custom_imports') or {}).get('imports', ())
+    }:
+        __import__(module)
+    __import__('mmdet.models'), __import__('mmseg.models')
+    found = [
+        cls
+        for library in ('mmdet', 'mmseg', 'mmengine')
+        for name in named
+        if (cls := __import__(f'{library}.registry', fromlist=['MODELS']).MODELS.get(name)) is not None
+    ]
+    assert len(found) > 100
+    reads = re.compile(r'torch\.load\(|load_url\(|load_state_dict_from_url|from_pretrained\(|torch\.hub\.')
+    by_itself = {
+        cls
+        for cls in found
+        if inspect.isclass(cls) and reads.search(inspect.getsource(inspect.getmodule(cls)))
+    }
+    assert not by_itself

@@ -36,7 +36,8 @@ def test_channels_last_changes_rounding_alone(detector, batch):
     model = accelerate(copy.deepcopy(detector), channels_last=True)
     got = found(model, batch)
     assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
-    assert all(x.is_contiguous() for x in model.extract_feat(torch.rand(1, 3, 96, 160)))
+    maps = model.extract_feat(torch.rand(1, 3, 96, 160))
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in maps)  # as the heads like them
     assert len(want) > 5 and (want.labels == got.labels).all()
     torch.testing.assert_close(got.bboxes, want.bboxes, atol=1e-3, rtol=0)
     torch.testing.assert_close(got.scores, want.scores, atol=1e-5, rtol=0)
@@ -66,6 +67,21 @@ def test_low_precision_trains_and_regions_keep_their_places(detector, batch):
     torch.testing.assert_close(out, extractor([x.float() for x in maps], rois))
     out.sum().backward()
     assert maps[0].grad.dtype == torch.bfloat16 and maps[0].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('amp', [None, torch.bfloat16])
+def test_folded_models_find_the_same(detector, batch, amp):
+    model = accelerate(copy.deepcopy(detector), fold=True, channels_last=True, amp=amp)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
+    assert model.backbone.layer1[0].conv1.weight.dtype == (amp or torch.float32)
+    got, want = found(model, batch), found(detector, batch)
+    assert got.bboxes.dtype == got.scores.dtype == torch.float32
+    if amp:
+        assert abs(got.scores.max() - want.scores.max()) < 0.02
+    else:
+        torch.testing.assert_close(got.bboxes, want.bboxes, atol=1e-3, rtol=0)
+        torch.testing.assert_close(got.scores, want.scores, atol=1e-5, rtol=0)
+        assert (got.labels == want.labels).all()
 
 
 def test_a_detector_trains_in_bfloat16(detector):

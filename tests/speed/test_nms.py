@@ -33,7 +33,7 @@ def problem(seed, n=300):
 @pytest.mark.parametrize('offset', [0, 1])
 def test_the_same_boxes_in_the_same_order(seed, offset):
     boxes, scores = problem(seed)
-    assert len(speed.parts_along_x(boxes, offset)) > 3
+    assert len(speed.parts_along_x(boxes, offset)) > 1
     for options in (
         dict(),
         dict(score_threshold=0.3),
@@ -69,3 +69,8 @@ def test_boxes_that_are_not_finite_stay_together():
     boxes, scores = problem(4)
     boxes[7, 0], boxes[9, 2], boxes[11, 2] = float('nan'), float('nan'), float('inf')
     assert torch.equal(nms(boxes, scores, 0.5)[1], mmcvs(boxes, scores))
+
+
+def test_bfloat16_is_computed_in_float32():
+    boxes, scores = (x.bfloat16() for x in problem(5))
+    assert torch.equal(nms(boxes, scores, 0.5)[1], mmcvs(boxes.float(), scores.float()))

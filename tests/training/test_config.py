@@ -7,7 +7,9 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
+from mmengine.runner import IterBasedTrainLoop
 from tiny_training import run_tiny, tiny_config
 
 from mmroad.training import go_on, make_resumable
@@ -30,6 +32,8 @@ def test_names_of_mmengine_become_ours():
         (dict(by_epoch=True, max_epochs=1), 'ResumableEpochLoop'),
         (dict(by_epoch=False, max_iters=1), 'ResumableIterLoop'),
         (dict(type='IterBasedTrainLoop', max_iters=1), 'ResumableIterLoop'),
+        (dict(type='mmengine.EpochBasedTrainLoop', max_epochs=1), 'ResumableEpochLoop'),
+        (dict(type=IterBasedTrainLoop, max_iters=1), 'ResumableIterLoop'),
         (dict(type='MyLoop'), 'MyLoop'),
     ],
 )
@@ -38,6 +42,29 @@ def test_loops(train_cfg, name):
     make_resumable(cfg)
     assert cfg.train_cfg.type == name and 'by_epoch' not in cfg.train_cfg
     assert cfg.default_hooks.checkpoint == dict(type='DurableCheckpointHook', interval=1)
+
+
+@pytest.mark.parametrize('kind', ['CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook])
+@pytest.mark.parametrize('place', ['default_hooks', 'custom_hooks'])
+def test_checkpoint_hooks_by_any_name(kind, place):
+    hook = dict(type=kind, interval=2, max_keep_ckpts=1)
+    hooks = (
+        dict(default_hooks=dict(checkpoint=hook)) if place == 'default_hooks' else dict(custom_hooks=[hook])
+    )
+    cfg = Config(tiny_config('x', **hooks))
+    make_resumable(cfg)
+    found = [*cfg.default_hooks.values(), *cfg.custom_hooks]
+    assert any(h.type == 'DurableCheckpointHook' and h.get('interval') == 2 for h in found)
+    assert not any(h.type == kind for h in found)
+
+
+def test_hooks_of_others_stay():
+    class CheckpointHook:
+        pass
+
+    cfg = Config(tiny_config('x', custom_hooks=[dict(type=CheckpointHook), dict(type='mine.CheckpointHook')]))
+    make_resumable(cfg)
+    assert [hook.type for hook in cfg.custom_hooks[:2]] == [CheckpointHook, 'mine.CheckpointHook']
 
 
 def test_a_config_without_hooks_gets_ours():

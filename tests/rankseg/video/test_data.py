@@ -189,6 +189,7 @@ def test_video_metric(tmp_path):
     gts = rng.integers(0, 3, (4, 6, 5)).astype(np.uint8)
     preds = gts.copy()
     preds[2] = 0
+    assert VideoSemSegMetric().windows == [8, 16]  # as published
     metric = VideoSemSegMetric(windows=(2,), top_k=(1, 2), format_dir=str(tmp_path))
     metric.dataset_meta = dict(classes=('a', 'b', 'c', 'd'))
     rankings = [(slice(0, 2), [0, 3, 1, 2]), (slice(2, 4), [3, 0, 1, 2])]
