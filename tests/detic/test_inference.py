@@ -50,6 +50,12 @@ def files(tmp_path_factory):
     return root
 
 
+def unnamed(files):
+    """The checkpoint without the names of its classes."""
+    torch.save(dict(state_dict=torch.load(files / 'm.pth')['state_dict']), files / 'unnamed.pth')
+    return files / 'unnamed.pth'
+
+
 def model(files):
     return init_model(str(files / 'config.py'), files / 'm.pth')
 
@@ -87,14 +93,15 @@ def _batch(detect, image):
 
 
 def test_models_by_name_get_the_inferencer_that_knows_vocabularies(files):
-    detect = inferencer(
-        str(files / 'config.py'), files / 'm.pth', cfg_options={'model.vocabulary': 'dog,kite'}
-    )
-    with pytest.raises(ValueError, match='the names are not known'):  # the config names no classes
+    options = {'model.vocabulary': 'dog,kite'}
+    detect = inferencer(str(files / 'config.py'), unnamed(files), cfg_options=options)
+    with pytest.raises(ValueError, match='the names are not known'):  # neither config nor checkpoint has them
         detect(files / 'in/a.png')
-    options = {'model.vocabulary': 'dog,kite', 'model.class_names': list(CLASSES)}
-    detect = inferencer(str(files / 'config.py'), files / 'm.pth', cfg_options=options)
-    assert isinstance(detect, DeticInferencer) and set(detect(files / 'in/a.png').names) <= {'dog', 'kite'}
+    named = options | {'model.class_names': list(CLASSES)}
+    for path, config in ((unnamed(files), named), (files / 'm.pth', options)):
+        detect = inferencer(str(files / 'config.py'), path, cfg_options=config)
+        assert isinstance(detect, DeticInferencer)
+        assert set(detect(files / 'in/a.png').names) <= {'dog', 'kite'}
 
 
 def test_deformable_detr_gives_one_class_a_query(files):
@@ -122,7 +129,7 @@ def test_another_vocabulary_and_what_is_refused(files):
     words = Vocabulary(('a', 'b'), torch.randn(2, 512))
     result = DeticInferencer(model(files), vocabulary=words)(files / 'in/b.png')
     assert set(result.names) <= {'a', 'b'}
-    net = model(files)
+    net = init_model(str(files / 'config.py'), unnamed(files))
     net.dataset_meta = {}
     with pytest.raises(ValueError, match='nobody has named the classes'):
         DeticInferencer(net)
