@@ -50,6 +50,12 @@ def files(tmp_path_factory):
     return root
 
 
+def unnamed(files):
+    """The checkpoint without the names of its classes."""
+    torch.save(dict(state_dict=torch.load(files / 'm.pth')['state_dict']), files / 'unnamed.pth')
+    return files / 'unnamed.pth'
+
+
 def model(files):
     return init_model(str(files / 'config.py'), files / 'm.pth')
 
@@ -86,16 +92,16 @@ def _batch(detect, image):
     return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
 
 
-def test_models_by_name_get_the_inferencer_that_knows_vocabularies(files, tmp_path):
-    torch.save(model(files).state_dict(), tmp_path / 'unnamed.pth')
-    some, named = {'model.vocabulary': 'dog,kite'}, {'model.class_names': list(CLASSES)}
-    detect = inferencer(str(files / 'config.py'), tmp_path / 'unnamed.pth', cfg_options=some)
-    with pytest.raises(ValueError, match='the names are not known'):
+def test_models_by_name_get_the_inferencer_that_knows_vocabularies(files):
+    options = {'model.vocabulary': 'dog,kite'}
+    detect = inferencer(str(files / 'config.py'), unnamed(files), cfg_options=options)
+    with pytest.raises(ValueError, match='the names are not known'):  # neither config nor checkpoint has them
         detect(files / 'in/a.png')
-    for weights, options in ((files / 'm.pth', some), (tmp_path / 'unnamed.pth', some | named)):
-        detect = inferencer(str(files / 'config.py'), weights, cfg_options=options)
-        found = detect(files / 'in/a.png').names
-        assert isinstance(detect, DeticInferencer) and found and set(found) <= {'dog', 'kite'}
+    named = options | {'model.class_names': list(CLASSES)}
+    for path, config in ((unnamed(files), named), (files / 'm.pth', options)):
+        detect = inferencer(str(files / 'config.py'), path, cfg_options=config)
+        assert isinstance(detect, DeticInferencer)
+        assert set(detect(files / 'in/a.png').names) <= {'dog', 'kite'}
 
 
 def test_deformable_detr_gives_one_class_a_query(files):
@@ -123,8 +129,8 @@ def test_another_vocabulary_and_what_is_refused(files):
     words = Vocabulary(('a', 'b'), torch.randn(2, 512))
     result = DeticInferencer(model(files), vocabulary=words)(files / 'in/b.png')
     assert set(result.names) <= {'a', 'b'}
-    net = model(files)
-    net.dataset_meta, net.class_names = {}, None
+    net = init_model(str(files / 'config.py'), unnamed(files))
+    net.dataset_meta = {}
     with pytest.raises(ValueError, match='nobody has named the classes'):
         DeticInferencer(net)
 

@@ -68,7 +68,7 @@ def test_files_keep_names_in_their_order(tmp_path):
     assert read_names(tmp_path / 'names.json') == words.names
     for content in (b'["ant", "z\xa2"]', b'[' * 100_000, b'["ant"'):
         (tmp_path / 'names.json').write_bytes(content)
-        with pytest.raises(ValueError, match='names.json is not a JSON file'):
+        with pytest.raises(ValueError, match='names.json: not JSON'):
             read_names(tmp_path / 'names.json')
 
 
