@@ -386,10 +386,14 @@ def test_the_probe_computes_and_names_what_is_wrong(home, tmp_path, monkeypatch)
         assert problem in build_mmcv.probe(False)
 
 
-def test_a_wheel_without_cuda_operators_is_none_for_a_gpu(home, monkeypatch):
-    if build_mmcv.has_gpu():
-        pytest.skip('the operators of an environment with a GPU may have CUDA')
-    assert build_mmcv.probe(True) == 'it has no CUDA operators'
+def test_a_wheel_without_cuda_operators_is_none_for_a_gpu(home, monkeypatch, tmp_path):
+    operators = 'nms = lambda *a: (0, torch.tensor([0, 2]))\nroi_align = lambda *a: torch.ones(1, 1, 2, 2)\n'
+    monkeypatch.setattr(build_mmcv, 'has_gpu', lambda: False)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    for version, problem in (('not available', 'it has no CUDA operators'), ('13.0', '')):
+        text = f'import torch\n{operators}get_compiling_cuda_version = lambda: {version!r}\n'
+        write(tmp_path, {'mmcv/__init__.py': '', 'mmcv/ops.py': text})
+        assert build_mmcv.probe(True) == problem and build_mmcv.probe(False) == ''
 
 
 @pytest.mark.parametrize(
