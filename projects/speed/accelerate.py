@@ -57,6 +57,25 @@ def accelerate(
     return model
 
 
+def for_inference(model: nn.Module, amp: torch.dtype | None = None) -> nn.Module:
+    """Make a built and loaded model as fast as its device allows, in place; it cannot be trained afterwards.
+
+    On a CPU batch normalization is folded, and detectors of one and two stages run in channels-last memory: the same
+    detections to rounding. On others nothing but ``amp`` changes anything.
+
+    Args:
+        amp: See `accelerate`; on a CPU ``torch.bfloat16``.
+
+    Raises:
+        ValueError: Another precision than bfloat16 on a CPU.
+    """
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    if on_cpu and amp not in (None, torch.bfloat16):
+        raise ValueError(f'a CPU computes in bfloat16 or float32, not in {str(amp).removeprefix("torch.")}')
+    model.eval()
+    return accelerate(model, fold=on_cpu, channels_last=on_cpu and _heads_are_convolutions(model), amp=amp)
+
+
 def _heads_are_convolutions(model: nn.Module) -> bool:
     from mmdet.models.detectors import DetectionTransformer, SingleStageDetector, TwoStageDetector
 
