@@ -45,3 +45,18 @@ def test_detectors(name):
 def test_a_cpu_has_no_float16():
     with pytest.raises(ValueError, match='bfloat16 or float32, not in float16'):
         for_inference(torch.nn.Conv2d(3, 3, 1), torch.float16)
+
+
+@pytest.mark.parametrize(
+    'name', ['rba_small_1dl_road_scenes', 'deepv3plus_r18_road_scenes', 'abet_deepv3plus_r18_road_scenes']
+)
+def test_segmentation(name):
+    image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
+    results = []
+    for amp in (False, True):
+        torch.manual_seed(0)
+        results.append(mmroad.inferencer(name, amp=amp)(image))
+    assert results[0]._fields == results[1]._fields
+    for one, low in zip(*results):
+        if isinstance(one, np.ndarray) and one.dtype.kind == 'f':
+            assert low.dtype == one.dtype and np.isfinite(low).all() and np.abs(one - low).max() < 0.3
