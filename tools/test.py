@@ -99,20 +99,14 @@ def main() -> None:
 
 
 def make_fast(runner, args: argparse.Namespace) -> None:
-    """One process folds and reorders the model for its device; several keep it as their wrapper knows it."""
+    """Fold and reorder the model for its device, alike for one process and for several."""
     import torch
     from mmengine.model import is_model_wrapper
 
-    from mmroad.speed.accelerate import accelerate, for_inference
+    from mmroad.speed.accelerate import for_inference
 
-    model, amp = runner.model, torch.bfloat16 if args.amp else None
-    wrapped = is_model_wrapper(model)
-    model = model.module if wrapped else model
-    model = model.module if args.tta else model
-    if wrapped:
-        accelerate(model, amp=amp)
-    else:
-        for_inference(model, amp)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for_inference(model.module if args.tta else model, torch.bfloat16 if args.amp else None)
 
 
 if __name__ == '__main__':
