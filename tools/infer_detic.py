@@ -37,15 +37,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--features', action='store_true', help="write the regions' embeddings")
     parser.add_argument('--annotations', help='COCO- or LVIS-style file whose ids results.json uses')
     parser.add_argument('--device', default='cpu')
+    parser.add_argument('--amp', action='store_true', help='compute in bfloat16, faster and less exact')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    import torch
+
     from mmroad.detic.inference import DeticInferencer
     from mmroad.detic.make_vocabulary import make_vocabulary
     from mmroad.detic.vocabulary import load_vocabulary
     from mmroad.inference import run_tool
+    from mmroad.speed.accelerate import for_inference
     from mmroad.zoo import init_model
 
     try:
@@ -54,6 +58,7 @@ def main() -> None:
             sources = args.embeddings or ([] if args.encoder else [args.checkpoint])
             vocabulary, _ = make_vocabulary(args.classes, sources, args.encoder)
         model = init_model(args.config, args.checkpoint, args.device)
+        for_inference(model, torch.bfloat16 if args.amp else None)
         inferencer = DeticInferencer(
             model, args.threshold, vocabulary, args.all_classes, not args.no_masks, args.features
         )

@@ -23,6 +23,7 @@ def parse_args() -> argparse.Namespace:
         '--threshold', type=float, help='scores from which detections are drawn (default: 0.3)'
     )
     parser.add_argument('--device', default='cpu')
+    parser.add_argument('--amp', action='store_true', help='compute in bfloat16, faster and less exact')
     return parser.parse_args()
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     from mmroad.inference import inferencer, run_tool
 
     try:
-        run = inferencer(args.config, args.checkpoint, args.device, args.threshold).run
+        run = inferencer(args.config, args.checkpoint, args.device, args.threshold, args.amp).run
         run_tool(run(args.source, args.out_dir), args.out_dir, 'images')
     except (OSError, ValueError, KeyError) as error:
         sys.exit(str(error))

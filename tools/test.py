@@ -24,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation: of the config, or (detectors) mirroring'
     )
+    parser.add_argument('--amp', action='store_true', help='compute in bfloat16, faster and less exact')
     add_common_arguments(parser)
     args = parser.parse_args()
     if args.format_only and not args.format_dir:
@@ -95,6 +96,7 @@ def main() -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = model.module if args.tta else model
         load_weights(model, cfg, args.checkpoint, trust=args.trust_checkpoint)
+    make_fast(runner, args)
     if args.out:
         from mmdet.evaluation import DumpDetResults
         from mmengine.evaluator import DumpResults
@@ -106,6 +108,17 @@ def main() -> None:
     left_out = {k: v for m in runner.test_evaluator.metrics for k, v in getattr(m, 'left_out', {}).items()}
     if left_out:  # the metric's warning names them
         raise SystemExit(f'{len(left_out)} images could not be read; everything else was done')
+
+
+def make_fast(runner, args: argparse.Namespace) -> None:
+    """Fold and reorder the model for its device, alike for one process and for several."""
+    import torch
+    from mmengine.model import is_model_wrapper
+
+    from mmroad.speed.accelerate import for_inference
+
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for_inference(model.module if args.tta else model, torch.bfloat16 if args.amp else None)
 
 
 if __name__ == '__main__':

@@ -60,7 +60,7 @@ class AnomalyInferencer:
         self.pipeline = Compose(array_pipeline(model.cfg))
         self.palette = model.dataset_meta['palette']
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> AnomalyResult:
         """One image: a file, a BGR uint8 array (H, W, 3) or a grey one, or a Pillow image."""
         name, image = given_image(image, name)

@@ -58,7 +58,7 @@ class ImageInferencer:
         self.pipeline = Compose(steps)
         self.meta = model.dataset_meta
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> ImageResult:
         """One image: a file, a BGR uint8 array (H, W, 3) or a grey one, or a Pillow image."""
         name, image = given_image(image, name)

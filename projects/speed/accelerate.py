@@ -37,13 +37,15 @@ def accelerate(
         The model.
     """
     guard_operators()
+    parts = (getattr(model, name, None) for name in ('backbone', 'neck'))
+    body = [part for part in parts if isinstance(part, nn.Module)]
     if fold:
         fold_batch_norm(model)
         if channels_last:
             use_point_convolutions(model)
-        if amp is not None:
-            keep_weights_in(model, amp)
-    body = [part for part in (model.backbone, getattr(model, 'neck', None)) if isinstance(part, nn.Module)]
+        if amp is not None:  # other heads turn autocast off in places
+            for part in [model] if _heads_are_convolutions(model) else body:
+                keep_weights_in(part, amp)
     if channels_last:
         model.to(memory_format=torch.channels_last)
         body[0].register_forward_pre_hook(lambda module, args: _each(args, _channels_last))
@@ -55,6 +57,25 @@ def accelerate(
         for part in body:
             part.compile(dynamic=False)
     return model
+
+
+def for_inference(model: nn.Module, amp: torch.dtype | None = None) -> nn.Module:
+    """Make a built and loaded model as fast as its device allows, in place; it cannot be trained afterwards.
+
+    On a CPU batch normalization is folded, and detectors of one and two stages run in channels-last memory: the same
+    detections to rounding. On others nothing but ``amp`` changes anything.
+
+    Args:
+        amp: See `accelerate`; on a CPU ``torch.bfloat16``.
+
+    Raises:
+        ValueError: Another precision than bfloat16 on a CPU.
+    """
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    if on_cpu and amp not in (None, torch.bfloat16):
+        raise ValueError(f'a CPU computes in bfloat16 or float32, not in {str(amp).removeprefix("torch.")}')
+    model.eval()
+    return accelerate(model, fold=on_cpu, channels_last=on_cpu and _heads_are_convolutions(model), amp=amp)
 
 
 def _heads_are_convolutions(model: nn.Module) -> bool:
@@ -95,9 +116,10 @@ def autocast_predictions(model: nn.Module, dtype: torch.dtype) -> None:
     """Run ``model.forward`` under autocast; what heads give is float32, so that boxes are decoded in it."""
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
     from mmdet.models.roi_heads.bbox_heads import BBoxHead
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
     for module in model.modules():
-        if isinstance(module, (BaseDenseHead, BBoxHead)):
+        if isinstance(module, (BaseDenseHead, BBoxHead, BaseDecodeHead)):
             module.register_forward_hook(lambda module, args, out: _each(out, _float32))
     forward = model.forward
 
