@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -111,6 +112,14 @@ def trials() -> list[Trial]:
     ]
 
 
+def _whatever_happens(trial: Trial, folder: Path, rng: random.Random) -> Iterator[Attempt]:
+    """A trial's attempts; one that cannot be made is broken, and the other trials go on."""
+    try:
+        yield from trial.attempts(folder, rng)
+    except Exception:
+        yield Attempt('cannot be tried', [traceback.format_exc()[-2000:]])
+
+
 def soak(trials: list[Trial], minutes: float, seed: int, folder: Path) -> int:
     """Run the trials, each for its share of the time and once at least; prints a table.
 
@@ -122,7 +131,7 @@ def soak(trials: list[Trial], minutes: float, seed: int, folder: Path) -> int:
         end = time.monotonic() + minutes * 60 * trial.share / shares
         place, tried, broken = folder / f'{number:02d}', Counter(), 0
         place.mkdir(parents=True)
-        attempts = trial.attempts(place, random.Random(f'{seed} {trial.what}'))
+        attempts = _whatever_happens(trial, place, random.Random(f'{seed} {trial.what}'))
         for attempt in attempts:
             tried[attempt.kind] += attempt.number
             broken += len(attempt.broken)
@@ -130,7 +139,7 @@ def soak(trials: list[Trial], minutes: float, seed: int, folder: Path) -> int:
                 print(f'{trial.rows} {trial.what}, {attempt.kind}: BROKEN: {line}', flush=True)
             if time.monotonic() > end:
                 break
-        attempts.close() if hasattr(attempts, 'close') else None
+        attempts.close()
         kinds = ', '.join(f'{kind} {count}' for kind, count in sorted(tried.items()))
         rows.append((trial.rows, trial.what, f'{sum(tried.values()):,}', str(broken), kinds))
         print(f'{trial.rows} {trial.what}: {kinds}; broken {broken}', flush=True)

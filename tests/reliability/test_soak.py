@@ -34,6 +34,18 @@ def test_each_trial_is_made_once_at_least(tmp_path, capsys):
     assert 'something: a 1; broken 0' in capsys.readouterr().out
 
 
+def test_a_trial_that_cannot_be_made_is_broken(tmp_path, capsys):
+    def attempts(folder, rng):
+        yield Attempt('a')
+        raise ValueError('no such tool')
+
+    assert soak.soak([soak.Trial('R1', 'something', 1, attempts), trial(Attempt('b'))], 1, 0, tmp_path) == 1
+    said = capsys.readouterr().out
+    assert (
+        'cannot be tried: BROKEN: Traceback' in said and 'no such tool' in said and 'something: b 1' in said
+    )
+
+
 def test_how_processes_end_is_told(tmp_path):
     def crash():
         kill_when(__import__('os').getpid(), lambda: True, 1)
