@@ -25,7 +25,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,19 +111,21 @@ def spots_of(source: str) -> list[tuple[str, int, int]]:
     """Every place of a file that can be changed: operator, the how manieth place of that operator, line."""
     from cosmic_ray.ast import Visitor, get_ast
 
-    lines, tree, found = source.splitlines(), get_ast(source), []
-    for name in (*OPERATORS, 'DropLine'):
-        operator, spots = operator_of(name), []
+    operators = {name: operator_of(name) for name in (*OPERATORS, 'DropLine')}
+    lines, number, found = source.splitlines(), Counter(), []
 
-        class Places(Visitor):
-            def visit(self, node, spots=spots, operator=operator):
-                spots += [(span[0][0], in_annotation(node)) for span in operator.mutation_positions(node)]
-                return node
+    class Places(Visitor):
+        def visit(self, node):
+            for name, operator in operators.items():
+                for (line, _), _ in operator.mutation_positions(node):
+                    spot = name, number[name], line
+                    number[name] += 1
+                    start = lines[line - 1].strip()
+                    if not start.startswith(('import ', 'from ', '@', '__all__')) and not in_annotation(node):
+                        found.append(spot)
+            return node
 
-        Places().walk(tree)
-        for occurrence, (line, hint) in enumerate(spots):
-            if not hint and not lines[line - 1].strip().startswith(('import ', 'from ', '@', '__all__')):
-                found.append((name, occurrence, line))
+    Places().walk(get_ast(source))
     return found
 
 

@@ -180,6 +180,18 @@ def test_openimages_groups_are_read_as_truth_values():
         assert expanded_ap50(dict(truth, annotations=[box]), found)[1] == want, crowd
 
 
+@pytest.mark.parametrize('rank, ap', [(300, 1), (301, 0)])
+def test_openimages_takes_the_300_best_of_an_image(rank, ap):
+    truth = dict(
+        images=[dict(id=1, pos_category_ids=[1])],
+        annotations=[dict(image_id=1, category_id=1, bbox=[0, 0, 10, 10])],
+        categories=[dict(id=1), dict(id=2)],
+    )
+    found = np.tile([1, 0, 0, 10, 10, 0.9, 2], (rank, 1))
+    found[-1, 5:] = 0.1, 1
+    assert expanded_ap50(truth, found)[1] == ap
+
+
 def test_openimages_agrees_with_another_implementation(tmp_path):
     import hotcoco
 
