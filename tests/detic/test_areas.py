@@ -11,7 +11,7 @@ from mmcv.ops import nms
 
 from mmroad.detic.metric import OpenVocabularyMetric
 from mmroad.detic.openimages import expanded_ap50
-from mmroad.detic.roi_head import select_detections
+from mmroad.detic.suppression import select_detections
 
 
 def problem(seed, masks):
