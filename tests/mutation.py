@@ -336,15 +336,15 @@ def statement(source: str, line: int) -> range | None:
 def tests_of(change: Change, source: str, measured: dict[str, dict]) -> list[str]:
     """The tests that execute the changed statement, quickest first.
 
-    A constant or a default, executed while the module is imported, is all tests' of the files that use the module.
+    What no test executes, since it runs while the module is imported (a constant, a default), is all tests' of the
+    files that use the module.
     """
     spot = statement(source, change.line)
     lines = {test: of['lines'].get(change.path, ()) for test, of in measured.items()}
-    if spot is None:
+    chosen = [test for test in lines if spot and any(line in spot for line in lines[test])]
+    if not chosen:
         files = {test.partition('::')[0] for test in lines if lines[test]}
         chosen = [test for test in lines if test.partition('::')[0] in files]
-    else:
-        chosen = [test for test in lines if any(line in spot for line in lines[test])]
     return sorted(chosen, key=lambda test: measured[test]['seconds'])
 
 

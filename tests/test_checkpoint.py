@@ -242,6 +242,15 @@ def test_what_a_pickle_wants_to_call_is_named(tmp_path, function, named):
     assert not sign.exists()
 
 
+def test_a_name_that_pickle_itself_would_not_write_is_refused_too(tmp_path):
+    sign, path = tmp_path / 'sign', tmp_path / 'a.pkl'
+    content = pickle.dumps(dict(model=Call(os.system, f'touch {sign}')), 2)
+    path.write_bytes(content.replace(b'cposix\nsystem', b'cos\nsystem'))
+    with pytest.raises(CheckpointError, match=r'it holds an object of os\.system'):
+        load_state_file(path)
+    assert not sign.exists()
+
+
 @pytest.mark.parametrize('suffix', ['pth', 'pkl'])
 def test_other_objects_are_named_and_no_trust_is_advised(tmp_path, suffix):
     path = tmp_path / f'a.{suffix}'

@@ -72,6 +72,14 @@ def test_scores_are_the_official_evaluators_on_the_written_file(truth, tmp_path)
     assert math.isnan(scores['bdd100k/AP/bus']) and metric.results == []
 
 
+def test_files_hold_any_classes_and_scores_bdd100ks(truth, tmp_path):
+    metric = BDD100KDetMetric(format_only=True, format_dir=str(tmp_path / 'out'))
+    metric.dataset_meta = dict(classes=('boat', 'car'))
+    assert metric.classes == ('boat', 'car')
+    with pytest.raises(ValueError, match='boat'):
+        BDD100KDetMetric(ann_file=str(truth)).dataset_meta = dict(classes=('boat', 'car'))
+
+
 def test_format_only_needs_no_labels_and_scores_nothing(tmp_path):
     metric = BDD100KDetMetric(format_only=True, format_dir=str(tmp_path))
     metric.process({}, list(samples(0.0)))
