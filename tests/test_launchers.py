@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 def launch(tmp_path, tool, *args, **env):
     stand_in = tmp_path / 'python'
     stand_in.write_text(
-        f'#!{sys.executable}\nimport json, os, sys\n'
+        f'#!/bin/sh\n"exec" "{sys.executable}" "$0" "$@"\n'  # a "#!" line takes no blanks
+        'import json, os, sys\n'
         'print(json.dumps([sys.argv[1:], os.environ.get("MMROAD_STARTED")]))\n'
     )
     stand_in.chmod(0o755)

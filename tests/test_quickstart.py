@@ -15,7 +15,8 @@ from mmroad.road_scenes.write import write_dataset
 ROOT = Path(__file__).parents[1]
 
 #: Stands for python: notes what is run and leaves the files that the real tools would leave.
-STAND_IN = """#!{python}
+STAND_IN = """#!/bin/sh
+"exec" "{python}" "$0" "$@"
 import os, sys
 from pathlib import Path
 args = sys.argv[1:]
