@@ -332,7 +332,7 @@ WRONG = {
         'is a Git LFS pointer to a file of 12,345 bytes.*git lfs pull',
     ),
     'annex': (b'/annex/objects/SHA256E-s1--2.pth\n', 'is a git-annex pointer'),
-    'gzip': (gzip.compress(b'x' * 99), 'is compressed with gzip: unpack it with gzip -d'),
+    'gzip': (gzip.compress(b'x' * 99, mtime=0), 'is compressed with gzip: unpack it with gzip -d'),
     'bzip2': (bz2.compress(b'x' * 99), 'is compressed with bzip2'),
     'xz': (lzma.compress(b'x' * 99), 'is compressed with xz'),
     'zeros': (bytes(9000), 'is 4096 zero bytes at its beginning'),
