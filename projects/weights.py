@@ -178,6 +178,8 @@ def _fetch_once(source: str, path: Path, md5_url: str | None, progress: Callable
     lock = path.with_name(f'.{path.name}.lock')
     with locked(lock, _Watch(part)) as held:
         if path.is_file():  # by another process, meanwhile
+            if held:  # perhaps a lock made anew, after that one had removed its own
+                lock.unlink(missing_ok=True)
             return path
         if not held:  # its owner stands still, or there are no locks: a part of one's own
             with replacing(path) as own:

@@ -1,5 +1,6 @@
 """Downloads against a local server: whole, resumed, cut off, damaged, stalled, gone."""
 
+import contextlib
 import hashlib
 import io
 import multiprocessing
@@ -322,6 +323,20 @@ def test_a_download_that_stands_still_is_not_waited_for(server, tmp_path, monkey
         assert fetch(f'{server}/x.pth', tmp_path / 'x.pth', progress=quiet).read_bytes() == CONTENT
     assert (tmp_path / 'x.pth.part').read_bytes() == b'begun'
     assert sorted(p.name for p in tmp_path.iterdir()) == ['.x.pth.lock', 'x.pth', 'x.pth.part']
+
+
+def test_who_comes_when_all_is_done_leaves_no_lock(server, tmp_path, monkeypatch):
+    """Another process ended between the look for the file and the lock, whose file is then made anew."""
+
+    @contextlib.contextmanager
+    def late(path, wait):
+        (tmp_path / 'x.pth').write_bytes(CONTENT)
+        with locked(path, wait) as held:
+            yield held
+
+    monkeypatch.setattr(weights, 'locked', late)
+    fetch(f'{server}/x.pth', tmp_path / 'x.pth', progress=quiet)
+    assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
 
 
 def test_what_a_killed_process_began_is_gone_on_with(server, tmp_path):
