@@ -188,8 +188,16 @@ def test_boxes_that_the_classes_leave_out_are_told(root, caplog, monkeypatch):
     assert f'{root}/gt.json: 4 of 5 boxes are left out: they are of other classes than bus, train' in told
     assert f'{root}/gt.json: there is no box to learn train from' in told
     told.clear()
-    build(root, metainfo=dict(classes=('bus',)), test_mode=True, indices=1)
-    assert not any('to learn bus' in text for text in told)
+    build(root, metainfo=dict(classes=('train',)), test_mode=True)  # nothing is learned in a test
+    BDD100KDetDataset(data_root=str(root), data_prefix=dict(img='images/'))  # nor without labels
+    build(root, metainfo=dict(classes=('car', 'bus')))  # both are there
+    assert told and not any('to learn' in text and 'images have' not in text for text in told)
+    told.clear()
+    build(root, filter_cfg=dict(filter_empty_gt=True))
+    assert f'{root}/gt.json: 2 of 4 images have no box to learn from; dropped (filter_empty_gt)' in told
+    build(root, attributes=dict(timeofday=['daytime']))
+    assert f'{root}/gt.json: 2 of 2 images have no box to learn from; kept as negatives' in told
+    assert not any('left out' in text for text in told)  # the ten classes are all
 
 
 @pytest.mark.parametrize('content', ['empty', 'cut header', 'text'])
