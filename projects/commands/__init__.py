@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command and its arguments; ``sys.argv`` without the program where None.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = [*(sys.argv[1:] if argv is None else argv)]  # ``list`` is a command here
     if not argv or argv[0] in ('-h', '--help'):
         print(_overview())
         return
@@ -115,7 +115,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         raise SystemExit(f'mmroad {name}: {message}') from error
     if status:
-        sys.exit(status)
+        sys.exit(int(status))
+
+
+def door(*command: str) -> None:
+    """A command with the arguments of this program: what a script of ``tools/`` is."""
+    main([*command, *sys.argv[1:]])
 
 
 def _sentence(error: Exception) -> str:

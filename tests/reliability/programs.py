@@ -19,6 +19,7 @@ from children import Attempt, finish, fork, kill_when, leftovers, program, ranks
 from torch import nn
 
 import mmroad.converters
+from mmroad.commands import main
 from mmroad.files.images import read_image, write_image
 from mmroad.road_scenes.write import write_dataset
 from mmroad.zoo import weights
@@ -142,20 +143,22 @@ def converting(folder: Path) -> Job:
         {key: torch.randn_like(value) for key, value in holder.backbone.state_dict().items()},
         folder / 'a.pth',
     )
-    tool = 'model_converters/convert.py'
     return Job(
-        lambda out: program(tool, 'imagenet', folder / 'a.pth', out / 'b.pth', '--config', 'any'), folder
+        lambda out: partial(
+            main, ['convert', 'imagenet', str(folder / 'a.pth'), str(out / 'b.pth'), '--config', 'any']
+        ),
+        folder,
     )
 
 
 def drawing(folder: Path) -> Job:
     """A data set, which is a folder that appears whole."""
-    tool, small = 'dataset_converters/make_road_scenes.py', ('--train', 2, '--val', 2, '--ood', 1)
+    small = ('--train', '2', '--val', '2', '--ood', '1')
 
     def run(out: Path) -> Callable[[], object]:
         def once() -> None:
             if not (out / 'data').exists():
-                program(tool, '--out', out / 'data', *small)()
+                main(['data', 'road-scenes', '--out', str(out / 'data'), *small])
 
         return once
 
@@ -235,7 +238,7 @@ def odd_images(folder: Path, rng: Random) -> Iterator[Attempt]:
         for name, content in given.items():
             (source / name).write_bytes(content)
         log = folder / f'log-{number}'
-        end = finish(fork(program('infer_image.py', CONFIG, model, source, '--out-dir', out), log))
+        end = finish(fork(partial(main, ['infer', CONFIG, str(model), str(source), '--out', str(out)]), log))
         said, broken = log.read_text(), []
         names = {frame['name'] for frame in json.loads((out / 'det.json').read_text())['frames']}
         broken += [f'{name} is missing' for name in good if name not in names]
