@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from .det import IOU_THRESHOLDS, Matchable, _accumulate
 
 
 def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> np.ndarray:
-    """(11, 11) counts: rows the ground truth's class, columns the prediction's, last "none".
+    """(K + 1, K + 1) counts: rows the ground truth's class, columns the prediction's, last "none".
 
     Predictions from ``score`` on are matched, best first, to the free box of any class that they
     overlap most, from IoU ``iou`` on. Crowd boxes are left out, and so are predictions on them: those without
     a box that lie in a crowd box of any class by ``iou`` of their own area, as COCO measures it.
     """
-    none = len(DET_CLASSES)
+    none = len(data.classes)
     matrix = np.zeros((none + 1, none + 1), np.int64)
     gt_first = np.searchsorted(data.gt_image, np.arange(1, data.num_images + 2))
     dt_first = np.searchsorted(data.dt_image, np.arange(1, data.num_images + 2))
@@ -53,9 +54,9 @@ def _overlap(a: np.ndarray, b: np.ndarray, of_first: bool = False) -> np.ndarray
     return inter / np.maximum(union, 1e-12)
 
 
-def save_confusion(matrix: np.ndarray, path: Path) -> None:
+def save_confusion(matrix: np.ndarray, path: Path, classes: Sequence[str] = DET_CLASSES) -> None:
     """Write the matrix as CSV with its class names."""
-    names = [*DET_CLASSES, 'none']
+    names = [*classes, 'none']
     lines = [','.join(['ground truth \\ prediction', *names])]
     lines += [','.join([name, *map(str, row)]) for name, row in zip(names, matrix.tolist())]
     write_text(path, '\n'.join(lines) + '\n')
@@ -71,12 +72,12 @@ def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
     precision = _accumulate(data, backend)['precision'][..., 0, 2]
     recall = np.linspace(0, 1, precision.shape[1])
     figure, axes = plt.subplots(figsize=(8, 6))
-    for k, name in enumerate(DET_CLASSES):
+    for k, name in enumerate(data.classes):
         for iou, style in ((0.5, '-'), (0.75, '--')):
             curve = precision[np.isclose(IOU_THRESHOLDS, iou)][0, :, k]
             if (curve > -1).all():
                 label = f'{name} {100 * curve.mean():.1f}' if iou == 0.5 else None
-                axes.plot(recall, curve, style, color=f'C{k}', label=label)
+                axes.plot(recall, curve, style, color=f'C{k % 10}', label=label)
     axes.set(
         xlabel='recall',
         ylabel='precision',
