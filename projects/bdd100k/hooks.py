@@ -79,8 +79,8 @@ class DetSetupHook(Hook):
                     continue
                 if len(datasets) > 1:
                     raise ValueError(
-                        f'{type(metric).__name__} takes one data set, not {len(datasets)} in one loader: give their label '
-                        'files in one folder as ann_file, or test them one after another'
+                        f'{type(metric).__name__} takes one data set, not {len(datasets)} in one loader: give their '
+                        'label files in one folder as ann_file, or test them one after another'
                     )
                 metric.use(datasets[0])
 

@@ -43,7 +43,8 @@ class ScalabelDetMetric(BaseMetric):
 
     Raises:
         LabelFileError: ``ann_file`` cannot be used.
-        ValueError: The data set has no classes; images that were run are not in the ground truth; predictions are NaN or infinite (after what can be written is written).
+        ValueError: The data set has no classes; images that were run are not in the ground truth;
+            predictions are NaN or infinite (after what can be written is written).
     """
 
     default_prefix = 'det'
