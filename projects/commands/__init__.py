@@ -45,6 +45,9 @@ COMMANDS = {
         'check': 'print what is installed, and the command that mends each mismatch',
     },
     'Data': {
+        'labels convert': 'convert labels between BDD100K, Scalabel, COCO, YOLO, VOC, labelme, CVAT, Label Studio',
+        'labels check': 'look through a data set for what may be wrong',
+        'labels stats': 'count images and boxes of a data set',
         'data road-scenes': "draw synthetic road scenes in BDD100K's layout",
         'data drawn-shapes': 'draw a small LVIS-like set of shapes',
         'data outlier-masks': "make COCO's outlier masks for anomaly training",

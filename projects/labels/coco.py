@@ -17,6 +17,10 @@ from ..files.replacing import replacing
 from .form import Box, Image, LabelSet, Losses, classes_in, take_flags, usable
 
 
+#: A mask or keypoints that are none.
+_EMPTY = (b'', b'[]', b'null', b'[[]]')
+
+
 class _Image(msgspec.Struct):
     id: int
     file_name: str
@@ -41,8 +45,8 @@ class _Annotation(msgspec.Struct):
     score: float | None = None
     track_id: Any = None
     attributes: dict[str, Any] | None = None
-    segmentation: msgspec.Raw | None = None
-    keypoints: msgspec.Raw | None = None
+    segmentation: msgspec.Raw = msgspec.Raw()
+    keypoints: msgspec.Raw = msgspec.Raw()
 
 
 class _File(msgspec.Struct):
@@ -77,9 +81,7 @@ def read(path: Path) -> LabelSet:
             )
         image = images[a.image_id]
         for what, value in (('masks', a.segmentation), ('keypoints', a.keypoints)):
-            losses.add(
-                f'{what} are left out, their boxes are kept', image.name, bool(value) and value != b'[]'
-            )
+            losses.add(f'{what} are left out, their boxes are kept', image.name, bytes(value) not in _EMPTY)
         if a.bbox is None:
             losses.add('annotations without a box are left out', image.name)
             continue

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..bdd100k.scalabel import LabelFileError
+from . import FORMATS
 from .form import LabelSet, Losses
 from .recognise import Found, find_images, recognise
 from .sizes import need_sizes
@@ -22,11 +23,8 @@ FILES: dict[str, str | None] = {
     'cvat': '{split}.xml',
     'labelstudio': 'tasks_{split}.json',
 }
-FORMATS = tuple(FILES)
 #: Formats without the size of images; all others need it.
 WITHOUT_SIZES = ('bdd', 'scalabel')
-#: Where the images of a split lie beside the labels, in formats that say so.
-IMAGES = {'bdd': 'images/100k/{split}', 'yolo': 'images/{split}', 'voc': 'JPEGImages'}
 
 
 def _module(form: str):

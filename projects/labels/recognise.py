@@ -195,9 +195,9 @@ def _voc_folder(path: Path) -> list[Found]:
     found = []
     for file in sets:
         if split := split_of(file.stem):
-            stems = [
-                line.split()[0] for line in file.read_text(encoding='utf-8').splitlines() if line.strip()
-            ]
+            lines = [line.strip() for line in file.read_text(encoding='utf-8').splitlines()]
+            # a line may have a mark behind the name, and a name may have blanks
+            stems = [n if (folder / f'{n}.xml').is_file() else n.split()[0] for n in lines if n]
             missing = [stem for stem in stems if not (folder / f'{stem}.xml').is_file()]
             if missing:
                 raise LabelFileError(
@@ -234,9 +234,12 @@ def _flat(path: Path) -> list[Found]:
             for file, form in forms.items()
             if form not in single
         ]
+        if single['labelme']:
+            break
         if found:
             return _boxes_of(found)
-    return []
+    deep = [f for f in sorted(path.rglob('*.json')) if not f.name.startswith('.') and form_of(f) == 'labelme']
+    return [Found('labelme', split_of(path.name), deep, [path, path / 'images'])] if deep else []
 
 
 def _boxes_of(found: list[Found]) -> list[Found]:
