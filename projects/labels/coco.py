@@ -16,7 +16,6 @@ from ..bdd100k.scalabel import LabelFileError, naming
 from ..files.replacing import replacing
 from .form import Box, Image, LabelSet, Losses, classes_in, take_flags, usable
 
-
 #: A mask or keypoints that are none.
 _EMPTY = (b'', b'[]', b'null', b'[[]]')
 
