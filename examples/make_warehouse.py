@@ -24,7 +24,9 @@ def forklift(picture: np.ndarray, x: int, y: int, size: float, rng: np.random.Ge
     colour = (20 + int(rng.integers(40)), 170 + int(rng.integers(50)), 235)
     top = y - h
     cv2.rectangle(picture, (x, y - round(0.55 * h)), (x + round(0.62 * w), y - round(0.14 * h)), colour, -1)
-    cv2.rectangle(picture, (x + round(0.1 * w), top), (x + round(0.5 * w), y - round(0.55 * h)), (60, 60, 60), 2)
+    cv2.rectangle(
+        picture, (x + round(0.1 * w), top), (x + round(0.5 * w), y - round(0.55 * h)), (60, 60, 60), 2
+    )
     cv2.rectangle(picture, (x + round(0.66 * w), top), (x + round(0.72 * w), y - 2), (70, 70, 70), -1)
     cv2.rectangle(picture, (x + round(0.66 * w), y - 4), (x + w - 1, y - 2), (90, 90, 90), -1)
     radius = round(0.14 * h)
@@ -72,14 +74,18 @@ def scene(rng: np.random.Generator) -> tuple[np.ndarray, list[Box]]:
             w = round((58, 22, 18)[kind] * size) + 4
             h = round((48, 30, 50)[kind] * size) + 4
             corners = x, y - h, x + w, y
-            if all(x > o[2] or corners[2] < o[0] or y < o[1] or corners[1] > o[3] for o in taken) and y - h > 2:
+            if (
+                all(x > o[2] or corners[2] < o[0] or y < o[1] or corners[1] > o[3] for o in taken)
+                and y - h > 2
+            ):
                 taken.append(corners)
                 boxes.append(Box(CLASSES[kind], *map(float, draw[kind](picture, x, y, size, rng))))
                 break
     return picture, boxes
 
 
-def main(folder: Path = Path(__file__).with_name('warehouse'), number: int = 12, seed: int = 0) -> None:
+def main(number: int = 12, seed: int = 0) -> None:
+    folder = Path(__file__).with_name('warehouse')
     rng, images = np.random.default_rng(seed), []
     for i in range(number):
         picture, boxes = scene(rng)

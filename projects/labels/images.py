@@ -19,7 +19,7 @@ def place_images(sets: Mapping[str, LabelSet], form: str, folder: Path, how: str
 
     Args:
         sets: By their split.
-        form: The format; one that has no place for images takes ``images/SPLIT``.
+        form: The format; one that has no place for images takes ``images/SPLIT``, of one set ``images``.
         folder: The data set's.
         how: ``link`` (a symbolic link each), ``copy``, or ``none``.
 
@@ -39,7 +39,7 @@ def place_images(sets: Mapping[str, LabelSet], form: str, folder: Path, how: str
             if path is None or not path.is_file():
                 missing.append(image.name)
                 continue
-            inside = FOLDERS.get(form, 'images/{split}').format(split=split or 'train')
+            inside = FOLDERS[form].format(split=split or 'train') if form in FOLDERS else f'images/{split}'
             place, path = folder / inside / image.name, path.resolve()
             if plan.setdefault(place, path) != path:
                 raise ValueError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..bdd100k.scalabel import LabelFileError
 from ..labels.form import Image, LabelSet
 from ..labels.formats import read_sets, write
-from ..labels.recognise import Found, recognise
+from ..labels.recognise import recognise
 
 #: What the data set reads as it is.
 _READ = ('bdd', 'scalabel', 'coco')
@@ -88,7 +88,9 @@ def prepare_boxes(
         for split, labels in sets.items():
             (file,), _ = write({'': labels}, keep, folder / f'{split}.json')
             files[split] = file
-    parts = {split: Part(files[split].resolve(), labels.folder.resolve(), labels) for split, labels in sets.items()}
+    parts = {
+        split: Part(files[split].resolve(), labels.folder.resolve(), labels) for split, labels in sets.items()
+    }
     boxes = Boxes(parts['train'], parts['val'], classes, bdd100k, said)
     if not boxes.images:
         raise ValueError(f'{data}: no training image has a box to learn from')
@@ -152,10 +154,16 @@ def _splits(
         if val_split is not None:
             said.append(f'--val-split is not needed: there is a set {val}')
         chosen = {'train': sets['train'], 'val': sets[val]}
-        return chosen, {new: files[old] for new, old in (('train', 'train'), ('val', val)) if old in files}, said
+        return (
+            chosen,
+            {new: files[old] for new, old in (('train', 'train'), ('val', val)) if old in files},
+            said,
+        )
     name, labels = next(iter(sets.items()))
     if len(sets) > 1:
-        raise LabelFileError(f'{labels.source}: there is no train among {", ".join(sets)}: name one of them as --data')
+        raise LabelFileError(
+            f'{labels.source}: there is no train among {", ".join(sets)}: name one of them as --data'
+        )
     part = 0.1 if val_split is None else val_split
     if part == 0:
         same = {split: files[name] for split in ('train', 'val') if name in files}
@@ -177,7 +185,9 @@ def hold_out(images: Sequence[Image], part: float, seed: int) -> set[str]:
     of a video go together."""
     groups: dict[str, list[str]] = {}
     for image in images:
-        groups.setdefault(image.name if image.video is None else f'video {image.video}', []).append(image.name)
+        groups.setdefault(image.name if image.video is None else f'video {image.video}', []).append(
+            image.name
+        )
     keys = sorted(groups)
     random.Random(seed).shuffle(keys)
     wanted, held = max(1, round(part * len(images))), set()

@@ -27,10 +27,11 @@ def use_boxes(cfg: Config, boxes: Boxes) -> None:
         ValueError: The config is of a model whose classes are not a number of its head.
     """
     heads = list(class_heads(cfg.model))
-    if not heads:
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    if not heads or any(name.startswith('mmroad.detic') for name in imports):
         raise ValueError(
-            f'{Path(cfg.filename).stem}: its model has no head with num_classes: models with a vocabulary (Detic) are '
-            'not trained on other classes, but find them by their names (mmroad vocabulary)'
+            f'{Path(cfg.filename).stem}: its model has no head with a number of classes: models with a vocabulary '
+            '(Detic) are not trained on other classes, but find them by their names (mmroad vocabulary)'
         )
     for head in heads:
         _follow_number(head, len(boxes.classes))
@@ -46,11 +47,10 @@ def use_boxes(cfg: Config, boxes: Boxes) -> None:
     cfg.test_dataloader = val
     kind = 'BDD100KDetMetric' if boxes.bdd100k else 'ScalabelDetMetric'
     cfg.val_evaluator = cfg.test_evaluator = dict(type=kind, of_dataset=True)
-    hooks = cfg.default_hooks = cfg.get('default_hooks') or {}
-    hooks['setup'] = dict(type='DetSetupHook')
-    saved = dict(hooks.get('checkpoint') or dict(type='CheckpointHook', interval=1))
+    hooks = dict(cfg.get('default_hooks') or {}, setup=dict(type='DetSetupHook'))
+    saved = hooks.get('checkpoint') or dict(type='CheckpointHook', interval=1)
     prefix = 'bdd100k' if boxes.bdd100k else 'det'
-    hooks['checkpoint'] = dict(saved, save_best=f'{prefix}/AP', rule='greater')
+    cfg.default_hooks = dict(hooks, checkpoint=dict(saved, save_best=f'{prefix}/AP', rule='greater'))
     from ..zoo.options import add_import
 
     add_import(cfg, 'mmroad.bdd100k.det')

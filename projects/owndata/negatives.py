@@ -39,8 +39,8 @@ def write_negatives(
         chosen = [name for name in names if name in hard]
         if not chosen:
             raise ValueError(
-                f'{hard_by}: in none of the {len(names)} images of {folder}, such as {names[0]}, anything is found with '
-                f'a score of {score:g} or more; its images are such as {next(iter(found.names), None)}'
+                f'{hard_by}: in none of the {len(names)} images of {folder}, such as {names[0]}, anything is '
+                f'found with a score of {score:g} or more; its images are such as {next(iter(found.names), None)}'
             )
         names = chosen
     file = out / 'negatives.json'

@@ -27,23 +27,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PART',
         help='of one set, the part that is held out (default: 0.1; 0 validates on the training images)',
     )
-    data.add_argument('--weights', help='published (default where there are some), initial, none, a file or an URL')
-    data.add_argument('--outliers', metavar='DIR', help='images/ and masks/ of outliers, for anomaly fine-tuning')
+    data.add_argument(
+        '--weights', help='published (default where there are some), initial, none, a file or an URL'
+    )
+    data.add_argument(
+        '--outliers', metavar='DIR', help='images/ and masks/ of outliers, for anomaly fine-tuning'
+    )
     data.add_argument('--seed', type=int, default=0, help='of the split (default: 0)')
     recipe = parser.add_argument_group('recipes', 'changes of the config in one flag each (docs/recipes.md)')
-    recipe.add_argument('--image-size', type=_size, metavar='WIDTHxHEIGHT', help='size that images are scaled into')
-    recipe.add_argument('--epochs', type=_positive, help='passes over the data; all else of the schedule follows')
-    recipe.add_argument('--batch-size', type=_positive, help='images of each process; the learning rate follows')
+    recipe.add_argument(
+        '--image-size', type=_size, metavar='WIDTHxHEIGHT', help='size that images are scaled into'
+    )
+    recipe.add_argument(
+        '--epochs', type=_positive, help='passes over the data; all else of the schedule follows'
+    )
+    recipe.add_argument(
+        '--batch-size', type=_positive, help='images of each process; the learning rate follows'
+    )
     recipe.add_argument('--lr', type=float, help='the learning rate, as it is')
     recipe.add_argument(
-        '--where', nargs='+', metavar='KEY=VALUE', help='train on images of these attributes, such as timeofday=night'
+        '--where',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='train on images of these attributes, such as timeofday=night',
     )
-    recipe.add_argument('--freeze-stages', type=int, metavar='N', help='keep the first stages of the backbone')
-    recipe.add_argument('--early-stopping', type=_positive, metavar='N', help='end after N validations without a gain')
+    recipe.add_argument(
+        '--freeze-stages', type=int, metavar='N', help='keep the first stages of the backbone'
+    )
+    recipe.add_argument(
+        '--early-stopping', type=_positive, metavar='N', help='end after N validations without a gain'
+    )
     recipe.add_argument('--ema', action='store_true', help='average the weights, and validate the average')
     recipe.add_argument('--accumulate', type=_positive, metavar='N', help='a step every N batches')
     recipe.add_argument(
-        '--small-gpu', action='store_true', help='one image at a time, mixed precision, activations computed again'
+        '--small-gpu',
+        action='store_true',
+        help='one image at a time, mixed precision, activations computed again',
     )
     recipe.add_argument(
         '--class-balanced',
@@ -56,7 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument('--keep-empty', action='store_true', help='train on images without a box too')
     recipe.add_argument('--negatives', metavar='DIR', help='further images in which there is nothing to find')
     recipe.add_argument(
-        '--hard-by', metavar='DET.json', help='of the negatives, those in which these predictions find something'
+        '--hard-by',
+        metavar='DET.json',
+        help='of the negatives, those in which these predictions find something',
     )
     recipe.add_argument('--hard-score', type=float, default=0.3, help='... from this score on (default: 0.3)')
 

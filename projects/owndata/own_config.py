@@ -88,7 +88,9 @@ def _boxes(cfg: Config, args: argparse.Namespace, folder: Path) -> tuple[int | N
         from .boxes import prepare_boxes
         from .detection import use_boxes
 
-        boxes = prepare_boxes(args.data, folder, args.form, args.images, args.classes, args.val_split, args.seed)
+        boxes = prepare_boxes(
+            args.data, folder, args.form, args.images, args.classes, args.val_split, args.seed
+        )
         use_boxes(cfg, boxes)
         classes, images, said = boxes.classes, boxes.images, boxes.said
         if args.keep_empty:
@@ -110,7 +112,9 @@ def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
     weights = args.weights or ('published' if published else 'initial')
     if weights == 'initial':
         if args.data and published is None:
-            return ['no weights are published for it: it starts from what its config says (ImageNet, or nothing)']
+            return [
+                'no weights are published for it: it starts from what its config says (ImageNet, or nothing)'
+            ]
         return []
     cfg.model = without_initial_weights(cfg.model)
     if weights == 'none':
@@ -129,7 +133,9 @@ def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
         weights = str(Path(weights).resolve())
     cfg.load_from = weights
     if args.data:
-        hooks = [hook for hook in cfg.get('custom_hooks') or () if hook.get('type') != 'mmengine.ClassOrderHook']
+        hooks = [
+            hook for hook in cfg.get('custom_hooks') or () if hook.get('type') != 'mmengine.ClassOrderHook'
+        ]
         cfg.custom_hooks = [*hooks, dict(type='mmengine.ClassOrderHook', other_classes='afresh')]
         add_import(cfg, 'mmroad.zoo.class_order_hook')
     return [f'it starts from {weights}']

@@ -23,8 +23,9 @@ def datasets(dataset: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def leaf(dataset: dict[str, Any]) -> dict[str, Any]:
     """The innermost data set's config; of several, the first's."""
-    *_, inner = datasets({**dataset, 'datasets': list(dataset.get('datasets') or ())[:1]})
-    return inner
+    while dataset.get('dataset') or dataset.get('datasets'):
+        dataset = dataset['dataset'] if dataset.get('dataset') else dataset['datasets'][0]
+    return dataset
 
 
 def pipelines(cfg: Config) -> Iterator[list[dict[str, Any]]]:
@@ -65,7 +66,9 @@ def _resize(step: dict[str, Any], size: tuple[int, int]) -> bool:
         step.pop('scale_factor', None)
         step['scale'] = size
     elif kind == 'RandomChoiceResize':
-        scales = [tuple(scale) if isinstance(scale, (list, tuple)) else (scale, scale) for scale in step['scales']]
+        scales = [
+            tuple(scale) if isinstance(scale, (list, tuple)) else (scale, scale) for scale in step['scales']
+        ]
         largest = [max(scale[side] for scale in scales) for side in (0, 1)]
         step['scales'] = [
             tuple(round(scale[side] * size[side] / largest[side]) for side in (0, 1)) for scale in scales

@@ -59,7 +59,9 @@ def apply(cfg: Config, args: argparse.Namespace) -> list[str]:
     if args.where:
         _select(cfg, args.where)
     if args.ema:
-        _add_hook(cfg, type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True, priority=49)
+        _add_hook(
+            cfg, type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True, priority=49
+        )
         said.append('validated and saved are the averaged weights (EMA)')
     if args.early_stopping:
         monitor, rule = best_by(cfg)
@@ -89,13 +91,16 @@ def _takes(cfg: Config, name: str) -> bool:
 
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     kind = cfg.model.get('backbone', {}).get('type')
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    with MODELS.switch_scope_and_registry(None) as registry:
+        cls = registry.get(kind) if isinstance(kind, str) else kind
     return any(name in inspect.signature(base.__init__).parameters for base in cls.__mro__) if cls else False
 
 
 def _freeze(cfg: Config, stages: int) -> None:
     if not _takes(cfg, 'frozen_stages'):
-        raise ValueError(f'{cfg.model.get("backbone", {}).get("type")} has no frozen_stages: leave --freeze-stages out')
+        raise ValueError(
+            f'{cfg.model.get("backbone", {}).get("type")} has no frozen_stages: leave --freeze-stages out'
+        )
     cfg.model.backbone.frozen_stages = stages if stages > 0 else -1
 
 

@@ -29,7 +29,9 @@ def world_size() -> int:
     return int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)))
 
 
-def scale(cfg: Config, images: int, kind: str | None, epochs: int | None, batch_size: int | None) -> list[str]:
+def scale(
+    cfg: Config, images: int, kind: str | None, epochs: int | None, batch_size: int | None
+) -> list[str]:
     """Fit a config's schedule and learning rate to a number of images and a batch.
 
     The data is passed over as often as the config has it, but for at least `LEAST_STEPS` steps. The learning rate
@@ -91,8 +93,14 @@ def _scale_lr(optimizer: dict[str, Any], batch: int, base: int) -> list[str]:
 
 def _scale_scheduler(scheduler: dict[str, Any], factor: float, steps: int) -> None:
     kind = str(scheduler.get('type'))
-    if not scheduler.get('by_epoch', True) and scheduler.get('begin', 0) == 0 and kind in ('LinearLR', 'ConstantLR'):
-        scheduler['end'] = max(1, min(scheduler['end'], steps // 10))  # the warm-up stays as long, where there is room
+    if (
+        not scheduler.get('by_epoch', True)
+        and scheduler.get('begin', 0) == 0
+        and kind in ('LinearLR', 'ConstantLR')
+    ):
+        scheduler['end'] = max(
+            1, min(scheduler['end'], steps // 10)
+        )  # the warm-up stays as long, where there is room
         return
     if scheduler.get('by_epoch', True) is False and scheduler.get('begin', 0):
         scheduler['begin'] = max(1, min(scheduler['begin'], steps // 10))
