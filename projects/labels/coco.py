@@ -14,7 +14,7 @@ import msgspec
 
 from ..bdd100k.scalabel import LabelFileError, naming
 from ..files.replacing import replacing
-from .form import Box, Image, LabelSet, Losses, classes_in, take_flags, usable
+from .form import Box, Image, LabelSet, Losses, classes_in, encode, take_flags, usable
 
 #: A mask or keypoints that are none.
 _EMPTY = (b'', b'[]', b'null', b'[[]]')
@@ -107,17 +107,17 @@ def write(labels: LabelSet, path: Path, losses: Losses) -> None:
     ids = {name: known.get(name, row + 1) for row, name in enumerate(labels.classes)}
     with replacing(path) as part, open(part, 'wb') as file:
         categories = [dict(id=id, name=name) for name, id in ids.items()]
-        file.write(b'{"categories": ' + msgspec.json.encode(categories) + b',\n"images": [')
+        file.write(b'{"categories": ' + encode(categories) + b',\n"images": [')
         for row, image in enumerate(labels.images):
             record = _record(image, image.id if keep else row + 1)
-            file.write((b',\n' if row else b'\n') + msgspec.json.encode(record))
+            file.write((b',\n' if row else b'\n') + encode(record))
         file.write(b'\n],\n"annotations": [')
         count = 0
         for row, image in enumerate(labels.images):
             for box in image.boxes:
                 count += 1
                 record = _annotation(box, count, image.id if keep else row + 1, ids[box.category])
-                file.write((b',\n' if count > 1 else b'\n') + msgspec.json.encode(record))
+                file.write((b',\n' if count > 1 else b'\n') + encode(record))
         file.write(b'\n]}\n')
 
 

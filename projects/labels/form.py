@@ -137,3 +137,8 @@ def with_flags(box: Box, always: bool = False) -> dict[str, Any]:
     """A box's attributes with ``crowd`` and ``ignored`` where they are true (or ``always``)."""
     flags = {key: value for key, value in (('crowd', box.crowd), ('ignored', box.ignored)) if value or always}
     return {**box.attributes, **flags}
+
+
+def encode(record: Any) -> bytes:
+    """A record as JSON; numbers of numpy are taken too."""
+    return msgspec.json.encode(record, enc_hook=lambda value: value.item())

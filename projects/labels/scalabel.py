@@ -9,7 +9,7 @@ import msgspec
 
 from ..bdd100k.scalabel import Corners, LabelFileError, decode_frames, json_files, naming
 from ..files.replacing import replacing
-from .form import Box, Image, LabelSet, Losses, classes_in, take_flags, usable, with_flags
+from .form import Box, Image, LabelSet, Losses, classes_in, encode, take_flags, usable, with_flags
 
 
 class _Size(msgspec.Struct):
@@ -76,7 +76,7 @@ def write(labels: LabelSet, path: Path, losses: Losses) -> None:
     with replacing(path) as part, open(part, 'wb') as file:
         file.write(b'[')
         for row, image in enumerate(labels.images):
-            file.write((b',\n' if row else b'\n') + msgspec.json.encode(_frame(image)))
+            file.write((b',\n' if row else b'\n') + encode(_frame(image)))
         file.write(b'\n]\n')
 
 

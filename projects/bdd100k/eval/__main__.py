@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..scalabel import det_classes
+from ..scalabel import DET_CLASSES, det_classes
 from .result import told
 
 TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
@@ -19,7 +19,7 @@ ATTRIBUTES = ('weather', 'scene', 'timeofday')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-t', '--task', choices=TASKS, required=True)
     parser.add_argument(
-        '-g', '--gt', required=True, help='ground truth: a Scalabel file or folder, or bitmasks'
+        '-g', '--gt', required=True, help='ground truth: labels of boxes in any format, or bitmasks'
     )
     parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
     parser.add_argument('--out-file', help='write the scores as JSON')
@@ -39,8 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     det.add_argument(
         '--classes',
         nargs='+',
-        help='show these classes alone and the mean over them (of a model of few classes)',
+        help='show these classes alone and the mean over them; classes of your own, or from-files for all that the '
+        'ground truth has, are scored too',
     )
+    det.add_argument(
+        '--names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+    )
+    det.add_argument(
+        '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
+    )
+    det.add_argument('--images', metavar='DIR', help='the images, whose sizes text files of YOLO need')
     det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
@@ -48,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that the task does not have."""
-    extras = ('classes', 'by_attribute', 'csv', 'confusion', 'pr_curves')
+    extras = ('classes', 'names', 'class_map', 'images', 'by_attribute', 'csv', 'confusion', 'pr_curves')
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
@@ -89,10 +97,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _detection(args: argparse.Namespace) -> tuple:
     """Scores, and what else is to be done: the option that asks for it and a function."""
-    from ..columns import read_columns
+    from ...labels.scoring import FROM_FILES, read_result, read_truth
     from .det import align, scores_of
 
-    gt, pred = read_columns(args.gt), read_columns(args.result)
+    gt, said = read_truth(args.gt, args.classes)
+    pred, left_out = read_result(args.result, gt, args.names, args.class_map, args.images)
+    for line in () if args.quiet else said:
+        _say(line)
+    for line in left_out:
+        warnings.warn(f'{args.result}: {line}', stacklevel=2)
     data = align(gt, pred)
     if not args.quiet:
         _say(f'{len(gt.names)} images, {len(gt)} ground-truth boxes, {len(data.dt_image)} predictions')
@@ -111,7 +124,10 @@ def _detection(args: argparse.Namespace) -> tuple:
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():
         warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
-    classes = det_classes(args.classes) if args.classes else None
+    own = gt.classes != DET_CLASSES
+    classes = (
+        det_classes(args.classes) if args.classes and not own and FROM_FILES not in args.classes else None
+    )
     steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
         from .split import by_attribute
@@ -123,7 +139,9 @@ def _detection(args: argparse.Namespace) -> tuple:
     if args.confusion:
         from .analysis import confusion_matrix, save_confusion
 
-        steps.append(('--confusion', lambda: save_confusion(confusion_matrix(data), Path(args.confusion))))
+        steps.append(
+            ('--confusion', lambda: save_confusion(confusion_matrix(data), Path(args.confusion), gt.classes))
+        )
     if args.pr_curves:
         from .analysis import plot_pr_curves
 
