@@ -26,7 +26,7 @@ def read_truth(path: str | Path, classes: Sequence[str] | None = None) -> tuple[
 
     Args:
         path: Scalabel, COCO, or any of `labels.FORMATS`.
-        classes: As the command line has them.
+        classes: As the command line has them; those named are not chosen here (`scores_of` does), but must be there.
 
     Returns:
         The columns, and what there is to say.
@@ -57,8 +57,6 @@ def read_truth(path: str | Path, classes: Sequence[str] | None = None) -> tuple[
         raise ValueError(
             f'--classes: the ground truth has no {", ".join(unknown)}; its classes are {truth.classes}'
         )
-    if wanted:
-        truth = truth.of_classes(wanted)
     return truth, [f'{len(truth.classes)} classes of the ground truth: {", ".join(truth.classes)}']
 
 

@@ -124,10 +124,9 @@ def _detection(args: argparse.Namespace) -> tuple:
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():
         warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
-    own = gt.classes != DET_CLASSES
-    classes = (
-        det_classes(args.classes) if args.classes and not own and FROM_FILES not in args.classes else None
-    )
+    classes = [name for name in args.classes or () if name != FROM_FILES] or None
+    if classes and gt.classes == DET_CLASSES:
+        classes = det_classes(classes)
     steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
         from .split import by_attribute
