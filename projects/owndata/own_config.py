@@ -121,11 +121,9 @@ def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
         cfg.load_from = None
         return ['it is trained from scratch']
     if weights == 'published':
-        from ..zoo.weights import published as fetch_published
-
         if published is None:
             raise ValueError(f'{name}: no weights are published for it: --weights initial, none or a file')
-        fetch_published(name)
+        _fetch(name)
         weights = published
     elif '://' not in weights:
         if not Path(weights).is_file():
@@ -139,6 +137,18 @@ def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
         cfg.custom_hooks = [*hooks, dict(type='mmengine.ClassOrderHook', other_classes='afresh')]
         add_import(cfg, 'mmroad.zoo.class_order_hook')
     return [f'it starts from {weights}']
+
+
+def _fetch(name: str) -> None:
+    """Have a model's published weights in the cache before anything is trained."""
+    from ..zoo import weights
+
+    try:
+        weights.published(name)
+    except weights.DownloadError as error:
+        raise weights.DownloadError(
+            f'{error}\nOr start from something else: --weights initial (what the config says), none, or a file.'
+        ) from error
 
 
 def _published(config: str) -> str | None:
