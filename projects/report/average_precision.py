@@ -28,7 +28,6 @@ class Matched:
     rows: np.ndarray  #: (n,) rows of the predictions in the data
     start: np.ndarray  #: (classes + 1,) where each class begins
     image: np.ndarray  #: (n,) from 0
-    rank: np.ndarray  #: (n,) place in class and image
     score: np.ndarray  #: (n,)
     right: np.ndarray  #: (10, n) bool
     ignored: np.ndarray  #: (10, n) bool
@@ -53,7 +52,7 @@ class Matched:
         return self._places[t, k]
 
     def curves(
-        self, k: int, weight: np.ndarray | None = None, thresholds: slice = slice(None)
+        self, k: int, weight: np.ndarray | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Of a class, for each IoU threshold, its right predictions, best first: their places among the class's,
         and recall and precision there.
@@ -61,7 +60,6 @@ class Matched:
         Args:
             k: The class, from 0.
             weight: (images,) whole numbers from 0; None for 1.
-            thresholds: Rows of ``IOU_THRESHOLDS``.
         """
         counted_class = self.gt_class == k
         number = counted_class.sum() if weight is None else weight[self.gt_image[counted_class]].sum()
@@ -69,7 +67,7 @@ class Matched:
         if weight is not None:
             own = weight[self.image[part]]
             sums = np.cumsum(own)
-        for t in range(len(self.right))[thresholds]:
+        for t in range(len(self.right)):
             right, ignored, before = self._right_places(t, k)
             if weight is None:
                 found, counted = np.arange(1, len(right) + 1), right + 1 - before
@@ -79,24 +77,18 @@ class Matched:
             with np.errstate(invalid='ignore', divide='ignore'):
                 yield right, found / number, found / (counted + np.spacing(1))
 
-    def ap(self, weight: np.ndarray | None = None, thresholds: slice = slice(None)) -> np.ndarray:
+    def ap(self, weight: np.ndarray | None = None) -> np.ndarray:
         """(10, classes) average precision, 0 to 1; NaN of a class without ground truth."""
-        found = np.full((len(range(10)[thresholds]), CLASSES), np.nan)
-        for k in np.flatnonzero(self.positives(weight)):
-            for i, (_, recall, precision) in enumerate(self.curves(k, weight, thresholds)):
-                found[i, k] = interpolated(recall, precision).mean()
-        return found
+        return self.ap_and_recall(weight)[0]
 
-    def recall(self, limit: int, weight: np.ndarray | None = None) -> np.ndarray:
-        """(10, classes) share of the ground truth found by the best ``limit`` boxes of each class and image."""
-        counted = self.right & (self.rank < limit)
-        if weight is not None:
-            counted = counted * weight[self.image]
-        sums = np.append(np.zeros((10, 1)), np.cumsum(counted, 1), 1)
-        found = np.diff(sums[:, self.start])
-        number = self.positives(weight)
-        with np.errstate(invalid='ignore', divide='ignore'):
-            return np.where(number > 0, found / number, np.nan)
+    def ap_and_recall(self, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(10, classes) average precision and the share of the ground truth that is found by at most 100 boxes of
+        each class and image (AR100), 0 to 1; NaN of a class without ground truth."""
+        found = np.full((2, len(self.right), CLASSES), np.nan)
+        for k in np.flatnonzero(self.positives(weight)):
+            for t, (_, recall, precision) in enumerate(self.curves(k, weight)):
+                found[:, t, k] = interpolated(recall, precision).mean(), recall[-1] if len(recall) else 0
+        return found[0], found[1]
 
 
 def interpolated(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
@@ -135,7 +127,6 @@ def matched(
         rows=rows,
         start=np.searchsorted(data.dt_category[rows], np.arange(1, CLASSES + 2)),
         image=data.dt_image[rows] - 1,
-        rank=rank[rows],
         score=data.dt_score[rows],
         right=(match >= 0) & ~left_out,
         ignored=left_out,

@@ -52,6 +52,8 @@ class Matchable:
     dt_score: np.ndarray
     missing: list[str]  #: names of images without a predicted frame
     extra: list[str]  #: predicted frames of other images
+    frames: np.ndarray  #: (num_images,) row of each image in the ground truth's columns
+    gt_rows: np.ndarray  #: (g,) row of each box there
 
 
 def evaluate_det(
@@ -108,6 +110,8 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
         dt_score=pred.score[dt_source],
         missing=[names[row] for row, m in zip(rows, matched) if m < 0],
         extra=[name for name, key in zip(pred_names, pred_keys) if key not in present],
+        frames=np.array(rows, np.int64),
+        gt_rows=gt_source,
     )
 
 
