@@ -17,7 +17,7 @@ from .bootstrap import interval
 from .det_scores import METRICS, Result, draws, match_result, score_table
 from .disagreement import disagreement
 from .errors import KINDS, Errors, classify, costs, loss_by_image, total_cost
-from .page import report_folder, rounded
+from .page import CHUNK, report_folder, rounded
 from .pictures import find_pictures, write_thumbnails
 from .results import named_results, summary_sentence
 from .track import Track, silent
@@ -255,6 +255,7 @@ def _index(gt, found, errors, labels, names, links) -> dict:
         )
     return dict(
         names=names,
+        chunk=CHUNK,
         classes=dict(names=DET_CLASSES, bits=det_images.class_bits(found[0])),
         columns=columns,
         attributes=attributes,
