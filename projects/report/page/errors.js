@@ -11,7 +11,7 @@ const Errors = {
   /** A bar for each kind and result. */
   costs(errors) {
     const { results } = Report.data.report;
-    const top = Math.max(1, ...errors.kinds.flatMap((kind) => kind.cost));
+    const top = Math.max(1, ...[...errors.kinds, ...errors.special].flatMap((kind) => kind.cost));
     const row = (kind, link) => el('li', {}, el('span.kind', { title: kind.help || '' }, kind.name, kind.help ? el('small', {}, kind.help) : null),
       el('div.bars', {}, ...kind.cost.map((cost, r) => el(link ? 'a.bar-row' : 'div.bar-row', {
         href: link ? Report.link({ tab: 'images', kind: `${r}:${kind.key}`, class: null, cell: null, page: null, sort: null, image: null }) : null,

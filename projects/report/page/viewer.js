@@ -22,7 +22,11 @@ const Viewer = {
       if (Report.state().get('image') !== name) return;
       Viewer.build(dialog, image, name);
     }
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) {
+      dialog.showModal();
+      dialog.querySelector('.stage, button').focus();
+    }
+    if (row >= 0) Viewer.place();
   },
 
   closer() {
@@ -52,7 +56,7 @@ const Viewer = {
     const at = rows.indexOf(Viewer.row);
     const svg = el('svg.stage', { tabindex: 0, role: 'img', 'aria-label': `${name} with its layers`, preserveAspectRatio: 'xMidYMid meet' });
     const count = el('p.count', { id: 'viewer-count', role: 'status' });
-    const table = el('div.scroll.boxlist', { tabindex: 0, role: 'region', 'aria-label': 'Boxes' });
+    const table = el('div.boxlist', { role: 'region', 'aria-label': 'Boxes' });
     Viewer.view = { svg, image, count, table, x: 0, y: 0, w: width, h: height };
     Viewer.aim();
     const draw = () => Viewer.draw();
@@ -71,6 +75,7 @@ const Viewer = {
         Gallery.layers(() => { draw(); Gallery.stale = true; }, 'viewer'), count, table)));
     draw();
     Viewer.pointer(svg);
+    new ResizeObserver(() => { if (svg.isConnected) Viewer.place(); }).observe(svg);
   },
 
   copy(button) {
