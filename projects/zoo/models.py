@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,43 @@ def torch_init():
     return torch.nn.init
 
 
+def model_class(name: str | Config) -> type[nn.Module]:
+    """The class of a config's model, which is registered where it was not."""
+    from mmengine.registry import MODELS, init_default_scope
+    from mmengine.utils import import_modules_from_strings
+
+    cfg = get_config(name) if isinstance(name, str) else name
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    with MODELS.switch_scope_and_registry(None) as registry:
+        return registry.get(cfg.model.type)
+
+
+class UntrainedWarning(UserWarning):
+    """A model has no weights but random ones."""
+
+
+def default_device() -> str:
+    """The GPU where there is one."""
+    import torch
+
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def device_name(device: str) -> str:
+    """What a device is called: its card's name, or the CPU."""
+    import torch
+
+    if str(device).startswith('cuda') and torch.cuda.is_available():
+        return f'{torch.cuda.get_device_name(device)} ({device})'
+    return 'the CPU' if str(device) == 'cpu' else str(device)
+
+
 def init_model(
     name: str | Config,
     weights: str | Path | None = None,
-    device: str = 'cpu',
+    device: str | None = None,
     cfg_options: dict[str, Any] | None = None,
     trust: bool = False,
 ) -> nn.Module:
@@ -75,9 +109,9 @@ def init_model(
 
     Args:
         name: A model's name, the path of a config, or a config.
-        weights: ``'published'`` downloads the zoo's checkpoint; or a path; None leaves the model
-            untrained.
-        device: Where to put it.
+        weights: ``'published'`` downloads the zoo's checkpoint; or a path; None leaves the model untrained, which
+            a warning says.
+        device: Where to put it; None is the GPU where there is one.
         cfg_options: Changes to the config.
         trust: Read a checkpoint that is not weights alone (runs code in it).
 
@@ -94,14 +128,24 @@ def init_model(
         cfg.merge_from_dict(cfg_options)
     model = build_model(cfg)
     model.dataset_meta = _dataset_meta(cfg)
-    if weights is not None:
+    if weights is None:
+        warnings.warn(
+            f'{_title(cfg)} has random weights: what it finds means nothing. Give weights (a file, or "published").',
+            UntrainedWarning,
+            stacklevel=2,
+        )
+    else:
         own = load_weights(model, cfg, weights, trust=trust).get('dataset_meta')
         model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
     try:
-        return model.to(device).eval()
+        return model.to(device or default_device()).eval()
     except (RuntimeError, AssertionError) as error:  # torch's, of a CPU-only build an AssertionError
         raise ValueError(f'device {str(device)!r} cannot be used: {str(error).splitlines()[0]}') from error
+
+
+def _title(cfg: Config) -> str:
+    return Path(cfg.filename).stem if cfg.filename else f'the {cfg.model.type}'
 
 
 def load_weights(
