@@ -61,7 +61,9 @@ def f1(found: Matched, classes: np.ndarray, t: int = 0) -> dict:
     if len(ends) and right[-1] and asked:
         p, r, f = measures(ends + 1)
         i = int(f.argmax())
-        best = dict(threshold=float(score[ends[i]]), f1=float(f[i]), precision=float(p[i]), recall=float(r[i]))
+        best = dict(
+            threshold=float(score[ends[i]]), f1=float(f[i]), precision=float(p[i]), recall=float(r[i])
+        )
     p, r, f = measures(np.searchsorted(-score, -THRESHOLDS, 'right'))
     return dict(precision=p, recall=r, f1=f, best=best)
 

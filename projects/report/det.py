@@ -96,7 +96,10 @@ def write_det_report(
         cells, lists = zip(*(det_images.confusion_lists(result) for result in found))
         page.put(
             'lists',
-            [dict(cell=cell, kind=det_images.error_lists(*pair)) for cell, *pair in zip(lists, found, errors)],
+            [
+                dict(cell=cell, kind=det_images.error_lists(*pair))
+                for cell, *pair in zip(lists, found, errors)
+            ],
         )
         page.put('images', _index(truth, found, errors, labels, image_names, pictures.links(Path(out))))
         page.put('report', _report(truth, found, errors, labels, cells, resampled, notes))
@@ -168,7 +171,9 @@ def _report(gt, found, errors, labels, cells, resampled, notes) -> dict:
 
 def _kinds() -> dict:
     """Names of the codes in `errors`."""
-    wrong = [dict(code=code, key=key, name=name, help=text) for key, code, name, text in KINDS if code is not None]
+    wrong = [
+        dict(code=code, key=key, name=name, help=text) for key, code, name, text in KINDS if code is not None
+    ]
     return dict(
         prediction=[
             dict(code=0, key='right', name='Right', help='the best box of an object of its class'),

@@ -123,6 +123,4 @@ def wrong_counts(result: Result, errors: Errors) -> np.ndarray:
     data = result.data
     wrong = errors.prediction > RIGHT + 1
     number = np.bincount(data.dt_image[wrong] - 1, minlength=data.num_images)
-    return number + np.bincount(
-        data.gt_image[errors.truth == TRUTH_MISSED] - 1, minlength=data.num_images
-    )
+    return number + np.bincount(data.gt_image[errors.truth == TRUTH_MISSED] - 1, minlength=data.num_images)

@@ -38,11 +38,17 @@ class Errors:
 
     prediction: np.ndarray  #: (n,) uint8, `RIGHT` to `BACKGROUND_BOX`
     truth: np.ndarray  #: (g,) uint8, `TRUTH_FOUND` to `TRUTH_MET`
-    match: np.ndarray  #: (n,) row of the ground truth that a prediction has, or that its error is about; -1 for none
-    mends: np.ndarray  #: (n,) bool, a classification or location error that would find its object if it were mended
+    match: (
+        np.ndarray
+    )  #: (n,) row of the ground truth that a prediction has, or that its error is about; -1 for none
+    mends: (
+        np.ndarray
+    )  #: (n,) bool, a classification or location error that would find its object if it were mended
 
 
-def classify(data: Matchable, pairs: Pairs, rank: np.ndarray, found: np.ndarray, ignored: np.ndarray) -> Errors:
+def classify(
+    data: Matchable, pairs: Pairs, rank: np.ndarray, found: np.ndarray, ignored: np.ndarray
+) -> Errors:
     """Name the error of each box.
 
     Args:
@@ -71,7 +77,9 @@ def classify(data: Matchable, pairs: Pairs, rank: np.ndarray, found: np.ndarray,
         [RIGHT, NOT_COUNTED, LOCATION, CLASS, DUPLICATE, BACKGROUND_BOX],
         BOTH,
     ).astype(np.uint8)
-    match = np.select([right, kinds == LOCATION, kinds == CLASS, kinds == DUPLICATE], [found, own, other, taken], -1)
+    match = np.select(
+        [right, kinds == LOCATION, kinds == CLASS, kinds == DUPLICATE], [found, own, other, taken], -1
+    )
     # Of the errors about one object that has no box, the best one would find it.
     rows = np.flatnonzero(np.isin(kinds, (LOCATION, CLASS)))
     rows = rows[~used[match[rows]]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from ..files import ImageError, read_image
 from .page import Page
+from .track import Track, in_parallel, silent
 
 #: The size that boxes are drawn on where there is no image (that of BDD100K).
 SIZE = 1280, 720
@@ -43,7 +43,7 @@ def find_pictures(
     names: Sequence[str],
     folder: str | Path | None,
     videos: Sequence[str | None] | None = None,
-    progress: Callable[[Sequence, str], Iterable] = lambda rows, title: rows,
+    track: Track = silent,
 ) -> Pictures:
     """The images of a folder by name; below a folder of their video's name where they are not there.
 
@@ -58,7 +58,7 @@ def find_pictures(
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder of images')
     found = Pictures([], [])
-    for i, name in enumerate(progress(names, 'Looking at images')):
+    for i, name in enumerate(track(names, 'Looking at images')):
         places = [folder / name]
         if videos is not None and videos[i]:
             places.append(folder / videos[i] / name)
@@ -98,7 +98,7 @@ def write_thumbnails(
     page: Page,
     pictures: Pictures,
     width: int,
-    progress: Callable[[Sequence, str], Iterable] = lambda rows, title: rows,
+    track: Track = silent,
 ) -> None:
     """Write a JPEG of at most ``width`` pixels' width of every image, named by its number."""
     import cv2
@@ -118,10 +118,9 @@ def write_thumbnails(
         page.picture(f'{row}.jpg').write_bytes(data)
         return None
 
-    rows = range(len(pictures.files))
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for row, problem in zip(progress(rows, 'Writing thumbnails'), pool.map(write, rows)):
-            if problem:
-                pictures.missing.append(problem)
-                pictures.files[row] = None
+    problems = in_parallel(write, range(len(pictures.files)), track, 'Writing thumbnails')
+    for row, problem in enumerate(problems):
+        if problem:
+            pictures.missing.append(problem)
+            pictures.files[row] = None
     pictures.thumbnails = True

@@ -34,7 +34,9 @@ def named_results(paths: Sequence[str | Path], names: Sequence[str] | None = Non
     if len(set(found)) < len(found):
         found = [str(path) for path in paths]
     if len(set(found)) < len(found):
-        raise ValueError(f'{found[0]} is given twice, or two results have one path: give each its own --names')
+        raise ValueError(
+            f'{found[0]} is given twice, or two results have one path: give each its own --names'
+        )
     return found
 
 

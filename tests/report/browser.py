@@ -47,7 +47,11 @@ class Browser:
         if dark:
             args.append('--force-dark-mode')
         options = {'binary': next(filter(None, map(shutil.which, NAMES))), 'args': args}
-        wanted = {'goog:chromeOptions': options, 'goog:loggingPrefs': {'browser': 'ALL'}, 'browserName': 'chrome'}
+        wanted = {
+            'goog:chromeOptions': options,
+            'goog:loggingPrefs': {'browser': 'ALL'},
+            'browserName': 'chrome',
+        }
         answer = self._ask('POST', '/session', dict(capabilities=dict(alwaysMatch=wanted)))
         self._session = f'/session/{answer["sessionId"]}'
 
@@ -124,5 +128,7 @@ class Browser:
     def console(self):
         """What was said since the last time, but for information."""
         return [
-            entry['message'] for entry in self._ask('POST', '/se/log', dict(type='browser')) if entry['level'] != 'INFO'
+            entry['message']
+            for entry in self._ask('POST', '/se/log', dict(type='browser'))
+            if entry['level'] != 'INFO'
         ]

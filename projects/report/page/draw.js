@@ -5,8 +5,8 @@ const Draw = {
   /** Which layers are on: truth, r0, r1, ..., and kinds that are off, from the address. */
   layers() {
     const state = Report.state();
-    const off = new Set((state.get('off') || '').split(',').filter(Boolean));
-    const kinds = new Set((state.get('kinds') || '').split(',').filter(Boolean));
+    const off = new Set(state.has('off') ? state.get('off').split(',') : Report.data.report.off || []);
+    const kinds = new Set((state.get('kinds') || '').split(',').filter((key) => key && key !== '-'));
     return {
       shown: (key) => !off.has(key),
       off,
@@ -20,7 +20,8 @@ const Draw = {
     const copy = new Set(set);
     if (on) copy.delete(key);
     else copy.add(key);
-    return [...copy].join(',');
+    copy.delete('-');
+    return [...copy].join(',') || '-'; // not empty: that is what the report begins with
   },
 
   kind(of, code) {
@@ -101,6 +102,12 @@ const Draw = {
       context.strokeRect(...sides);
     }
     return boxes;
+  },
+
+  /** How many boxes are shown, in words. */
+  counted(predicted, truth) {
+    const [of, all] = Report.data.report.boxWords || ['predicted boxes', 'true boxes'];
+    return `${predicted} ${of}, ${truth} ${all}`;
   },
 
   /** What a box is, in words. */

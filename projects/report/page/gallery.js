@@ -17,6 +17,7 @@ const Gallery = {
     main.append(el('section.card', {}, el('h2', {}, 'Images'),
       el('div.fields', { id: 'filters' }, ...Filters.fields(update)),
       el('div.fields', {}, report.kinds || report.confusion || report.heat ? Filters.slider(redraw) : null, Gallery.layers(() => Gallery.redraw(list))),
+      report.swatches ? el('details', {}, el('summary', {}, 'Colors of the classes'), el('div.legend', {}, ...report.swatches.map(([name, rgb]) => el('span', {}, el('span.swatch', { style: `background: rgb(${rgb.join(' ')})` }), ` ${name}`)))) : null,
       el('div.line', {}, count, chips)), list, pages);
     return update();
   },
@@ -34,9 +35,9 @@ const Gallery = {
       },
     }), mine, color ? el('span.swatch', { style: `background: ${color}` }) : null, ` ${text}`);
     group.append(box('truth', 'truth', null, report.kinds ? '#fff' : null));
-    report.results.forEach((name, r) => group.append(box(`r${r}`, name, report.results.length > 1 ? mark(r) : null)));
+    report.results.forEach((name, r) => group.append(box(`r${r}`, `${report.boxLayer || ''}${name}`, report.results.length > 1 ? mark(r) : null)));
     for (const layer of report.layers || []) if (layer.own) group.append(box(layer.key, layer.title));
-    if (report.kinds && report.results.length > 1) {
+    if (report.kinds && report.results.length > 1 && report.kinds.prediction.length > 1) {
       group.append(el('label.check', {}, el('input', {
         type: 'checkbox', id: `${place}-by-kind`, checked: layers.byKind,
         onchange: (event) => {
@@ -47,6 +48,7 @@ const Gallery = {
     }
     if (!report.kinds) return group;
     const kinds = el('fieldset.layers', {}, el('legend', {}, 'Only boxes that are'));
+    if (report.kinds.prediction.length < 2) return group;
     const choices = [...report.kinds.prediction.filter((kind) => kind.code !== 1), ...report.kinds.truth.filter((kind) => kind.key === 'miss')];
     for (const kind of choices) {
       kinds.append(el('label.check', { title: kind.help }, el('input', {
@@ -148,7 +150,7 @@ const Gallery = {
       const boxes = Draw.onCanvas(canvas, image, layers);
       const predicted = boxes.filter((box) => box.of !== 'truth').length;
       card.dataset.boxes = predicted;
-      card.querySelector('.boxes').textContent = `${predicted} of prediction, ${boxes.length - predicted} of truth`;
+      card.querySelector('.boxes').textContent = Draw.counted(predicted, boxes.length - predicted);
     }));
     list.dataset.drawn = (Number(list.dataset.drawn) || 0) + 1;
   },

@@ -2,6 +2,9 @@
 'use strict';
 
 const Scores = {
+  text: (value) => number(value, Report.data.report.digits || 1),
+  signed: (value) => signed(value, Report.data.report.digits || 1),
+
   show(main) {
     const report = Report.data.report;
     main.append(Scores.headline(report), Scores.table(report));
@@ -14,9 +17,9 @@ const Scores = {
   headline(report) {
     const cards = report.headline.map((item) => el('div.number', { title: item.help }, el('h3', {}, item.key),
       ...item.values.map((value, i) => el('div.result', {}, report.results.length > 1 ? mark(i) : null,
-        el('strong', {}, number(value)),
+        el('strong', {}, Scores.text(value)),
         item.intervals && item.intervals[i] && item.intervals[i][0] !== null
-          ? el('span.range', {}, `${number(item.intervals[i][0])} to ${number(item.intervals[i][1])}`) : null,
+          ? el('span.range', {}, `${Scores.text(item.intervals[i][0])} to ${Scores.text(item.intervals[i][1])}`) : null,
         i && value !== null && item.values[0] !== null ? Scores.difference(item, i) : null)),
       el('p.what', {}, item.help)));
     return el('section.headline', { 'aria-label': 'Overall' }, ...cards);
@@ -26,13 +29,13 @@ const Scores = {
     const value = item.values[i] - item.values[0];
     const range = item.differences && item.differences[i];
     const sure = range && range[0] !== null && (range[0] > 0 || range[1] < 0);
-    const text = range && range[0] !== null ? `${signed(range[0])} to ${signed(range[1])}` : '';
-    return el('span.difference', {}, el(`b.${Scores.tone(item, value)}`, {}, `${signed(value)}`),
+    const text = range && range[0] !== null ? `${Scores.signed(range[0])} to ${Scores.signed(range[1])}` : '';
+    return el('span.difference', {}, el(`b.${Scores.tone(item, value)}`, {}, Scores.signed(value)),
       ` vs ${String.fromCharCode(65)}${text ? ` (${text}${sure ? '' : ', not clear'})` : ''}`);
   },
 
   tone(metric, value) {
-    if (Math.abs(value) < 0.05) return 'same';
+    if (Math.abs(value) < 0.5 * 10 ** -(Report.data.report.digits || 1)) return 'same';
     return value > 0 !== (metric.low === true) ? 'better' : 'worse';
   },
 
@@ -63,13 +66,13 @@ const Scores = {
     return groups.filter((group) => group.rows.length).map((group) => el('tbody', { 'data-group': group.key },
       group.rows.length > 1 || group.title !== 'Overall'
         ? el('tr.group', {}, el('th', { colspan: 1 + counts.length + width, scope: 'rowgroup' }, group.title)) : null,
-      ...group.rows.map((row) => el('tr', {}, el('th', { scope: 'row' }, row.name),
+      ...group.rows.map((row) => el('tr', {}, el('th', { scope: 'row' }, row.image ? el('a', { href: Report.link({ tab: 'images', image: row.image }) }, row.name) : row.name),
         ...row.counts.map((value) => el('td.n.count', {}, number(value, 0))), ...cells(row)))));
   },
 
   single(report, groups, counts, metrics) {
     return el('table', {}, Scores.head(counts, metrics.map((m) => el('th.n', { scope: 'col', title: m.help }, m.key))),
-      ...Scores.body(groups, counts, (row) => row.values[0].map((value, i) => el('td.n', {}, i ? null : Scores.bar(value), number(value))), metrics.length));
+      ...Scores.body(groups, counts, (row) => row.values[0].map((value, i) => el('td.n', {}, i ? null : Scores.bar(value), Scores.text(value))), metrics.length));
   },
 
   compared(report, groups, counts, metrics, i) {
@@ -79,10 +82,10 @@ const Scores = {
     ]);
     return el('table', {}, Scores.head(counts, titles), ...Scores.body(groups, counts, (row) => row.values.flatMap((values, r) => {
       const value = values[i];
-      const cell = el('td.n', {}, number(value));
+      const cell = el('td.n', {}, Scores.text(value));
       if (!r) return [cell];
       const rise = value === null || row.values[0][i] === null ? null : value - row.values[0][i];
-      return [cell, rise === null ? el('td.n', {}, '–') : el('td.n.rise', {}, Scores.lever(metrics[i], rise), el(`b.${Scores.tone(metrics[i], rise)}`, {}, signed(rise)))];
+      return [cell, rise === null ? el('td.n', {}, '–') : el('td.n.rise', {}, Scores.lever(metrics[i], rise), el(`b.${Scores.tone(metrics[i], rise)}`, {}, Scores.signed(rise)))];
     }), report.results.length * 2 - 1));
   },
 

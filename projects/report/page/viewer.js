@@ -24,7 +24,7 @@ const Viewer = {
     }
     if (!dialog.open) {
       dialog.showModal();
-      dialog.querySelector('.stage, button').focus();
+      (dialog.querySelector('.stage') || dialog.querySelector('button')).focus();
     }
     if (row >= 0) Viewer.place();
   },
@@ -160,7 +160,7 @@ const Viewer = {
     const boxes = Draw.boxes(image, layers);
     for (const box of boxes) svg.append(Viewer.box(box, layers));
     const predicted = boxes.filter((box) => box.of !== 'truth').length;
-    count.textContent = report.kinds ? `${predicted} of prediction, ${boxes.length - predicted} of truth` : '';
+    count.textContent = report.kinds ? Draw.counted(predicted, boxes.length - predicted) : '';
     count.dataset.boxes = predicted;
     Viewer.list(table, boxes, layers);
     Viewer.place();
