@@ -58,7 +58,9 @@ def write_anomaly_report(
     labels = named_results(results, names)
     pairs = find_pairs(layout, root)
     scored = [
-        FolderScores(pairs, layout, path, progress=lambda rows, title, l=label: track(rows, f'{l}, {title}'))
+        FolderScores(
+            pairs, layout, path, progress=lambda rows, title, of=label: track(rows, f'{of}, {title}')
+        )
         for path, label in zip(results, labels)
     ]
     lacking = [f'{label}: {s.scores.note}' for s, label in zip(scored, labels) if s.scores.note]
@@ -259,14 +261,26 @@ def _report(page: Page, labels, scored, scales, alarms, misses, names, pairs) ->
             + '; '.join(f'{label}: {low:.4g} to {high:.4g}' for label, (low, high) in zip(labels, scales)),
         ),
         layers=[
-            *(dict(key=f'h{i}', title=f'heat map{f" of {label}" if several else ""}', folder=f'heat{i}', look='heat', own=True)
-              for i, label in enumerate(labels)),
-            *(dict(key=f'm{i}', title=f'marks{f" of {label}" if several else ""}', folder=f'heat{i}', look='above', own=True)
-              for i, label in enumerate(labels)),
+            *_layers(labels, 'h', 'heat map', 'heat'),
+            *_layers(labels, 'm', 'marks', 'above'),
             dict(key='truth', title='truth', folder='truth', look='mask'),
         ],
         off=[f'{key}{i}' for i in range(1, len(labels)) for key in 'hm'],
-    )  # fmt: skip
+    )
+
+
+def _layers(labels: Sequence[str], key: str, title: str, look: str) -> list[dict]:
+    """The heat map of every result, as it is shown."""
+    return [
+        dict(
+            key=f'{key}{i}',
+            title=f'{title} of {label}' if len(labels) > 1 else title,
+            folder=f'heat{i}',
+            look=look,
+            own=True,
+        )
+        for i, label in enumerate(labels)
+    ]
 
 
 def _charts(scored: Sequence[FolderScores], labels: Sequence[str]) -> list[dict]:

@@ -16,7 +16,7 @@ from . import charts, det_images
 from .bootstrap import interval
 from .det_scores import METRICS, Result, draws, match_result, score_table
 from .disagreement import disagreement
-from .errors import KINDS, Errors, classify, costs, loss_by_image, total_cost
+from .errors import KINDS, Errors, classify, costs, loss_by_image, rise
 from .page import CHUNK, report_folder, rounded
 from .pictures import find_pictures, write_thumbnails
 from .results import named_results, summary_sentence
@@ -206,10 +206,11 @@ def _error_table(found: list[Result], errors: list[Errors]) -> dict:
                 key=key,
                 name=name,
                 help=text,
-                cost=[total_cost(price[key]) for price in prices],
+                cost=[rise(price, key) for price in prices],
                 number=[int(n.sum()) for n in numbers],
                 by_class=[
-                    dict(cost=rounded(100 * price[key]), number=n) for price, n in zip(prices, numbers)
+                    dict(cost=rounded(100 * (price[key] - price['AP50'])), number=n)
+                    for price, n in zip(prices, numbers)
                 ],
             )
         )
@@ -219,7 +220,7 @@ def _error_table(found: list[Result], errors: list[Errors]) -> dict:
         base=[100 * float(np.nanmean(p['AP50'])) if np.isfinite(p['AP50']).any() else None for p in prices],
         kinds=rows,
         special=[
-            dict(name=name, cost=[total_cost(price[key]) for price in prices])
+            dict(name=name, cost=[rise(price, key) for price in prices])
             for key, name in (('false_positives', 'All false alarms'), ('false_negatives', 'All missed'))
         ],
         help='TIDE (Bolya et al., 2020) at IoU 0.5: by how many points AP50 would rise if every error of one kind were '

@@ -104,15 +104,15 @@ def _highest(pairs: Pairs, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def costs(data: Matchable, errors: Errors) -> dict[str, np.ndarray]:
-    """By how much AP50 would rise if all errors of a kind were mended, as TIDE does it.
+    """AP50 as it is, and as it were if all errors of a kind were mended, as TIDE does it.
 
-    The best classification or location error about an object that has no box becomes right (with the object's
+    The best classification or localization error about an object that has no box becomes right (with the object's
     class); other errors are left out, and what is missed is not asked for.
 
     Returns:
         For ``AP50``, the key of each of `KINDS`, ``false_positives`` (all put behind what is right) and
-        ``false_negatives`` (all not asked for): (classes,) AP50 in 0 to 1, or its rise; NaN of a class without
-        ground truth. As in TIDE, a class of which nothing is asked for any more has an AP of 0.
+        ``false_negatives`` (all not asked for): (classes,) AP50 in 0 to 1. NaN of a class without ground truth, and,
+        as in TIDE, of one of which nothing is asked for any more and nothing is predicted; where something is, 0.
     """
     kinds, score, category = errors.prediction, data.dt_score, data.dt_category - 1
     counted = errors.truth != TRUTH_NOT_COUNTED
@@ -121,38 +121,43 @@ def costs(data: Matchable, errors: Errors) -> dict[str, np.ndarray]:
     right = kinds == RIGHT
 
     def ap(right, keep, category=category, score=score, asked=asked):
-        return np.array([_ap50(score, right, keep & (category == k), asked[k]) for k in range(CLASSES)])
+        values = [_ap50(score, right, keep & (category == k), asked[k]) for k in range(CLASSES)]
+        return np.where(present, values, np.nan)
 
+    def without(lost):
+        return asked - np.bincount(data.gt_category[lost] - 1, minlength=CLASSES)
+
+    present = asked > 0
     found = {'AP50': ap(right, keep)}
     for key, code, *_ in KINDS:
         if code is None:
-            missed = data.gt_category[errors.truth == TRUTH_MISSED] - 1
-            found[key] = ap(right, keep, asked=asked - np.bincount(missed, minlength=CLASSES))
+            found[key] = ap(right, keep, asked=without(errors.truth == TRUTH_MISSED))
             continue
         mended = (kinds == code) & errors.mends
         become = np.where(mended, data.gt_category[errors.match] - 1, category) if mended.any() else category
         found[key] = ap(right | mended, keep & ((kinds != code) | mended), become)
     found['false_positives'] = ap(right, keep, score=right.astype(float))
-    lost = data.gt_category[counted & (errors.truth != TRUTH_FOUND)] - 1
-    found['false_negatives'] = ap(right, keep, asked=asked - np.bincount(lost, minlength=CLASSES))
-    base = np.where(asked > 0, found.pop('AP50'), np.nan)
-    return {'AP50': base, **{key: value - base for key, value in found.items()}}
+    found['false_negatives'] = ap(right, keep, asked=without(counted & (errors.truth != TRUTH_FOUND)))
+    return found
 
 
 def _ap50(score: np.ndarray, right: np.ndarray, keep: np.ndarray, asked: int) -> float:
-    if not asked:
-        return 0.0
     score, right = score[keep], right[keep]
+    if not asked:
+        return 0.0 if len(score) else np.nan
     right = right[np.argsort(-score, kind='stable')]
     place = np.flatnonzero(right)
     found = np.arange(1, len(place) + 1)
     return float(interpolated(found / asked, found / (place + 1 + np.spacing(1))).mean())
 
 
-def total_cost(cost: np.ndarray) -> float:
-    """The rise of AP50 over all classes, in points; a fall, which TIDE lays to the recalls at which precision is
-    read, is 0."""
-    return max(0.0, 100 * float(np.nanmean(cost))) if np.isfinite(cost).any() else float('nan')
+def rise(price: dict[str, np.ndarray], key: str) -> float:
+    """The points by which AP50 over all classes rises, of `costs`; a fall, which TIDE lays to the recalls at which
+    precision is read, is 0. NaN without ground truth."""
+    base, mended = (price[k][np.isfinite(price[k])] for k in ('AP50', key))
+    if not len(base):
+        return float('nan')
+    return max(0.0, 100 * float((mended.mean() if len(mended) else 0) - base.mean()))
 
 
 def loss_by_image(found: Matched) -> np.ndarray:

@@ -224,8 +224,8 @@ def _write(page: Page, counts, differing, classes, labels, names, links, notes, 
                 cells=cells,
                 what='pixels',
                 levels=False,
-                help='Pixels by class. A cell opens the images in which at least the share of the class that the slider '
-                'says is taken so.',
+                help="Pixels by class. A cell opens the images in which at least the slider's share of the class "
+                'is taken so.',
             ),
             slider=dict(label='Confused share of the class from', unit='%', first=5),
             layers=[
