@@ -12,9 +12,10 @@ import numpy as np
 from ..anomaly.io import find_map, load_map
 from ..anomaly.layouts import find_pairs, read_mask
 from ..anomaly.report import FolderScores
+from ..anomaly.result import PixelScores, Point
 from . import layers
 from .charts import chart, line
-from .page import CHUNK, Page, report_folder, rounded
+from .page import CHUNK, report_folder, rounded
 from .pictures import find_pictures, write_thumbnails
 from .results import named_results
 from .track import Track, silent
@@ -71,6 +72,7 @@ def write_anomaly_report(
     base = Path(root)
     pictures = find_pictures([str(file.relative_to(base)) for file in files], base, track=track)
     scales = [_scale(s) for s in scored]
+    cuts = [best_f1(s.scores) for s in scored]
     images, alarms, misses = [], [[] for _ in labels], [[] for _ in labels]
     with report_folder(out) as page:
         painter = layers.Painter(page)
@@ -82,7 +84,7 @@ def write_anomaly_report(
             for i, path in enumerate(results):
                 values = load_map(find_map(path, image.stem))
                 painter.heat(f'heat{i}', row, values, scales[i])
-                found = _components(values, labels_of, scored[i].scores.fpr95.threshold)
+                found = _components(values, labels_of, cuts[i].threshold)
                 alarms[i] += [(row, *alarm) for alarm in found['alarms']]
                 misses[i] += [(row, *truth) for truth in found['truth'] if truth[1] >= MISSED]
                 content['results'].append(_alarm_numbers(found['alarms']))
@@ -94,7 +96,7 @@ def write_anomaly_report(
         page.put_chunks(images)
         page.put('lists', [])
         page.put('images', _index(image_names, labels, scored, pictures.links(Path(out))))
-        page.put('report', _report(page, labels, scored, scales, alarms, misses, image_names, pairs))
+        page.put('report', _report(labels, scored, scales, cuts, alarms, misses, image_names))
     return pictures.missing
 
 
@@ -104,6 +106,16 @@ def _scale(scored: FolderScores) -> tuple[float, float]:
     low = scored.edges[np.searchsorted(part, 0.001)]
     high = scored.edges[min(len(part), np.searchsorted(part, 0.999) + 1)]
     return float(low), float(high) if high > low else float(low) + 1
+
+
+def best_f1(scores: PixelScores) -> Point:
+    """The point of the curve with the highest F1 over the pixels; SegmentMeIfYouCan too cuts maps there."""
+
+    def f1(point: Point) -> float:
+        found = point.tpr * scores.outliers
+        return 2 * found / (found + point.fpr * scores.inliers + scores.outliers)
+
+    return max(scores.curve, key=f1)
 
 
 def _components(values: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, list]:
@@ -175,7 +187,7 @@ def _index(names: Sequence[str], labels: Sequence[str], scored: Sequence[FolderS
     return dict(names=names, chunk=CHUNK, columns=columns, attributes=[], pictures=links)
 
 
-def _report(page: Page, labels, scored, scales, alarms, misses, names, pairs) -> dict:
+def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
     several = len(labels) > 1
     values = [[100 * s.scores.ap, 100 * s.scores.auroc, 100 * s.scores.fpr95.fpr] for s in scored]
     outliers = scored[0].scores.outliers
@@ -198,9 +210,8 @@ def _report(page: Page, labels, scored, scales, alarms, misses, names, pairs) ->
                 title=f'Worst false alarms{of}',
                 columns=['pixels', 'highest score'],
                 rows=[[row, box, size, round(top, 4)] for row, box, size, top in worst],
-                help=f'Connected pixels from the score {scored[i].scores.fpr95.threshold:.4g} on, which finds 95 % of '
-                f'the unknown pixels of the set, without a pixel of an unknown object; the {LISTED} largest, from '
-                f'{SMALLEST} pixels.',
+                help=f'Connected pixels from the score {cuts[i].threshold:.4g} on, where F1 over all pixels is best, '
+                f'without a pixel of an unknown object; the {LISTED} largest, from {SMALLEST} pixels.',
             )
         )
         worst = sorted(misses[i], key=lambda m: -m[2] * m[3])[:LISTED]
@@ -238,7 +249,7 @@ def _report(page: Page, labels, scored, scales, alarms, misses, names, pairs) ->
             help='Over all: every distinct score is a threshold, ties exact. The first 100 images are listed; the '
             'part "Images" has all.',
         ),
-        charts=_charts(scored, labels),
+        charts=_charts(scored, cuts, labels),
         lists=lists,
         kinds=dict(
             prediction=[dict(code=2, key='alarm', name='False alarm', help='no unknown object is there')],
@@ -283,7 +294,7 @@ def _layers(labels: Sequence[str], key: str, title: str, look: str) -> list[dict
     ]
 
 
-def _charts(scored: Sequence[FolderScores], labels: Sequence[str]) -> list[dict]:
+def _charts(scored: Sequence[FolderScores], cuts: Sequence[Point], labels: Sequence[str]) -> list[dict]:
     roc, precision, bars = [], [], {}
     for i, s in enumerate(scored):
         curve = s.scores.curve
@@ -314,7 +325,8 @@ def _charts(scored: Sequence[FolderScores], labels: Sequence[str]) -> list[dict]
     return [
         chart('roc', 'ROC', 'false positive rate', 'true positive rate', {'': roc}, kind='line',
               help='The mark is where 95 % of the unknown pixels are found.'),
-        chart('pr', 'Precision and recall', 'recall', 'precision', {'': precision}, kind='line'),
+        chart('pr', 'Precision and recall', 'recall', 'precision', {'': precision}, kind='line',
+              help='The mark is where F1 is best: there maps are cut into false alarms and misses.'),
         chart('histogram', 'Scores', 'score', 'share of the pixels', series, choices, kind='bars',
               help='Each kind of pixel adds up to 1.'),
     ]  # fmt: skip

@@ -42,11 +42,7 @@ def f1(found: Matched, classes: np.ndarray, t: int = 0) -> dict:
         the score, among all there are, from which up F1 is highest, with its ``f1``, ``precision`` and ``recall``;
         None if nothing is right.
     """
-    parts = [slice(found.start[k], found.start[k + 1]) for k in classes]
-    score = np.concatenate([found.score[part] for part in parts])
-    right = np.concatenate([found.right[t, part] for part in parts])
-    counted = ~np.concatenate([found.ignored[t, part] for part in parts])
-    score, right = score[counted], right[counted]
+    score, right = _counted(found, classes, t)
     order = np.argsort(-score, kind='stable')
     score, right = score[order], np.cumsum(right[order])
     asked = int(np.isin(found.gt_class, classes).sum())
@@ -76,10 +72,7 @@ def histogram(found: Matched, classes: np.ndarray, t: int = 0) -> dict:
         ``number`` of predictions, their mean ``score`` and the share that is right (``precision``), NaN where there
         are none; ``ece``: the mean difference of the two, by number (expected calibration error).
     """
-    parts = [slice(found.start[k], found.start[k + 1]) for k in classes]
-    counted = ~np.concatenate([found.ignored[t, part] for part in parts])
-    score = np.concatenate([found.score[part] for part in parts])[counted]
-    right = np.concatenate([found.right[t, part] for part in parts])[counted]
+    score, right = _counted(found, classes, t)
 
     def bins(number: int) -> np.ndarray:
         return np.clip((score * number).astype(np.int64), 0, number - 1)
@@ -98,3 +91,11 @@ def histogram(found: Matched, classes: np.ndarray, t: int = 0) -> dict:
         calibration=dict(number=number, score=mean, precision=precision),
         ece=ece,
     )
+
+
+def _counted(found: Matched, classes: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the predictions of some classes that count, and which are right."""
+    rows = [np.arange(found.start[k], found.start[k + 1]) for k in classes]
+    rows = np.concatenate([np.zeros(0, np.int64), *rows])
+    rows = rows[~found.ignored[t, rows]]
+    return found.score[rows], found.right[t, rows]

@@ -131,9 +131,9 @@ def test_histogram_and_calibration_count_every_box(tmp_path):
 
 def test_draws_are_the_same_each_time_and_hold_the_number(tmp_path):
     result = match_result(align(*columns(tmp_path, 9, frames=40)))
-    weights = draw_weights(40, 60)
-    assert (weights.sum(1) == 40).all() and len(np.unique(weights, axis=0)) == 60
-    drawn = resample(lambda weight: over_classes(measures(result.sizes, weight)), 40, 60)
+    weights = draw_weights(40, 20)
+    assert (weights.sum(1) == 40).all() and len(np.unique(weights, axis=0)) == 20
+    drawn = resample(lambda weight: over_classes(measures(result.sizes, weight)), 40, 20)
     low, high = interval(drawn)
     value = over_classes(measures(result.sizes))
     assert low[0] < value[0] < high[0]
