@@ -13,11 +13,11 @@ from ..anomaly.io import find_map, load_map
 from ..anomaly.layouts import find_pairs, read_mask
 from ..anomaly.report import FolderScores
 from ..anomaly.result import PixelScores, Point
+from ..files.result_names import named_results
 from . import layers
 from .charts import chart, line
 from .page import CHUNK, report_folder, rounded
 from .pictures import find_pictures, write_thumbnails
-from .results import named_results
 from .track import Track, silent
 
 METRICS = (

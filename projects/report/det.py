@@ -12,14 +12,14 @@ from ..bdd100k.columns import FRAME_ATTRIBUTES, Columns, read_columns
 from ..bdd100k.eval.det import IOU_THRESHOLDS, align
 from ..bdd100k.eval.matching import match_boxes
 from ..bdd100k.scalabel import DET_CLASSES
+from ..files.result_names import named_results
 from . import charts, det_images
 from .bootstrap import interval
 from .det_scores import METRICS, Result, draws, match_result, score_table
 from .disagreement import disagreement
 from .errors import KINDS, Errors, classify, costs, loss_by_image, rise
-from .page import CHUNK, report_folder, rounded
+from .page import CHUNK, report_folder, rounded, summary_sentence
 from .pictures import find_pictures, write_thumbnails
-from .results import named_results, summary_sentence
 from .track import Track, silent
 
 #: What the table's columns mean.
@@ -65,9 +65,9 @@ def write_det_report(
     """
     labels = named_results(results, names)
     truth = _read(gt)
+    predictions = [_read(path) for path in results]
     found, notes = [], []
-    for path, label in zip(results, labels):
-        pred = _read(path)
+    for pred, label in zip(predictions, labels):
         data = align(truth, pred)
         for rows, what in (
             (data.missing, 'images have no predicted frame and count as empty'),
@@ -77,6 +77,9 @@ def write_det_report(
             if rows:
                 notes.append(f'{label}: {len(rows)} {what}, such as {rows[0]}')
         found.append(match_result(data))
+    for columns in (truth, *predictions):
+        if columns.unboxed:
+            notes.append(f'{columns.source}: {columns.unboxed} labels have no box2d and are left out')
     if truth.repeated():
         notes.append(f'ground truth: {truth.repeated()}; each of them counts')
     for note in notes:

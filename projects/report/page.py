@@ -10,7 +10,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -123,3 +123,12 @@ def plain(value: Any) -> Any:
 def rounded(values: np.ndarray, digits: int = 4) -> np.ndarray:
     """Numbers that are drawn or listed, rounded to take less room."""
     return np.round(np.asarray(values, float), digits)
+
+
+def summary_sentence(images: int, what: str, labels: Sequence[str], draws: int) -> str:
+    """What a report is about, in one sentence."""
+    joined = labels[0] if len(labels) == 1 else f'{", ".join(labels[:-1])} and {labels[-1]}'
+    return (
+        f'{joined} on {images:,} images with {what}. Ranges hold 95 % of {draws:,} draws of as many images '
+        'with replacement (bootstrap).'
+    )

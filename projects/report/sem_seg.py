@@ -12,12 +12,12 @@ from ..bdd100k.eval.masks import pair_files, read_pair, read_png, stem
 from ..bdd100k.eval.seg import CLASSES, UNLABELLED, confusion, joint_histogram, seg_scores
 from ..bdd100k.scalabel import LabelFileError
 from ..files import is_image
+from ..files.result_names import named_results
 from . import layers
 from .bootstrap import interval, resample
-from .page import CHUNK, Page, report_folder, rounded
+from .page import CHUNK, Page, report_folder, rounded, summary_sentence
 from .pictures import Pictures, find_pictures, write_thumbnails
 from .postings import levels, packed
-from .results import named_results, summary_sentence
 from .track import Track, in_parallel, silent
 
 METRICS = (

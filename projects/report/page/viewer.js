@@ -199,7 +199,7 @@ const Viewer = {
   heat() {
     const { report } = Report.data;
     if (!report.heat) return;
-    const cut = Math.round(Report.threshold() * 2.55);
+    const cut = Math.ceil(Report.threshold() * 2.55);
     document.getElementById('above-table').setAttribute('tableValues', Array.from({ length: 256 }, (_, i) => (i >= cut && cut ? 1 : 0)).join(' '));
   },
 

@@ -1,4 +1,4 @@
-"""What several results are called, and a report's first sentence."""
+"""What several results are called, by their paths or by names that are given."""
 
 from __future__ import annotations
 
@@ -38,12 +38,3 @@ def named_results(paths: Sequence[str | Path], names: Sequence[str] | None = Non
             f'{found[0]} is given twice, or two results have one path: give each its own --names'
         )
     return found
-
-
-def summary_sentence(images: int, what: str, labels: Sequence[str], draws: int) -> str:
-    """What a report is about, in one sentence."""
-    joined = labels[0] if len(labels) == 1 else f'{", ".join(labels[:-1])} and {labels[-1]}'
-    return (
-        f'{joined} on {images:,} images with {what}. Ranges hold 95 % of {draws:,} draws of as many images '
-        'with replacement (bootstrap).'
-    )
