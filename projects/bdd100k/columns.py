@@ -36,6 +36,8 @@ from .scalabel import (
 
 #: Frame attributes that data can be selected and scores split by.
 FRAME_ATTRIBUTES = ('weather', 'scene', 'timeofday')
+#: Attributes of boxes that scores can be split by.
+BOX_ATTRIBUTES = ('occluded', 'truncated')
 #: Bytes of JSON decoded at a time.
 SLICE = 8 << 20
 
@@ -45,6 +47,8 @@ _NAN = float('nan')
 class _Attributes(msgspec.Struct, gc=False):
     crowd: Any = None
     ignored: Any = None
+    occluded: Any = None
+    truncated: Any = None
 
 
 class _Label(msgspec.Struct, gc=False):
@@ -107,6 +111,9 @@ class Columns:
     category_ids: Sequence[int] | None = None  #: of ``classes`` in a COCO file; else 1, 2, ...
     area: np.ndarray | None = None  #: (n,) ``area`` of a COCO file, pixels; None: width times height
 
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         if self.image_ids is None:
             self.image_ids = np.arange(1, len(self.names) + 1)
@@ -130,6 +137,7 @@ class Columns:
             self,
             **{key: getattr(self, key)[keep] for key in ('frame', 'xyxy', 'score', 'ignored', 'crowd')},
             area=None if self.area is None else self.area[keep],
+            box_attributes={key: values[keep] for key, values in self.box_attributes.items()},
             category=category[keep],
             classes=tuple(classes),
             category_ids=tuple(ids[name] for name in classes),
@@ -198,7 +206,9 @@ class _Builder:
     attributes: dict[str, list[np.ndarray]] = field(default_factory=lambda: {k: [] for k in FRAME_ATTRIBUTES})
     values: dict[str, dict[str, int]] = field(default_factory=lambda: {k: {} for k in FRAME_ATTRIBUTES})
     boxes: dict[str, list[np.ndarray]] = field(
-        default_factory=lambda: {k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')}
+        default_factory=lambda: {
+            k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', *BOX_ATTRIBUTES)
+        }
     )
     unboxed: int = 0
     files: list[str] = field(default_factory=list)
@@ -260,6 +270,9 @@ class _Builder:
             raise _bad_label(frames, path, self.codes) from None
         boxes['crowd'].append(crowd)
         boxes['ignored'].append(ignored)
+        for key in BOX_ATTRIBUTES:
+            said = (x.attributes and getattr(x.attributes, key) for x in labels)
+            boxes[key].append(np.fromiter(map(_truth, said), np.int8, len(labels)))
 
     def _rows(self, frames: list[_Frame]) -> tuple[np.ndarray, list[_Frame]]:
         """The row of each frame, and the frames that begin one: a flat list may come back to an image."""
@@ -284,6 +297,7 @@ class _Builder:
             arrays = {key: array[order] for key, array in arrays.items()}
         folder = source.is_dir()
         classes, arrays['category'] = self.categories.sorted(self.codes, arrays['category'])
+        marks = {key: arrays.pop(key) for key in BOX_ATTRIBUTES}
         return Columns(
             classes=classes,
             names=self.names,
@@ -295,8 +309,21 @@ class _Builder:
             attribute_values={k: list(v) for k, v in self.values.items()},
             source=str(source),
             unboxed=self.unboxed,
+            box_attributes=marks,
             **arrays,
         )
+
+
+def _truth(value: Any) -> int:
+    """1 and 0 for true and false; -1 for what is neither."""
+    if type(value) is bool:
+        return int(value)
+    if value is None or value == '':
+        return -1
+    try:
+        return int(is_true(value))
+    except ValueError:
+        return -1
 
 
 def _bad_label(frames: list[_Frame], path: Path, codes: dict[Any, int]) -> LabelFileError:

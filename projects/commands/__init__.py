@@ -28,6 +28,7 @@ COMMANDS = {
     },
     'Scores and pictures': {
         'eval': 'score BDD100K predictions as the official evaluator does',
+        'report': 'write a page of scores, curves, errors and the pictures behind them',
         'eval-anomaly': 'score a folder of anomaly maps',
         'eval-ood': 'tell how well detections of known and unknown scenes are told apart',
         'visualize': 'draw predictions over their images, beside the ground truth',

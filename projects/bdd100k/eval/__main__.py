@@ -8,9 +8,15 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ...files.result_names import named_results
 from ..scalabel import DET_CLASSES, det_classes
 from .result import told
+
+if TYPE_CHECKING:
+    from .compare import Comparison
+    from .result import Scores
 
 TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
@@ -23,6 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
     parser.add_argument('--out-file', help='write the scores as JSON')
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        metavar='RESULT',
+        help='other predictions of the same images: print both scores and the differences',
+    )
+    parser.add_argument(
+        '--compare-out', nargs='+', metavar='FILE', help='write that table too: FILE.md, FILE.csv or both'
+    )
+    parser.add_argument('--names', nargs='+', help='what the compared results are called, the first of -r')
     parser.add_argument(
         '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
@@ -60,6 +76,14 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
+    for option in ('compare_out', 'names'):
+        if getattr(args, option) and not args.compare:
+            parser.error(f'--{option.replace("_", "-")}: only with --compare')
+    if args.compare and args.score_file:
+        parser.error('--compare takes no --score-file: give the results as run-length codes with scores')
+    for path in args.compare_out or ():
+        if Path(path).suffix not in ('.md', '.csv'):
+            parser.error(f'--compare-out: {path} ends in neither .md nor .csv')
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -79,10 +103,18 @@ def run(args: argparse.Namespace) -> None:
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
         try:
+            names = named_results([args.result, *(args.compare or ())], args.names)
             scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
+            table = scores.table()
+            if args.compare:
+                comparison = _compare(args, names, scores)
+                table = comparison.table()
+                steps += [
+                    ('--compare-out', partial(comparison.save, path)) for path in args.compare_out or ()
+                ]
         except (OSError, ValueError) as error:
             sys.exit(f'error: {error}')
-        print(scores.table(), flush=True)  # before all that may fail
+        print(table, flush=True)  # before all that may fail
         if args.out_file:
             steps.insert(0, ('--out-file', partial(scores.save, args.out_file)))
         failed = []
@@ -93,6 +125,19 @@ def run(args: argparse.Namespace) -> None:
                 failed.append(f'error: {option}: {error}')
     if failed:
         sys.exit('\n'.join(failed))
+
+
+def _compare(args: argparse.Namespace, names: list[str], scores: Scores) -> Comparison:
+    """The scores of the other results beside those of the first."""
+    from .compare import Comparison
+
+    found = {names[0]: scores}
+    plain = argparse.Namespace(
+        **dict(vars(args), by_attribute=None, csv=None, confusion=None, pr_curves=None, quiet=True)
+    )
+    for name, plain.result in zip(names[1:], args.compare):
+        found[name] = _detection(plain)[0] if args.task == 'det' else _segmentation(plain)
+    return Comparison(found)
 
 
 def _detection(args: argparse.Namespace) -> tuple:
