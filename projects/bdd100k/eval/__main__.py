@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'ground truth has, are scored too',
     )
     det.add_argument(
-        '--names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+        '--class-names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
     )
     det.add_argument(
         '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
@@ -72,7 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that the task does not have."""
-    extras = ('classes', 'names', 'class_map', 'images', 'by_attribute', 'csv', 'confusion', 'pr_curves')
+    extras = (
+        'classes',
+        'class_names',
+        'class_map',
+        'images',
+        'by_attribute',
+        'csv',
+        'confusion',
+        'pr_curves',
+    )
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
@@ -146,7 +155,7 @@ def _detection(args: argparse.Namespace) -> tuple:
     from .det import align, scores_of
 
     gt, said = read_truth(args.gt, args.classes)
-    pred, left_out = read_result(args.result, gt, args.names, args.class_map, args.images)
+    pred, left_out = read_result(args.result, gt, args.class_names, args.class_map, args.images)
     for line in () if args.quiet else said:
         _say(line)
     for line in left_out:
