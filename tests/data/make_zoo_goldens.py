@@ -37,7 +37,7 @@ def mended(configs: Path, folder: Path, task: str) -> list[Path]:
     for path in configs.rglob('*.py'):
         copy = folder / path.relative_to(configs)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(re.sub(r"(/upernet_vit-b_512x1024_80k)_bdd", r'\1_sem_seg_bdd', path.read_text()))
+        copy.write_text(re.sub(r'(/upernet_vit-b_512x1024_80k)_bdd', r'\1_sem_seg_bdd', path.read_text()))
     return sorted((folder / task).glob(f'*_{task}_bdd100k.py'))
 
 
