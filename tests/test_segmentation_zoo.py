@@ -88,7 +88,7 @@ DEFAULTS = dict(
     align_corners=False, loss_weight=1.0, reg_class_agnostic=False, requires_grad=True, target_means=[0.0] * 4,
     use_sigmoid=False,
 )  # fmt: skip
-#: Initial weights, which have another address; preprocessing, which was in the pipelines; what only newer versions have.
+#: Initial weights, of another address; preprocessing, which was in the pipelines; what only newer versions have.
 MOVED = {'pretrained', 'init_cfg', 'data_preprocessor', 'patch_bias', 'convert_weights', 'debug'}
 RENAMED = {'mmcls.ConvNeXt': 'mmpretrain.ConvNeXt', 'SwinTransformer': 'mmdet.SwinTransformer'}
 #: mmdet 2 took boxes by the settings of ``panoptic``, mmdet 3 takes them by those of ``rcnn``.
