@@ -20,7 +20,8 @@ from mmengine.utils import import_modules_from_strings
 from mmseg.models import VisionTransformer
 
 from mmroad import get_config, list_models
-from mmroad.zoo import build_model, configs_folder, uninitialised
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import build_model, uninitialised
 
 DATA = Path(__file__).parent / 'data'
 PUBLISHED = json.loads(lzma.decompress((DATA / 'zoo_models.json.xz').read_bytes()))
