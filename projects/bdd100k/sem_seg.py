@@ -18,7 +18,7 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
-from ..files import replacing, write_json
+from ..files import replacing, transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
 from ..runtime import frameworks  # noqa: F401
