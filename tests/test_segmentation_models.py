@@ -27,7 +27,7 @@ EXTRA = (  # of families with two kinds of models
     'fcn_r50-d8_769x769_40k_drivable_bdd100k',
 )
 NAMES = {name: None for (family, drivable), name in FIRST.items() if not drivable or family == 'DANet'}
-QUICK = ('fcn_r50-d8_769x769_40k_drivable_bdd100k', 'mask_rcnn_r50_fpn_1x_ins_seg_bdd100k', 'panoptic_fpn_r50_fpn_1x_pan_seg_bdd100k')
+QUICK = ('panoptic_fpn_r50_fpn_1x_pan_seg_bdd100k',)
 CASES = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in (*NAMES, *EXTRA)]
 SIZE = (160, 96)
 
