@@ -65,13 +65,12 @@ class ImageInput(nn.Module):
         """The size to which the pipeline resizes an image, int64 scalars. mmcv's ``imrescale``, in float64."""
         if self.resize is None:
             return height, width
-        scale, h, w = self.resize['scale'], height.double(), width.double()
+        scale, h, w = self.resize['scale'], double(height), double(width)
         if isinstance(scale, float):
-            factor = torch.tensor(scale, dtype=torch.float64)
+            factor = double(scale)
         else:
-            ends = [torch.tensor(float(f(scale)), dtype=torch.float64) for f in (max, min)]
-            factor = torch.minimum(ends[0] / torch.maximum(h, w), ends[1] / torch.minimum(h, w))
-        return (h * factor + 0.5).floor().long(), (w * factor + 0.5).floor().long()
+            factor = torch.minimum(double(max(scale)) / torch.maximum(h, w), double(min(scale)) / torch.minimum(h, w))
+        return (h * factor + 0.5).floor().long()[0], (w * factor + 0.5).floor().long()[0]
 
     def _taps(self, length: Tensor, target: Tensor, axis: int) -> Taps:
         if self.resize['backend'] == 'pillow':
@@ -101,6 +100,11 @@ class ImageInput(nn.Module):
         limits = torch.stack([torch.as_tensor(size[i]) for i in (1, 0, 1, 0)]).float()
         whole = torch.stack([torch.as_tensor(original[i]) for i in (1, 0, 1, 0)]).double()
         return Prepared(x, size, original, limits, (1 / (limits.double() / whole)).float())
+
+
+def double(number: Any) -> Tensor:
+    """A number as float64 (1,): of scalars without an axis the exporter makes float32."""
+    return torch.as_tensor(number).double().reshape(1)
 
 
 def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -140,7 +144,7 @@ def cv2_taps(length: Tensor, target: Tensor, clamp: bool) -> Taps:
         clamp: Points beyond the outer pixels are moved to these, as OpenCV does across; down, it repeats the
             outer row.
     """
-    scale = 1 / (target.double() / length.double())
+    scale = double(1) / (double(target) / double(length))
     point = ((torch.arange(target).double() + 0.5) * scale - 0.5).float()
     low = point.floor()
     share = point - low
@@ -153,15 +157,15 @@ def cv2_taps(length: Tensor, target: Tensor, clamp: bool) -> Taps:
 
 def pillow_taps(length: Tensor, target: Tensor) -> Taps:
     """Pillow's bilinear weights of 2 ** 22 (src/libImaging/Resample.c): a triangle over as many pixels as become one."""
-    scale = length.double() / target.double()
+    scale = double(length) / double(target)
     wide = scale.clamp(min=1)
     center = (torch.arange(target).double() + 0.5) * scale
     first = (center - wide + 0.5).clamp(min=0).floor().long()
     last = torch.minimum((center + wide + 0.5).floor().long(), length)
-    taps = torch.arange((wide.ceil() * 2 + 1).long())
+    taps = torch.arange((wide.ceil() * 2 + 1).long()[0])
     index = first[:, None] + taps
-    distance = (index - center[:, None] + 0.5).abs() / wide
-    weight = (1 - distance).clamp(min=0) * (index < last[:, None])
+    distance = (index - center[:, None] + 0.5).abs()
+    weight = (1 - distance / wide).clamp(min=0) * (index < last[:, None])
     weight = weight / weight.sum(1, keepdim=True) * 2**PILLOW_BITS
     return Taps(torch.minimum(index, length - 1), (weight + 0.5).floor().int())
 
