@@ -10,9 +10,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmroad.mask2former import mask_bands, sum_queries
-from mmroad.mask2former.segmentor import unflip, unpadded_size
-
+from ..mask2former import mask_bands, sum_queries
+from ..mask2former.segmentor import unflip, unpadded_size
 from .scores import SCALES, Score, get_score
 
 
@@ -28,6 +27,8 @@ class MaskAnomalySegmentor(EncoderDecoder):
             active). ``['cls_embed', 'mask_embed']`` is RbA's fine-tuning. None trains everything.
         test_cfg: ``keep_logits=True`` keeps the semantic map, (K, H, W) float32, in the data samples.
     """
+
+    kind = 'anomaly'  #: the inferencer that runs it (`mmroad.inference.build`)
 
     def __init__(
         self,

@@ -1,0 +1,267 @@
+"""What all inferencers share: how they are made and called, and the run over a source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from rich.progress import Progress
+
+from ..files.images import ImageError, as_bgr, read_image
+from ..files.outputs import RunFolder
+from ..files.sources import Item, Source, open_source
+from ..files.videos import VideoFiles
+from ..runtime.speed.accelerate import for_inference
+from ..zoo.models import init_model, single_dataset
+from .results import Result
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+R = TypeVar('R', bound=Result)
+Given = 'str | Path | np.ndarray | Image'
+
+
+class Collector(Protocol):
+    """What gathers a run's results into files of all images."""
+
+    FILES: ClassVar[tuple[str, ...]]  #: their names
+
+    def add(self, result: Any, item: Item) -> None: ...
+
+    def close(self) -> None:
+        """Write the files, where there is an image."""
+
+
+class Inferencer(Generic[R]):
+    """Runs a model on images as they come.
+
+    Args:
+        model: A model with its config as ``model.cfg`` (``mmroad.init_model``), or a name or config of one.
+        weights, device, trust: For a name: see ``mmroad.init_model``.
+        amp: Compute in bfloat16 where the model allows, which some processors do several times faster. Scores then
+            differ in their third digit.
+    """
+
+    #: The kind of models that it runs (`mmroad.zoo.models.kind_of`).
+    kind: ClassVar[str]
+    #: What it gives.
+    result: ClassVar[type[Result]]
+
+    def __init__(
+        self,
+        model: nn.Module | Config | str,
+        *,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        trust: bool = False,
+        amp: bool = False,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            model = init_model(model, weights, device, trust=trust)
+            for_inference(model, torch.bfloat16 if amp else None)
+        self.model = model.eval()
+
+    def __call__(self, image: Given | Sequence[Given], name: str = '') -> R | list[R]:
+        """The result of one image, or of each of a list.
+
+        Args:
+            image: A path, an array (BGR uint8 (H, W, 3) or grey) or a Pillow image.
+            name: What to call it (default: the path's last part).
+
+        Raises:
+            FileNotFoundError, ImageError: It cannot be used; says why.
+        """
+        if isinstance(image, (list, tuple)):
+            return [self(one) for one in image]
+        name, image = given_image(image, name)
+        return self.infer(image, name)
+
+    def infer(self, image: np.ndarray, name: str) -> R:
+        """The result of an image, BGR uint8 (H, W, 3).
+
+        Raises:
+            ImageError: The model does not take it, or gives numbers that are not finite.
+        """
+        raise NotImplementedError
+
+    def run(
+        self,
+        source: str | Path | Sequence[str | Path],
+        out_dir: str | Path | None = None,
+        progress: bool = True,
+        **options: Any,
+    ) -> Run[R]:
+        """Results of every image of a file, folder, glob, video or list of these, one at a time.
+
+        With ``out_dir`` each result's files are written as it comes (`Result.FOLDERS`), those of all images at the
+        end; of a video, the pictures are ``pictures/NAME.mp4``, of a single one ``NAME.mp4``.
+
+        Args:
+            source: What to go over.
+            out_dir: Where to write.
+            progress: Show a progress bar.
+            options: What the files of all images need (`collectors`).
+        """
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self.infer, progress=progress)
+        writer = Writer(
+            self.result.FOLDERS, source, Path(out_dir), self.collectors(source, out_dir, **options)
+        )
+        return run_over(source, self.infer, writer.write, writer.close, progress)
+
+    def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
+        """What gathers a run's results into files of all images."""
+        return []
+
+
+class Writer:
+    """Writes a run's files: each result's, and those of all.
+
+    Args:
+        folders: Subfolders of each result's files, with their suffixes.
+        source: What the run goes over.
+        out_dir: The output folder.
+        collectors: They gather the results into files of all images.
+    """
+
+    def __init__(
+        self,
+        folders: dict[str, str | None],
+        source: Source,
+        out_dir: Path,
+        collectors: Iterable[Collector] = (),
+    ) -> None:
+        self.kinds, self.collectors, self.videos = tuple(folders), list(collectors), VideoFiles()
+        single = len(source.items) == 1 and source.items[0].is_video
+        files = [name for collector in self.collectors for name in collector.FILES]
+        files += [f'{source.items[0].name}.mp4'] if single else []
+        self.folder = RunFolder(out_dir, source, files, **folders)
+        self.place = self.folder.folder if single else self.folder.folder / 'pictures'
+
+    def write(self, result: Result, item: Item) -> None:
+        """Write a result's files."""
+        for collector in self.collectors:
+            collector.add(result, item)
+        for kind in self.kinds:
+            if kind == 'pictures' and item.is_video:
+                self.videos.write(self.place / f'{item.name}.mp4', item.path, result.picture)
+            else:
+                result.write(kind, self.folder.path(kind, result.name))
+
+    def close(self) -> None:
+        """Write the files of all images."""
+        with ExitStack() as stack:
+            for collector in reversed(self.collectors):
+                stack.callback(collector.close)
+            stack.callback(self.videos.close)
+
+
+class Run(Generic[R]):
+    """Results one by one, as an iterator. What is left early, by ``break`` or Ctrl-C, keeps what was found."""
+
+    def __init__(self, results: Iterator[R], left_out: dict[str, str]) -> None:
+        self._results = results
+        #: What could not be used and why; known as the run goes on.
+        self.left_out = left_out
+
+    def __iter__(self) -> Iterator[R]:
+        return self
+
+    def __next__(self) -> R:
+        return next(self._results)
+
+    def close(self) -> None:
+        """End the run and write what it found so far."""
+        self._results.close()
+
+
+def run_over(
+    source: Source,
+    infer: Callable[[np.ndarray, str], R],
+    write: Callable[[R, Item], None] | None = None,
+    finish: Callable[[], None] | None = None,
+    progress: bool = True,
+) -> Run[R]:
+    """Results of every image of a source; an image that cannot be used is left out and the run goes on.
+
+    Args:
+        infer: The result of an image, BGR uint8 (H, W, 3), and its name.
+        write: Writes a result's files.
+        finish: Writes the files of all results; called once, in whatever way the run ends.
+        progress: Show a progress bar.
+    """
+
+    def results() -> Iterator[R]:
+        try:
+            with Progress(disable=not progress) as bar:
+                task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
+                for item, name, image in source.frames():
+                    bar.advance(task)
+                    try:
+                        result = infer(image, name)
+                    except (ImageError, MemoryError, RuntimeError, cv2.error) as error:
+                        # RuntimeError: what torch raises for a size that a model or the memory does not take.
+                        source.leave_out(name, error)
+                        continue
+                    if write is not None:
+                        try:
+                            write(result, item)
+                        except ImageError as error:  # such as a picture that is too wide for its format
+                            source.leave_out(name, error)
+                    yield result
+        finally:
+            if finish is not None:
+                finish()
+
+    return Run(results(), source.left_out)
+
+
+def given_image(image: Given, name: str = '') -> tuple[str, np.ndarray]:
+    """The name and the BGR uint8 array (H, W, 3) of an image that a caller gives: a path, which is its name where
+    there is none, or what `as_bgr` takes.
+
+    Raises:
+        FileNotFoundError, ImageError: It cannot be used; says why.
+    """
+    if isinstance(image, (str, Path)):
+        return name or Path(image).name, read_image(image)
+    return name, as_bgr(image, name)
+
+
+def transformed(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
+    """What a pipeline makes of an image, ``data['img']``.
+
+    Raises:
+        ImageError: The pipeline does not take the image; names it, its size and what was said.
+    """
+    shape = data['img'].shape
+    try:
+        return pipeline(data)
+    except (cv2.error, ValueError, ArithmeticError, MemoryError) as error:
+        raise ImageError(f'{name or "image"} {shape} cannot be prepared for the model: {error}') from error
+
+
+def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
+    """The model's batch of one image by its test pipeline; see `transformed`."""
+    data = transformed(pipeline, data, name)
+    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+
+
+def array_pipeline(cfg: Config) -> list[dict]:
+    """The steps of a config's test pipeline for an image that is an array (``img``), without its truth.
+    Makes the config's scope the default one."""
+    scope = cfg.get('default_scope', 'mmdet')
+    init_default_scope(scope)
+    load, *steps = (dict(step) for step in single_dataset(cfg)['pipeline'])
+    steps = [step for step in steps if not step['type'].rpartition('.')[2].startswith('Load')]
+    return [dict(load, type=f'{scope}.LoadImageFromNDArray'), *steps]
