@@ -42,7 +42,7 @@ class Graph(nn.Module):
 
     def __init__(self, model: nn.Module, size: tuple[int, int] | None = None, masks: bool = True) -> None:
         super().__init__()
-        steps = [step for step in single_dataset(model.cfg)['pipeline'] if _changes_the_image(step)]
+        steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
         self.one_image = type(self.model).__name__ in ('OpenVocabulary', 'DeformableDETR', 'MaskClassifier')
@@ -88,6 +88,7 @@ class Graph(nn.Module):
         return {name: {i: axis for i, axis in own.items() if axis in keep} for name, own in axes.items()}
 
 
-def _changes_the_image(step: Mapping[str, Any]) -> bool:
+def changes_the_image(step: Mapping[str, Any]) -> bool:
+    """Whether a step of a test pipeline changes the image, in the place of loading, noting or packing something."""
     kind = step['type'].rpartition('.')[2]
     return not (kind.startswith(('Load', 'Pack')) or kind.endswith('PackDetInputs') or kind == 'RecordClasses')
