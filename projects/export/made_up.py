@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,3 +82,74 @@ def _run(model: nn.Module, images: Tensor) -> None:
     )  # fmt: skip
     sample = SegDataSample if hasattr(model, 'decode_head') else DetDataSample
     model.predict(images, [sample(metainfo=dict(meta)) for _ in images])
+
+
+def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
+    """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a ResNet-18
+    or a Swin of a few channels, narrow fully connected layers, no initial weights and no files of other data sets.
+    Changes the config."""
+    from ..zoo.models import single_dataset, without_initial_weights
+
+    for step in single_dataset(cfg)['pipeline']:
+        if step['type'].rpartition('.')[2] == 'Resize' and 'scale' in step:
+            step['scale'] = scale
+    model = cfg.model = without_initial_weights(cfg.model)
+    backbone, widths = model.get('backbone') or {}, None
+    kind = backbone.get('type', '').rpartition('.')[2]
+    if kind == 'ResNet' and backbone.get('num_stages', 4) == 4 and backbone['depth'] > 18:
+        deformable = backbone.get('dcn') is not None
+        backbone.update(depth=50 if deformable else 18, base_channels=16)
+        backbone['frozen_stages'] = -1
+        widths = [64, 128, 256, 512] if deformable else [16, 32, 64, 128]
+    elif 'Swin' in kind:
+        backbone.update(embed_dims=32, depths=[2, 2, 2, 2], num_heads=[2, 2, 4, 4])
+        widths = [32, 64, 128, 256]
+    if widths is not None:
+        for part in _parts(model):
+            channels = part.get('in_channels')
+            if part is not backbone and isinstance(channels, (list, tuple)) and len(channels) in (3, 4):
+                part['in_channels'] = widths[-len(channels) :]
+    for part in _parts(model):
+        for key in ('image_counts', 'embeddings', 'vocabularies', 'class_names', 'vocabulary'):
+            if isinstance(part.get(key), (str, dict)):
+                part[key] = None
+        if 'fc_out_channels' in part:
+            part['fc_out_channels'] = 64
+        if part.get('type') == 'DynamicConv':
+            part['feat_channels'] = 16
+        if part.get('type') == 'DeticBBoxHead':
+            part.update(num_classes=6, fc_out_channels=64 if part.get('num_shared_fcs', 2) else 1024)
+        if part.get('type') == 'DeticDETRHead':
+            part['num_classes'] = part['loss_cls']['num_classes'] = 6
+    return cfg
+
+
+def _parts(node: Any) -> Iterator[dict]:
+    if isinstance(node, Mapping):
+        yield node
+        for value in list(node.values()):
+            yield from _parts(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _parts(value)
+
+
+def made_up_model(cfg: Any, size: tuple[int, int], seed: int = 0) -> nn.Module:
+    """A config's model with made-up weights (`make_up_weights`), for images of (height, width); an open vocabulary has
+    six made-up classes."""
+    from ..zoo.models import init_model
+    from .write import example_images
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # it is untrained
+        model = init_model(cfg, None, 'cpu')
+    if hasattr(model, 'set_vocabulary'):
+        from ..detic.vocabulary import Vocabulary
+
+        torch.manual_seed(seed)
+        width = model.roi_head.bbox_head[0].fc_cls.linear.out_features
+        model.set_vocabulary(Vocabulary(tuple(f'class {i}' for i in range(6)), torch.randn(6, width)))
+    elif not model.dataset_meta.get('classes'):
+        model.dataset_meta = dict(classes=tuple(f'class {i}' for i in range(6)))
+    images = torch.stack([torch.from_numpy(image) for image in example_images(size)])
+    return make_up_weights(model, (images.permute(0, 3, 1, 2).float() - 116) / 57, seed)

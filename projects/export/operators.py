@@ -147,6 +147,11 @@ def adaptive_max_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x
 
 
+def _argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """By TopK: the exporter has no stable sort, and ONNX's TopK takes the first of equal values."""
+    return x.topk(x.shape[dim], dim, largest=descending).indices
+
+
 @contextmanager
 def standard_operators() -> Iterator[None]:
     """Inside, mmcv's and PyTorch's functions that ONNX lacks, or has for fixed sizes alone, are the ones of this file."""
@@ -158,4 +163,5 @@ def standard_operators() -> Iterator[None]:
         stack.enter_context(
             patch.object(F, 'adaptive_max_pool2d', lambda x, output_size: adaptive_max_pool(x, output_size))
         )
+        stack.enter_context(patch.object(Tensor, 'argsort', _argsort))
         yield

@@ -82,7 +82,7 @@ def mask_bands(masks: Tensor, image: Prepared, resize_masks: bool) -> Iterator[T
     padded = image.inputs.shape[2:]
     down, across = axis(masks.shape[1], padded[0]), axis(masks.shape[2], padded[1]).part(0, image.size[1])
     fixed = isinstance(height, int)
-    number = -(-masks.shape[0] * height * width // BAND) if fixed else OPEN_BANDS
+    number = -(-int(masks.shape[0]) * height * width // BAND) if fixed else OPEN_BANDS
     resized = not fixed or tuple(image.size) != tuple(image.original)
     further = (axis(image.size[0], height), axis(image.size[1], width)) if resized else None
     for i in range(number):
