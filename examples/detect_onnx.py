@@ -1,7 +1,7 @@
 """Detect objects with an exported model and ONNX Runtime alone, without mmroad and PyTorch.
 
-    pip install onnxruntime pillow
-    python examples/detect_onnx.py faster.onnx street.jpg 0.3
+pip install onnxruntime pillow
+python examples/detect_onnx.py faster.onnx street.jpg 0.3
 """
 
 import json

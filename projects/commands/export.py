@@ -24,17 +24,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out(parser, 'the .onnx that is written')
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(
-        '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images that it takes (default: 720 1280)'
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the images that it takes (default: 720 1280)',
     )
     sizes.add_argument(
-        '--dynamic', action='store_true', help='any height, width and, where the model allows, number of images'
+        '--dynamic',
+        action='store_true',
+        help='any height, width and, where the model allows, number of images',
     )
     parser.add_argument(
-        '--check', metavar='SOURCE', help='compare on the first two images of it (default: two drawn road scenes)'
+        '--check',
+        metavar='SOURCE',
+        help='compare on the first two images of it (default: two drawn road scenes)',
     )
     parser.add_argument('--half', action='store_true', help='backbone and neck in float16')
     parser.add_argument(
-        '--int8', metavar='SOURCE', help='calibration images: write NAME.int8.onnx, quantized with them, beside the file'
+        '--int8',
+        metavar='SOURCE',
+        help='calibration images: write NAME.int8.onnx, quantized with them, beside the file',
     )
     parser.add_argument('--calibration', type=int, default=100, help='at most so many of them (default: 100)')
     parser.add_argument('--score-thr', type=float, help="least score of a detection (default: the config's)")
@@ -98,17 +108,32 @@ def run(args: argparse.Namespace) -> int:
 
         model.set_vocabulary(load_vocabulary(args.vocabulary))
     difference = export(
-        model, args.out, size, images=images, masks=not args.no_masks, half=args.half, checkpoint=weights, name=args.config
+        model,
+        args.out,
+        size,
+        images=images,
+        masks=not args.no_masks,
+        half=args.half,
+        checkpoint=weights,
+        name=args.config,
     )
     about = metadata_of(args.out)
-    takes = f'images of {size[0]} x {size[1]}, one at a time' if size else (
-        'images of any size, one at a time' if about['batch'] == '1' else 'images of any size, any number of one size'
+    takes = (
+        f'images of {size[0]} x {size[1]}, one at a time'
+        if size
+        else (
+            'images of any size, one at a time'
+            if about['batch'] == '1'
+            else 'images of any size, any number of one size'
+        )
     )
     print(f'written: {args.out} ({Path(args.out).stat().st_size / 2**20:.1f} MiB), {takes}')
     print(f'beside PyTorch on two images: {difference}')
     if calibration is not None:
         out = Path(args.out).with_suffix('.int8.onnx')
         quantize(args.out, out, calibration)
-        print(f'written: {out} ({out.stat().st_size / 2**20:.1f} MiB), of {len(calibration)} calibration images')
+        print(
+            f'written: {out} ({out.stat().st_size / 2**20:.1f} MiB), of {len(calibration)} calibration images'
+        )
         print(f'its scores are others: mmroad test {args.config} {out} tells how good it is')
     return 0

@@ -19,7 +19,16 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from .shared import add_amp, add_cfg_options, add_config, add_device, add_out, add_runtime, add_trust, use_device
+from .shared import (
+    add_amp,
+    add_cfg_options,
+    add_config,
+    add_device,
+    add_out,
+    add_runtime,
+    add_trust,
+    use_device,
+)
 
 if TYPE_CHECKING:
     from ..inference.base import Run
@@ -29,7 +38,9 @@ WORDS = ('vocabulary', 'classes', 'embeddings', 'encoder')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument('checkpoint', help='file, "published" or "none"; left out where CONFIG is an .onnx file')
+    parser.add_argument(
+        'checkpoint', help='file, "published" or "none"; left out where CONFIG is an .onnx file'
+    )
     parser.add_argument('source', nargs='*', help='image, folder, glob or video; several are one run')
     add_out(parser, 'folder that is written')
     parser.add_argument(
@@ -76,7 +87,9 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.config.endswith('.onnx'):
         args.source = [args.checkpoint, *args.source]
         if args.cfg_options or args.amp:
-            parser.error('an .onnx file has no --cfg-options and no --amp: they are chosen when it is written')
+            parser.error(
+                'an .onnx file has no --cfg-options and no --amp: they are chosen when it is written'
+            )
     elif args.runtime is not None:
         parser.error('--runtime is of .onnx files (mmroad export)')
     elif not args.source:
@@ -89,10 +102,16 @@ def run_file(args: argparse.Namespace) -> int:
 
     names = ('threshold', 'score', 'scale')
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    refused = [k for k in ('features', 'all_classes', 'masks', 'clip_length', 'overlap', 'fps', *WORDS) if getattr(args, k) is not None]
+    refused = [
+        k
+        for k in ('features', 'all_classes', 'masks', 'clip_length', 'overlap', 'fps', *WORDS)
+        if getattr(args, k) is not None
+    ]
     if refused:
         names = ', '.join('--' + k.replace('_', '-') for k in refused)
-        raise ValueError(f'{args.config} is an exported model, which has no {names}: what it gives is fixed in the file')
+        raise ValueError(
+            f'{args.config} is an exported model, which has no {names}: what it gives is fixed in the file'
+        )
     infer = inferencer(args.config, args.runtime or 'onnxruntime', args.device or 'cpu', **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
     further = {}

@@ -52,7 +52,9 @@ def add_amp(parser: argparse.ArgumentParser) -> None:
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--runtime', choices=('onnxruntime', 'openvino'), help='what runs an .onnx file (default: onnxruntime)'
+        '--runtime',
+        choices=('onnxruntime', 'openvino'),
+        help='what runs an .onnx file (default: onnxruntime)',
     )
 
 

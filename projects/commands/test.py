@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
         hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
         refuse_same_names(runner, hook.get('test_out_dir'))
     if exported:
-        check_classes(runner, args.checkpoint)
+        check_classes(cfg, args.checkpoint, runner.model.dataset_meta['classes'])
     elif args.checkpoint != 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = model.module if args.tta else model
@@ -128,11 +128,15 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(f'{len(left_out)} images could not be read; everything else was done')
 
 
-def check_classes(runner, path: str) -> None:
-    """Refuse a file whose classes are not those of the test set."""
-    own, known = runner.model.dataset_meta['classes'], runner.test_dataloader.dataset.metainfo.get('classes')
-    if known is not None and tuple(known) != own:
-        raise ValueError(f'{path} finds {", ".join(own)}; the test set has {", ".join(known)}: export the model of this config')
+def check_classes(cfg, path: str, own: tuple[str, ...]) -> None:
+    """Refuse a file whose classes are not those of a config."""
+    from ..zoo.models import model_classes
+
+    lists = model_classes(cfg)
+    if lists and own not in lists:
+        raise ValueError(
+            f'{path} finds {", ".join(own)}; {cfg.filename} has {", ".join(lists[0])}: export the model of this config'
+        )
 
 
 def make_fast(runner, args: argparse.Namespace) -> None:

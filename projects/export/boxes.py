@@ -29,7 +29,10 @@ def decode(coder: Any, priors: Tensor, predictions: Tensor, limits: Tensor) -> T
     """
     if type(coder) is DistancePointBBoxCoder:
         boxes = torch.cat([priors - predictions[..., :2], priors + predictions[..., 2:]], -1)
-    elif type(coder).__name__ in ('DeltaXYWHBBoxCoder', 'UnclampedDeltaCoder') or type(coder) is DeltaXYWHBBoxCoder:
+    elif (
+        type(coder).__name__ in ('DeltaXYWHBBoxCoder', 'UnclampedDeltaCoder')
+        or type(coder) is DeltaXYWHBBoxCoder
+    ):
         if coder.add_ctr_clamp:
             raise ValueError('box coders with add_ctr_clamp are not exported')
         deltas = predictions * predictions.new_tensor(coder.stds) + predictions.new_tensor(coder.means)

@@ -14,7 +14,7 @@ from torch import nn
 #: The largest differences that a file of float32 may have: pixels, scores, maps, and shares of pixels of another class
 #: (the two best of which are equal to the last digits) and of mask pixels.
 TOLERANCES = dict(boxes=1e-2, scores=1e-4, ood_scores=1e-3, anomaly=1e-4, classes=1e-4, masks=1e-3)
-#: Those of float16, which has three digits: what is compared is whether detections and classes are the same by and large.
+#: Those of float16, which has three digits.
 HALF = dict(boxes=2.0, scores=2e-2, ood_scores=0.1, anomaly=2e-2, classes=2e-2, masks=2e-2)
 #: The share of detections that may have no partner: where two boxes overlap by just the threshold, or a score is just
 #: at it, rounding decides.
@@ -87,13 +87,17 @@ def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.n
     pipeline = Compose(steps)
 
     def predict(image: np.ndarray) -> dict[str, np.ndarray]:
-        batch = prepared(pipeline, dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name=''), '')
+        batch = prepared(
+            pipeline, dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name=''), ''
+        )
         with torch.inference_mode():
             sample = model.test_step(batch)[0]
         if 'pred_instances' in sample:
             found = sample.pred_instances
             found = found[found.scores.argsort(descending=True, stable=True)]
-            names = dict(boxes='bboxes', scores='scores', labels='labels', ood_scores='ood_scores', masks='masks')
+            names = dict(
+                boxes='bboxes', scores='scores', labels='labels', ood_scores='ood_scores', masks='masks'
+            )
             return {k: found.get(v).cpu().numpy() for k, v in names.items() if v in found}
         fields = dict(classes=sample.pred_sem_seg.data[0].cpu().numpy())
         if 'anomaly_map' in sample:
@@ -121,7 +125,11 @@ def pair(got: dict[str, np.ndarray], want: dict[str, np.ndarray], reach: float) 
 
 
 def _compare_detections(
-    got: dict[str, Any], want: dict[str, np.ndarray], difference: Difference, limits: dict[str, float], half: bool
+    got: dict[str, Any],
+    want: dict[str, np.ndarray],
+    difference: Difference,
+    limits: dict[str, float],
+    half: bool,
 ) -> None:
     got = {k: v[0] for k, v in got.items()}
     there = got['labels'] >= 0

@@ -42,7 +42,9 @@ def flat(x: Tensor, width: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)
 
 
-def dense_candidates(head: nn.Module, maps: tuple[Tensor, ...], image: Prepared, cfg: dict) -> list[Candidates]:
+def dense_candidates(
+    head: nn.Module, maps: tuple[Tensor, ...], image: Prepared, cfg: dict
+) -> list[Candidates]:
     """Every level's best ``nms_pre`` pairs of box and class above ``score_thr``, boxes decoded in pixels of the input.
     mmdet's ``BaseDenseHead._predict_by_feat_single`` (and ``RPNHead``'s)."""
     scores, predictions, *factors = head(maps)
@@ -74,7 +76,9 @@ def nms_of(cfg: dict) -> float:
     """
     nms = dict(cfg['nms'])
     if nms.pop('type', 'nms') != 'nms' or set(nms) - {'iou_threshold'}:
-        raise ValueError(f'suppression by {dict(cfg["nms"])} is not exported; dict(type="nms", iou_threshold=...) is')
+        raise ValueError(
+            f'suppression by {dict(cfg["nms"])} is not exported; dict(type="nms", iou_threshold=...) is'
+        )
     return float(nms['iou_threshold'])
 
 
@@ -183,6 +187,9 @@ def detector(model: nn.Module) -> nn.Module | None:
     known: list[tuple[Any, Callable]] = [
         (type(roi_head) is SparseRoIHead, Sparse),
         (type(roi_head) in (StandardRoIHead, CascadeRoIHead) and type(model.rpn_head) is RPNHead, TwoStage),
-        (roi_head is None and type(getattr(model, 'bbox_head', None)) in (RetinaHead, ATSSHead, FCOSHead), SingleStage),
+        (
+            roi_head is None and type(getattr(model, 'bbox_head', None)) in (RetinaHead, ATSSHead, FCOSHead),
+            SingleStage,
+        ),
     ]
     return next((graph(model) for fits, graph in known if fits), None)

@@ -123,7 +123,9 @@ class DeformableDETR(nn.Module):
         if head.test_cfg.get('one_class_per_proposal', False):
             scores = scores * (scores == scores.amax(2, keepdim=True))
         classes = scores.shape[2]
-        values, index = scores.flatten(1).topk(min(int(head.test_cfg.get('max_per_img', 300)), scores[0].numel()))
+        values, index = scores.flatten(1).topk(
+            min(int(head.test_cfg.get('max_per_img', 300)), scores[0].numel())
+        )
         query = torch.div(index, classes, rounding_mode='trunc')
         center, size = boxes.split(2, 2)
         boxes = torch.cat([center - size * 0.5, center + size * 0.5], 2) * image.limits

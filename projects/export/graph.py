@@ -59,11 +59,12 @@ class Graph(nn.Module):
             if isinstance(found, OpenVocabulary):
                 found.masks = found.masks and masks
         if found is None:
-            head = next((getattr(model, k) for k in ('roi_head', 'bbox_head', 'panoptic_head', 'track_head') if hasattr(model, k)), None)
+            heads = ('roi_head', 'bbox_head', 'panoptic_head', 'track_head', 'decode_head')
+            head = next((type(getattr(model, k)).__name__ for k in heads if hasattr(model, k)), None)
             raise ValueError(
-                f'{type(model).__name__}{f" with {type(head).__name__}" if head is not None else ""} cannot be exported: '
-                'models of images can, detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic '
-                'segmentation, RbA, AbeT and RankSeg (docs/onnx.md)'
+                f'{type(model).__name__}{f" with {head}" if head else ""} cannot be exported: models of images can, '
+                'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, AbeT '
+                'and RankSeg (docs/onnx.md)'
             )
         return found
 
@@ -71,7 +72,9 @@ class Graph(nn.Module):
         """The outputs, in the order of `names`."""
         out = self.model(self.input(images))
         if isinstance(out, Found):
-            fields: dict[str, Tensor] = dict(boxes=out.boxes, scores=out.scores, labels=out.labels, **out.extras)
+            fields: dict[str, Tensor] = dict(
+                boxes=out.boxes, scores=out.scores, labels=out.labels, **out.extras
+            )
         else:
             fields = dict(classes=out.classes, **out.extras)
         self.names = tuple(fields)
@@ -91,4 +94,6 @@ class Graph(nn.Module):
 def changes_the_image(step: Mapping[str, Any]) -> bool:
     """Whether a step of a test pipeline changes the image, in the place of loading, noting or packing something."""
     kind = step['type'].rpartition('.')[2]
-    return not (kind.startswith(('Load', 'Pack')) or kind.endswith('PackDetInputs') or kind == 'RecordClasses')
+    return not (
+        kind.startswith(('Load', 'Pack')) or kind.endswith('PackDetInputs') or kind == 'RecordClasses'
+    )

@@ -1,4 +1,4 @@
-"""What a test pipeline and a data preprocessor do to an image, as part of the graph: the same numbers, pixel by pixel."""
+"""What a test pipeline and a data preprocessor do to an image, as part of the graph: pixel by pixel the same."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class ImageInput(nn.Module):
         if size is not None:
             self.target = tuple(map(int, self.resized(*map(torch.tensor, size))))
             if self.target != size:
-                self.taps = tuple(self._taps(*map(torch.tensor, pair)) for pair in zip(size, self.target, (0, 1)))
+                self.taps = tuple(
+                    self._taps(*map(torch.tensor, pair)) for pair in zip(size, self.target, (0, 1))
+                )
 
     def resized(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """The size to which the pipeline resizes an image, int64 scalars. mmcv's ``imrescale``, in float64."""
@@ -69,7 +71,9 @@ class ImageInput(nn.Module):
         if isinstance(scale, float):
             factor = double(scale)
         else:
-            factor = torch.minimum(double(max(scale)) / torch.maximum(h, w), double(min(scale)) / torch.minimum(h, w))
+            factor = torch.minimum(
+                double(max(scale)) / torch.maximum(h, w), double(min(scale)) / torch.minimum(h, w)
+            )
         return (h * factor + 0.5).floor().long()[0], (w * factor + 0.5).floor().long()[0]
 
     def _taps(self, length: Tensor, target: Tensor, axis: int) -> Taps:
@@ -113,11 +117,15 @@ def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
     for step in steps:
         kind = step['type'].rpartition('.')[2]
         if kind != 'Resize' or found is not None:
-            raise ValueError(f'the test pipeline has {kind}, which an export does not know; one Resize is what it may have')
+            raise ValueError(
+                f'the test pipeline has {kind}, which an export does not know; one Resize is what it may have'
+            )
         if step.get('interpolation', 'bilinear') != 'bilinear' or not (
             step.get('keep_ratio') or step.get('scale_factor')
         ):
-            raise ValueError(f'{dict(step)}: exported are bilinear resizing with keep_ratio=True, or by a scale_factor')
+            raise ValueError(
+                f'{dict(step)}: exported are bilinear resizing with keep_ratio=True, or by a scale_factor'
+            )
         scale = step.get('scale')
         factor = float(step['scale_factor']) if scale is None else None
         found = dict(scale=factor or tuple(scale), backend=step.get('backend', 'cv2'))
@@ -156,7 +164,7 @@ def cv2_taps(length: Tensor, target: Tensor, clamp: bool) -> Taps:
 
 
 def pillow_taps(length: Tensor, target: Tensor) -> Taps:
-    """Pillow's bilinear weights of 2 ** 22 (src/libImaging/Resample.c): a triangle over as many pixels as become one."""
+    """Pillow's bilinear weights of 2 ** 22 (src/libImaging/Resample.c): a triangle over the pixels that become one."""
     scale = double(length) / double(target)
     wide = scale.clamp(min=1)
     center = (torch.arange(target).double() + 0.5) * scale

@@ -85,9 +85,9 @@ def _run(model: nn.Module, images: Tensor) -> None:
 
 
 def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
-    """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a ResNet-18
-    or a Swin of a few channels, narrow fully connected layers, no initial weights and no files of other data sets.
-    Changes the config."""
+    """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a
+    ResNet-18 or a Swin of a few channels, narrow fully connected layers, no initial weights and no files of other data
+    sets. Changes the config."""
     from ..zoo.models import single_dataset, without_initial_weights
 
     for step in single_dataset(cfg)['pipeline']:

@@ -52,7 +52,10 @@ class OnnxModel(BaseModel):
         self.session = open_session(path, runtime, device, threads, precision)
         self.about = read_about(self.session.metadata, path)
         scope = self.about['scope']
-        pipeline = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs' if scope == 'mmdet' else 'PackSegInputs')]
+        pipeline = [
+            dict(type='LoadImageFromFile'),
+            dict(type='PackDetInputs' if scope == 'mmdet' else 'PackSegInputs'),
+        ]
         if scope == 'mmdet':
             pipeline[1]['meta_keys'] = ('img_id', 'img_path', 'file_name', 'ori_shape', 'img_shape')
         self.cfg = Config(dict(default_scope=scope, test_dataloader=dict(dataset=dict(pipeline=pipeline))))
@@ -60,7 +63,9 @@ class OnnxModel(BaseModel):
 
     def set_score(self, anomaly_score: str) -> None:
         """Refuse: the score is part of the file."""
-        raise ValueError(f'{self.path}: the anomaly score is part of the file: export the model with --score {anomaly_score}')
+        raise ValueError(
+            f'{self.path}: the anomaly score is part of the file: export the model with --score {anomaly_score}'
+        )
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'predict') -> list:
         """As `predict`; a file cannot be trained."""
@@ -84,7 +89,9 @@ class OnnxModel(BaseModel):
         """
         return [self._one(image, sample) for image, sample in zip(inputs, data_samples)]
 
-    def _one(self, image: torch.Tensor, sample: DetDataSample | SegDataSample) -> DetDataSample | SegDataSample:
+    def _one(
+        self, image: torch.Tensor, sample: DetDataSample | SegDataSample
+    ) -> DetDataSample | SegDataSample:
         pixels = np.ascontiguousarray(image.cpu().numpy()[::-1].transpose(1, 2, 0))[None]
         size = self.about['size']
         if size is not None and tuple(size) != pixels.shape[1:3]:
@@ -119,10 +126,12 @@ def read_about(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
         ValueError: It has none of this package's.
     """
     if not {'mmroad', 'kind', 'scope', 'classes', 'size'} <= set(metadata):
-        raise ValueError(f'{path}: no export of mmroad: its metadata lacks the classes; write it with `mmroad export`')
-    plain = {'mmroad', 'torch', 'config', 'kind', 'scope', 'precision', 'input', 'checkpoint'}
+        raise ValueError(
+            f'{path}: no export of mmroad: its metadata lacks the classes; write it with `mmroad export`'
+        )
+    structured = {'classes', 'palette', 'size', 'batch', 'thresholds', 'anomaly_scale', 'difference'}
     try:
-        return {key: value if key in plain else json.loads(value) for key, value in metadata.items()}
+        return {key: json.loads(value) if key in structured else value for key, value in metadata.items()}
     except ValueError as error:
         raise ValueError(f'{path}: its metadata is damaged: {error}') from error
 

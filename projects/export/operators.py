@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 class _RoIAlign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, boxes: Tensor, image: Tensor, size: int, scale: float, ratio: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, boxes: Tensor, image: Tensor, size: int, scale: float, ratio: int
+    ) -> Tensor:
         rois = torch.cat([image[:, None].to(boxes), boxes], 1)
         return mmcv.ops.roi_align(x, rois, (size, size), scale, ratio, 'avg', True)
 
@@ -60,7 +62,9 @@ class _NonMaxSuppression(torch.autograd.Function):
                 else:
                     keep = mmcv.ops.nms(own[index], score[index], iou)[1][:most] if len(index) else index
                     keep = index[keep]
-                found.append(torch.stack([torch.full_like(keep, image), torch.full_like(keep, label), keep], 1))
+                found.append(
+                    torch.stack([torch.full_like(keep, image), torch.full_like(keep, label), keep], 1)
+                )
                 if torch.jit.is_tracing():
                     break
         return torch.cat(found)
@@ -72,8 +76,8 @@ class _NonMaxSuppression(torch.autograd.Function):
 
 
 def non_max_suppression(boxes: Tensor, scores: Tensor, iou: float, most: int) -> Tensor:
-    """ONNX's NonMaxSuppression of boxes (B, n, 4) with scores (B, C, n), those of 0 or less left out: (m, 3) int64 image,
-    class and box, image by image and class by class, best first, ``most`` of each."""
+    """ONNX's NonMaxSuppression of boxes (B, n, 4) with scores (B, C, n), those of 0 or less left out: (m, 3) int64
+    image, class and box, image by image and class by class, best first, ``most`` of each."""
     return _NonMaxSuppression.apply(boxes, scores, int(most), float(iou))
 
 
@@ -154,8 +158,9 @@ def _argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 @contextmanager
 def standard_operators() -> Iterator[None]:
-    """Inside, mmcv's and PyTorch's functions that ONNX lacks, or has for fixed sizes alone, are the ones of this file."""
-    from mmcv.ops import deform_conv as first, modulated_deform_conv as second
+    """Inside, mmcv's and PyTorch's functions that ONNX lacks, or has for fixed sizes alone, are those of this file."""
+    from mmcv.ops import deform_conv as first
+    from mmcv.ops import modulated_deform_conv as second
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(first, 'deform_conv2d', _deform_conv2d))
@@ -164,4 +169,5 @@ def standard_operators() -> Iterator[None]:
             patch.object(F, 'adaptive_max_pool2d', lambda x, output_size: adaptive_max_pool(x, output_size))
         )
         stack.enter_context(patch.object(Tensor, 'argsort', _argsort))
+        stack.enter_context(patch.object(torch.special, 'entr', lambda x: -x * x.clamp(min=1e-38).log()))
         yield

@@ -66,7 +66,9 @@ def quantize(path: str | Path, out: str | Path, images: Iterable[np.ndarray]) ->
             onnx.save(file, str(part))
     except ValueError as error:
         if reader.count == 0:
-            raise ValueError('no calibration image: give images like those that the model will see') from error
+            raise ValueError(
+                'no calibration image: give images like those that the model will see'
+            ) from error
         raise
     finally:
         logging.disable(logging.NOTSET)

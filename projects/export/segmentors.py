@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..abet.segmentor import AbeTSegmentor
-from ..abet.temperature import MIN_TEMPERATURE, EPS, cosine_weight, gram_maps
+from ..abet.temperature import EPS, MIN_TEMPERATURE, cosine_weight, gram_maps
 from ..mask2former.segmentor import Mask2FormerSegmentor
 from ..rba.segmentor import MaskAnomalySegmentor
 from .image import Prepared, double
@@ -160,7 +160,9 @@ class Temperature(nn.Module):
         if temperature is None:
             logits, heat = resize_cols(resize_rows(features.float(), rows), cols), None
         else:
-            weight = torch.cat([cosine_weight(temperature.cosine.weight.flatten(1)), temperature.conv.weight.flatten(1)])
+            weight = torch.cat(
+                [cosine_weight(temperature.cosine.weight.flatten(1)), temperature.conv.weight.flatten(1)]
+            )
             linear = resize_cols(resize_rows(F.conv2d(features, weight[:, :, None, None]), rows), cols)
             heat = temperature.bn(linear[:, -1:]).sigmoid() + MIN_TEMPERATURE
             norm = squared_norm(gram_maps(features), rows, cols).clamp(min=1e-20).sqrt()

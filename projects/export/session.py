@@ -124,5 +124,7 @@ def open_session(
     if runtime != 'onnxruntime':
         raise ValueError(f'runtime {runtime!r}: onnxruntime or openvino')
     if precision is not None:
-        raise ValueError('a precision is chosen when a file is opened with OpenVINO; for ONNX Runtime export with --half')
+        raise ValueError(
+            'a precision is chosen when a file is opened with OpenVINO; for ONNX Runtime export with --half'
+        )
     return RuntimeSession(path, device, threads)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..files import replacing
 from .check import Difference, ExportError, compare
@@ -91,7 +91,9 @@ def trace(graph: Graph, image: np.ndarray, out: Path) -> None:
                 output_names=list(graph.names), dynamic_axes=graph.axes(),
             )  # fmt: skip
         except torch.onnx.errors.UnsupportedOperatorError as error:
-            raise ValueError(f'a part of this model has no ONNX operator: {str(error).splitlines()[0]}') from error
+            raise ValueError(
+                f'a part of this model has no ONNX operator: {str(error).splitlines()[0]}'
+            ) from error
         finally:
             logger.setLevel(level)
 
@@ -101,8 +103,7 @@ def example_images(size: tuple[int, int]) -> list[np.ndarray]:
     from ..road_scenes.scene import Scene
 
     return [
-        np.ascontiguousarray(Scene(seed, (size[1], size[0])).render().image[..., ::-1])
-        for seed in (1, 2)
+        np.ascontiguousarray(Scene(seed, (size[1], size[0])).render().image[..., ::-1]) for seed in (1, 2)
     ]
 
 
@@ -114,7 +115,9 @@ def _of_size(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return np.ascontiguousarray(cv2.resize(image, size[::-1]))
 
 
-def metadata(graph: Graph, model: nn.Module, checkpoint: str | Path | None, name: str, half: bool) -> dict[str, str]:
+def metadata(
+    graph: Graph, model: nn.Module, checkpoint: str | Path | None, name: str, half: bool
+) -> dict[str, str]:
     """What a file says of itself, as text: everything that `mmroad.export.model` needs, and where it comes from."""
     from ..inference.build import kind_of
 
@@ -145,7 +148,9 @@ def metadata(graph: Graph, model: nn.Module, checkpoint: str | Path | None, name
 def _thresholds(model: nn.Module) -> dict[str, Any]:
     cfg = getattr(model, 'test_cfg', None) or {}
     cfg = cfg.get('rcnn', None) or cfg
-    return {k: cfg[k] for k in ('score_thr', 'nms', 'max_per_img', 'mask_thr_binary') if cfg.get(k) is not None}
+    return {
+        k: cfg[k] for k in ('score_thr', 'nms', 'max_per_img', 'mask_thr_binary') if cfg.get(k) is not None
+    }
 
 
 def _anomaly_scale(model: nn.Module) -> tuple[float, float] | None:
@@ -165,8 +170,10 @@ def _hash(path: str | Path | None) -> str:
     if path is None or not Path(path).is_file():
         return ''
     with open(path, 'rb') as file:
-        return 'sha256:' + hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else (
-            'sha256:' + hashlib.sha256(file.read()).hexdigest()
+        return (
+            'sha256:' + hashlib.file_digest(file, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else ('sha256:' + hashlib.sha256(file.read()).hexdigest())
         )
 
 

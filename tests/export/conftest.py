@@ -21,7 +21,9 @@ class Exported:
         self.folder, self.images = folder, example_images(SIZE)
         self.cfg = small_twin(get_config(name))
         self.model = made_up_model(self.cfg, SIZE)
-        self.config, self.checkpoint, self.file = (folder / n for n in ('small.py', 'small.pth', 'small.onnx'))
+        self.config, self.checkpoint, self.file = (
+            folder / n for n in ('small.py', 'small.pth', 'small.onnx')
+        )
         self.cfg.dump(self.config)
         meta = dict(dataset_meta=dict(classes=self.model.dataset_meta['classes']))
         torch.save(dict(state_dict=self.model.state_dict(), meta=meta), self.checkpoint)

@@ -51,7 +51,9 @@ def test_what_differs_is_no_file(detector, tmp_path, monkeypatch):
     (tmp_path / 'm.onnx').write_text('of yesterday')
     with pytest.raises(ExportError, match='boxes by 0.5'):
         export(detector.model, tmp_path / 'm.onnx', (96, 160), images=detector.images)
-    assert [p.name for p in tmp_path.iterdir()] == ['m.onnx'] and (tmp_path / 'm.onnx').read_text() == 'of yesterday'
+    assert [p.name for p in tmp_path.iterdir()] == ['m.onnx'] and (
+        tmp_path / 'm.onnx'
+    ).read_text() == 'of yesterday'
 
 
 def _copy(detector, graph, out):
@@ -101,7 +103,9 @@ def test_a_foreign_file_is_refused(tmp_path):
     onnx = pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     value = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in ('images', 'y')]
-    graph = onnx.helper.make_graph([onnx.helper.make_node('Neg', ['images'], ['y'])], 'g', value[:1], value[1:])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node('Neg', ['images'], ['y'])], 'g', value[:1], value[1:]
+    )
     opset = [onnx.helper.make_opsetid('', 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(tmp_path / 'm.onnx'))
     with pytest.raises(ValueError, match='no export of mmroad'):
@@ -192,7 +196,9 @@ def test_in_cpp(detector, tmp_path):
          f'-Wl,-rpath,{library}', '-o', str(tmp_path / 'detect')], check=True)  # fmt: skip
     cv2.imwrite(str(tmp_path / 'a.ppm'), detector.images[0][..., ::-1])
     run = subprocess.run(
-        [str(tmp_path / 'detect'), str(detector.file), str(tmp_path / 'a.ppm'), '0.5'], capture_output=True, text=True
+        [str(tmp_path / 'detect'), str(detector.file), str(tmp_path / 'a.ppm'), '0.5'],
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     result = inferencer(detector.file)(detector.images[0][..., ::-1].copy())
@@ -216,11 +222,13 @@ def test_models_that_are_not_exported_are_named():
 
     with pytest.raises(ValueError, match='Module cannot be exported: models of images can'):
         Graph._find(torch.nn.Module(), True)
-    for command, said in (
-        (['export', 'faster_rcnn_r18_fpn_quickstart', 'none', '--out', 'm.pth'], 2),
-        (['export', 'faster_rcnn_r18_fpn_quickstart', 'none', '--out', 'm.onnx', '--score', 'rba', '--size', '96', '160'],
-         'computes no anomaly score'),
-    ):  # fmt: skip
+    own = ['export', 'faster_rcnn_r18_fpn_quickstart', 'none', '--out']
+    for further, said in (
+        (['m.pth'], 2),
+        (['m.onnx', '--half', '--int8', 'images'], 2),
+        (['m.onnx', '--score', 'rba', '--size', '96', '160'], 'computes no anomaly score'),
+        (['m.onnx', '--vocabulary', 'w.safetensors', '--size', '96', '160'], 'no vocabulary that can be set'),
+    ):
         with pytest.raises(SystemExit) as stopped:
-            main(command)
+            main([*own, *further])
         assert stopped.value.code == said if isinstance(said, int) else said in str(stopped.value.code)

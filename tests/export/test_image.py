@@ -46,7 +46,11 @@ def test_the_input_is_the_pipelines(resize, rgb):
     preprocessor = DetDataPreprocessor(mean=MEAN, std=STD, bgr_to_rgb=rgb, pad_size_divisor=32)
     step = dict(type='Resize', **resize)
     pipeline = Compose(
-        [dict(type='mmdet.LoadImageFromNDArray'), dict(step, type='mmdet.Resize'), dict(type='mmdet.PackDetInputs')]
+        [
+            dict(type='mmdet.LoadImageFromNDArray'),
+            dict(step, type='mmdet.Resize'),
+            dict(type='mmdet.PackDetInputs'),
+        ]
     )
     image = noise(37, 53)
     batch = preprocessor(prepared(pipeline, dict(img=image[..., ::-1].copy(), img_id=0), ''))
@@ -64,7 +68,9 @@ def test_the_graph_of_open_sizes_gives_the_same(tmp_path):
     onnxruntime = pytest.importorskip('onnxruntime')
     preprocessor = DetDataPreprocessor(mean=MEAN, std=STD, bgr_to_rgb=True, pad_size_divisor=32)
     for backend in ('cv2', 'pillow'):
-        module = ImageInput([dict(type='Resize', scale=(60, 40), keep_ratio=True, backend=backend)], preprocessor, None)
+        module = ImageInput(
+            [dict(type='Resize', scale=(60, 40), keep_ratio=True, backend=backend)], preprocessor, None
+        )
         torch.onnx.export(
             module, (torch.from_numpy(noise(37, 53))[None],), str(tmp_path / 'm.onnx'), dynamo=False,
             opset_version=17, input_names=['images'], dynamic_axes={'images': {0: 'b', 1: 'h', 2: 'w'}},
@@ -76,7 +82,9 @@ def test_the_graph_of_open_sizes_gives_the_same(tmp_path):
             got = session.run(None, dict(images=image))
             # mean and deviation may be taken off in another order
             assert got[0].shape == want.inputs.shape and np.abs(got[0] - want.inputs.numpy()).max() < 1e-6
-            assert np.array_equal(got[-1], want.factor.numpy()) and np.array_equal(got[-2], want.limits.numpy())
+            assert np.array_equal(got[-1], want.factor.numpy()) and np.array_equal(
+                got[-2], want.limits.numpy()
+            )
 
 
 @pytest.mark.parametrize(

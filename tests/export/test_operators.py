@@ -4,10 +4,10 @@ import mmcv.ops
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
 from mmroad.export.boxes import best, pool, suppress, table
 from mmroad.export.operators import adaptive_max_pool, deform_conv, standard_operators
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
 
 @pytest.mark.parametrize('groups, deform_groups', [(1, 1), (2, 1), (2, 2)])
@@ -73,7 +73,11 @@ def test_suppression_is_batched_nms():
 
 def test_the_best_and_the_table():
     values, index = best(torch.tensor([[0.1, 0.9, 0.5]]), 5)
-    assert torch.allclose(values, torch.tensor([[0.9, 0.5, 0.1, 0.0, 0.0]])) and index[0, :3].tolist() == [1, 2, 0]
+    assert torch.allclose(values, torch.tensor([[0.9, 0.5, 0.1, 0.0, 0.0]])) and index[0, :3].tolist() == [
+        1,
+        2,
+        0,
+    ]
     assert index.max() <= 2
     rows, there = table(torch.tensor([0, 0, 2]), torch.tensor([7, 8, 9]), 3, 4)
     assert rows.tolist() == [[7, 8], [0, 0], [9, 0]] and there.tolist() == [[1, 1], [0, 0], [1, 0]]
