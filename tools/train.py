@@ -3,12 +3,12 @@
 import argparse
 
 from mmroad.cli import add_common_arguments
+from mmroad.speed.training_options import add_arguments
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or name of a model of the zoo')
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch of this run'
     )
@@ -18,6 +18,7 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='go on from this checkpoint, or from the last one of the work folder',
     )
+    add_arguments(parser)
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -38,7 +39,21 @@ def main() -> None:
     from mmroad.class_order import ClassOrderError
     from mmroad.loader import install_safe_loader
     from mmroad.training import DivergedError, go_on, make_resumable
+    from mmroad.speed.training_options import change
 
+    try:
+        say(
+            change(
+                cfg,
+                amp=args.amp,
+                amp_dtype=args.amp_dtype,
+                compile=args.compile,
+                accumulate=args.accumulate,
+                checkpoint_activations=args.checkpoint_activations,
+            )
+        )
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)
     try:
