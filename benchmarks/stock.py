@@ -13,7 +13,7 @@ def stock_operators() -> Iterator[None]:
     """mmcv's operators and mmdet's region extractors without what mmroad's import puts in their place."""
     from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
 
-    from mmroad.speed.operators import FUNCTIONS
+    from mmroad.runtime.speed.operators import FUNCTIONS
 
     owners = [getattr(importlib.import_module(f'mmcv.ops.{module}'), name) for module, name in FUNCTIONS]
     replaced = [

@@ -11,7 +11,7 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_import
+from ...zoo.options import add_import
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -105,7 +105,7 @@ def change(
         compile=compile,
         checkpoint_activations=checkpoint_activations,
     )
-    add_import(cfg, 'mmroad.training')
+    add_import(cfg, 'mmroad.runtime.training')
     others = [h for h in cfg.get('custom_hooks') or [] if h.get('type') != hook['type']]
     cfg.custom_hooks = [*others, hook]
     return said

@@ -1,4 +1,4 @@
-"""What `mmroad.speed.training_options` changes in a built model before its first training step."""
+"""What `mmroad.runtime.speed.training_options` changes in a built model before its first training step."""
 
 from __future__ import annotations
 
