@@ -16,8 +16,8 @@ from ...zoo.options import add_import
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-#: Names of mmengine's wrappers that `change` knows how to replace.
-WRAPPERS = (None, 'OptimWrapper', 'AmpOptimWrapper')
+#: Optimizer wrappers that `change` knows how to replace.
+WRAPPERS = (None, 'OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
