@@ -13,8 +13,12 @@ from tiny_training import run_tiny, tiny_config
 import mmroad
 from mmroad.runtime.speed import training_options
 from mmroad.runtime.speed.precision import cpu_has_bfloat16, each, losses_in_float32
-from mmroad.runtime.speed.training_options import change
 from mmroad.runtime.training.fast_hook import BFloat16OptimWrapper, FastTrainingHook, checkpoint_activations
+
+def change(cfg, **options):
+    defaults = dict(amp=False, amp_dtype=None, compile=False, accumulate=1, checkpoint_activations=False)
+    return training_options.change(cfg, SimpleNamespace(**{**defaults, **options}))
+
 
 HOOK = dict(type='FastTrainingHook', amp=False, compile=False, checkpoint_activations=False)
 
@@ -98,6 +102,13 @@ def test_what_cannot_be_is_refused(processor, monkeypatch):
         change(Config(tiny_config('x')), amp_dtype='bfloat16')
     with pytest.raises(ValueError, match='optim_wrapper.type ApexOptimWrapper'):
         change(Config(tiny_config('x', optim_wrapper=dict(type='ApexOptimWrapper'))), amp=True)
+    backbone = dict(type='TinyModel', detector=dict(backbone=dict(type='mmdet.ResNet')))
+    with pytest.raises(ValueError, match='Swin and ConvNeXt; the config has the backbone mmdet.ResNet'):
+        change(Config(tiny_config('x', model=backbone)), checkpoint_activations=True)
+    backbone['detector']['backbone']['type'] = 'mmpretrain.ConvNeXt'
+    cfg = Config(tiny_config('x', model=backbone))
+    assert change(cfg, checkpoint_activations=True) == []
+    assert cfg.custom_hooks[-1] == dict(HOOK, checkpoint_activations=True)
     from torch._inductor import cpp_builder
 
     def none():

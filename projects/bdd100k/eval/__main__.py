@@ -16,11 +16,7 @@ TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='python -m mmroad.bdd100k.eval',
-        description='Score BDD100K predictions: the numbers, table and JSON of python -m bdd100k.eval.run.',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-t', '--task', choices=TASKS, required=True)
     parser.add_argument(
         '-g', '--gt', required=True, help='ground truth: a Scalabel file or folder, or bitmasks'
@@ -48,16 +44,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
-    args = parser.parse_args(argv)
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that the task does not have."""
     extras = ('classes', 'by_attribute', 'csv', 'confusion', 'pr_curves')
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
-    return args
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog='python -m mmroad.bdd100k.eval',
+        description='Score BDD100K predictions: the numbers, table and JSON of python -m bdd100k.eval.run.',
+    )
+    add_arguments(parser)
+    args = parser.parse_args(argv)
+    check(parser, args)
+    run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score, print the table and do what else is asked for; exits with what could not be done."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)

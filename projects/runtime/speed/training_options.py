@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...zoo.options import add_import
@@ -50,25 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def change(
-    cfg: Config,
-    *,
-    amp: bool = False,
-    amp_dtype: str | None = None,
-    compile: bool = False,
-    accumulate: int = 1,
-    checkpoint_activations: bool = False,
-) -> list[str]:
+def change(cfg: Config, args: argparse.Namespace) -> list[str]:
     """Change a config for a faster or smaller training, and let torch's optimizers work on all weights at once.
 
     Args:
         cfg: Changed in place, before its runner is built.
-        amp: Compute backbone, neck and heads in low precision, regions, targets and losses in float32. A CPU without
-            bfloat16 trains in float32.
-        amp_dtype: ``'float16'`` or ``'bfloat16'``.
-        compile: ``torch.compile`` backbone and neck.
-        accumulate: Iterations whose gradients make one step of the optimizer (`accumulate_gradients`).
-        checkpoint_activations: Compute activations of the backbone's blocks again in the backward pass.
+        args: With the options of `add_arguments`. Under ``amp`` backbone, neck and heads compute in low precision,
+            regions, targets and losses in float32; a CPU without bfloat16 trains in float32.
 
     Returns:
         What there is to say, line by line.
@@ -78,11 +67,11 @@ def change(
     """
     import torch
 
-    from .precision import cpu_has_bfloat16
     from ..training.accumulation import accumulate_gradients
+    from .precision import cpu_has_bfloat16
 
     on_cpu = not torch.cuda.is_available()
-    said = []
+    said, amp, amp_dtype = [], args.amp, args.amp_dtype
     if amp_dtype and not amp:
         raise ValueError('--amp-dtype says in which precision --amp computes: give --amp too')
     if amp and on_cpu and amp_dtype == 'float16':
@@ -93,20 +82,22 @@ def change(
     if amp:
         dtype = _set_precision(cfg, 'bfloat16' if on_cpu else amp_dtype)
         said.append(f'mixed precision: backbone, neck and heads in {dtype}, losses in float32')
-    if accumulate != 1:
-        said.append(accumulate_gradients(cfg, accumulate))
-    if compile:
+    if args.accumulate != 1:
+        said.append(accumulate_gradients(cfg, args.accumulate))
+    if args.checkpoint_activations:
+        _need_blocks(cfg)
+    if args.compile:
         _need_compiler(on_cpu)
         said.append('backbone and neck are compiled: the first iterations take minutes, and again for new image sizes')
     _fuse(cfg.get('optim_wrapper'))
     hook = dict(
         type='FastTrainingHook',
         amp=amp,
-        compile=compile,
-        checkpoint_activations=checkpoint_activations,
+        compile=args.compile,
+        checkpoint_activations=args.checkpoint_activations,
     )
     add_import(cfg, 'mmroad.runtime.training')
-    others = [h for h in cfg.get('custom_hooks') or [] if h.get('type') != hook['type']]
+    others = [h for h in cfg.get('custom_hooks') or [] if h['type'] != hook['type']]
     cfg.custom_hooks = [*others, hook]
     return said
 
@@ -127,6 +118,24 @@ def _set_precision(cfg: Config, dtype: str | None) -> str:
         wrapper.type, wrapper.dtype = 'AmpOptimWrapper', dtype
         wrapper.setdefault('loss_scale', 'dynamic')
     return dtype
+
+
+def _need_blocks(cfg: Config) -> None:
+    """Raise unless a backbone of the model is made of blocks that can be computed twice."""
+    kinds = list(_backbones(cfg.model))
+    if not any(name in kind for kind in kinds for name in ('Swin', 'ConvNeXt')):
+        raise ValueError(
+            f'--checkpoint-activations is for Swin and ConvNeXt; {os.path.basename(cfg.filename or "the config")} has '
+            f'the backbone {" and ".join(kinds) or "of no type"}'
+        )
+
+
+def _backbones(model: Any) -> Iterator[str]:
+    """Types of the backbones in a model's config, wrapped models' too."""
+    for key, value in model.items() if isinstance(model, dict) else ():
+        if key == 'backbone' and isinstance(value, dict):
+            yield str(value.get('type'))
+        yield from _backbones(value)
 
 
 def _need_compiler(on_cpu: bool) -> None:
