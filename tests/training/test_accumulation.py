@@ -108,9 +108,7 @@ def test_steps_are_those_of_the_large_batch(by_epoch, tmp_path):
         torch.testing.assert_close(torch.tensor(weights), torch.tensor(want), rtol=1e-5, atol=1e-6)
     names = [sorted(p.stem for p in (tmp_path / d).glob('*.pth')) for d in ('large', 'small')]
     assert names[0] == (
-        [f'epoch_{i}' for i in range(1, 5)]
-        if by_epoch
-        else sorted(f'iter_{i}' for i in range(3, 13, 3))
+        [f'epoch_{i}' for i in range(1, 5)] if by_epoch else sorted(f'iter_{i}' for i in range(3, 13, 3))
     )
     assert names[1] == (names[0] if by_epoch else sorted(f'iter_{i}' for i in range(12, 49, 12)))
 

@@ -15,6 +15,7 @@ from mmroad.runtime.speed import training_options
 from mmroad.runtime.speed.precision import cpu_has_bfloat16, each, losses_in_float32
 from mmroad.runtime.training.fast_hook import BFloat16OptimWrapper, FastTrainingHook, checkpoint_activations
 
+
 def change(cfg, **options):
     defaults = dict(amp=False, amp_dtype=None, compile=False, accumulate=1, checkpoint_activations=False)
     return training_options.change(cfg, SimpleNamespace(**{**defaults, **options}))
@@ -175,9 +176,7 @@ def batch():
         bboxes=torch.tensor([[10, 10, 60, 50], [70, 20, 140, 90.0]]), labels=torch.tensor([1, 2])
     )
     sample = DetDataSample(gt_instances=truth, metainfo=dict(img_shape=(96, 160), pad_shape=(96, 160)))
-    image = torch.randint(
-        0, 256, (3, 96, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    image = torch.randint(0, 256, (3, 96, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return dict(inputs=[image], data_samples=[sample])
 
 
@@ -287,11 +286,17 @@ def test_activations_computed_twice(make, low):
     assert checkpoint_activations(model) == 5
     image = torch.randn(2, 3, 64, 64)
     results = []
+    kept = []
+
+    def keep(x):
+        kept.append(x.nbytes)
+        return x
+
     for backbone in (plain, other):
-        kept = []
+        kept.clear()
         torch.manual_seed(1)
         with (
-            torch.autograd.graph.saved_tensors_hooks(lambda x: (kept.append(x.nbytes), x)[1], lambda x: x),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x),
             torch.autocast('cpu', torch.bfloat16, enabled=low),
         ):
             total = sum(x.float().square().mean() for x in backbone(image))

@@ -88,7 +88,9 @@ def change(cfg: Config, args: argparse.Namespace) -> list[str]:
         _need_blocks(cfg)
     if args.compile:
         _need_compiler(on_cpu)
-        said.append('backbone and neck are compiled: the first iterations take minutes, and again for new image sizes')
+        said.append(
+            'backbone and neck are compiled: the first iterations take minutes, and again for new image sizes'
+        )
     _fuse(cfg.get('optim_wrapper'))
     hook = dict(
         type='FastTrainingHook',

@@ -52,11 +52,17 @@ def accumulate_gradients(cfg: Config, count: int) -> str:
             if key in loop:
                 loop[key] *= count
         if 'dynamic_intervals' in loop:
-            loop.dynamic_intervals = [(start * count, length * count) for start, length in loop.dynamic_intervals]
+            loop.dynamic_intervals = [
+                (start * count, length * count) for start, length in loop.dynamic_intervals
+            ]
         said += f', {loop.max_iters} iterations in all'
     hooks = cfg.get('default_hooks') or {}
     for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])]:
-        if isinstance(hook, dict) and 'CheckpointHook' in str(hook.get('type')) and hook.get('by_epoch') is False:
+        if (
+            isinstance(hook, dict)
+            and 'CheckpointHook' in str(hook.get('type'))
+            and hook.get('by_epoch') is False
+        ):
             hook['interval'] = hook.get('interval', -1) * (count if hook.get('interval', -1) > 0 else 1)
     scale = cfg.get('auto_scale_lr')
     if scale and 'base_batch_size' in scale:
