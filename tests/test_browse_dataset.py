@@ -41,7 +41,7 @@ def browse(root, monkeypatch, *args):
     ],
 )
 def test_pictures_of_every_kind(root, monkeypatch, tmp_path, name, shape):
-    browse(root, monkeypatch, name, '--out-dir', tmp_path, '--num', 3)
+    browse(root, monkeypatch, name, '--out', tmp_path, '--num', 3)
     pictures = [cv2.imread(str(path)) for path in sorted(tmp_path.iterdir())]
     assert len(pictures) == 3 and all(picture.std() > 10 for picture in pictures)
     if shape:  # two frames side by side
@@ -57,7 +57,7 @@ def test_pasted_outliers_are_seen(root, monkeypatch, tmp_path):
 
     monkeypatch.setattr('mmroad.anomaly.visualizer.truth_picture', picture)
     for prob in (0, 1):
-        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out-dir', tmp_path,
+        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out', tmp_path,
                '--cfg-options', f'train_dataloader.dataset.pipeline.2.prob={prob}')  # fmt: skip
     assert len(drawn) == 8 and not any(drawn[:4]) and any(drawn[4:])
 
@@ -66,7 +66,7 @@ def test_sources_stay(root, monkeypatch):
     folder = root / 'data/road_scenes/images/10k/train'
     before = sorted((path.name, path.read_bytes()) for path in folder.iterdir())
     with pytest.raises(SystemExit, match='is a source in the output folder'):
-        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out-dir', folder)
+        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out', folder)
     assert sorted((path.name, path.read_bytes()) for path in folder.iterdir()) == before
 
 

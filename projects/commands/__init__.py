@@ -118,6 +118,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(status)
 
 
+def door(*command: str) -> None:
+    """A command with the arguments of this program: what a script of ``tools/`` is."""
+    main([*command, *sys.argv[1:]])
+
+
 def _sentence(error: Exception) -> str:
     """What an error says; empty where it is a name alone, which nobody wrote for a user to read."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

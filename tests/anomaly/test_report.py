@@ -46,7 +46,7 @@ def saved(tmp_path):
 
 def test_everything_is_written(saved):
     folder, images = saved
-    command = [sys.executable, TOOL, folder / 'maps', 'masks', folder / 'set', '--out-dir', folder / 'out']
+    command = [sys.executable, TOOL, folder / 'maps', 'masks', folder / 'set', '--out', folder / 'out']
     command += ['--smiyc', 'obstacle', '--legacy-hist']
     done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     assert 'SMIYC: AP' in done.stdout and 'legacy_hist: AUROC' in done.stdout
