@@ -34,6 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--threshold', type=float, help='scores from which is drawn (default: 0.3; open vocabularies 0.5)'
     )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        metavar='N',
+        help='images of one size that are in the network together',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        metavar='N',
+        help='threads that work on images (default: a few, by the processor)',
+    )
     add_device(parser)
     add_amp(parser)
     add_cfg_options(parser)
@@ -105,6 +118,12 @@ def run(args: argparse.Namespace) -> int:
     infer = cls(cfg, weights=weights, device=device, trust=args.trust_checkpoint, amp=args.amp, **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
     further = {k: v for k, v in given.items() if k in run_options}
+    if cls.kind != 'video':
+        further.update(batch_size=args.batch_size, workers=args.workers)
+    elif args.batch_size != 1 or args.workers:
+        raise ValueError(
+            f'{args.config} is a video model: --clip-length, not --batch-size, says how many frames it takes'
+        )
     return go_through(infer.run(source, args.out, **further), args.out)
 
 

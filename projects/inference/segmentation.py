@@ -20,7 +20,7 @@ from mmengine.dataset import Compose
 from ..anomaly.pictures import overlay_classes
 from ..files import write_image, write_json
 from ..files.sources import Item, Source
-from .base import Collector, Inferencer, array_pipeline, prepared
+from .base import Collector, Inferencer, array_pipeline
 from .pictures import with_legend
 from .results import Object, Result, box_of, regions
 
@@ -83,11 +83,8 @@ class ImageInferencer(Inferencer[ImageResult]):
         self.pipeline = Compose(steps)
         self.meta = self.model.dataset_meta
 
-    @torch.inference_mode()
-    def infer(self, image: np.ndarray, name: str) -> ImageResult:
+    def result_of(self, sample: Any, image: np.ndarray, name: str) -> ImageResult:
         """The classes, and a panoptic model's segments, of an image."""
-        batch = prepared(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
-        (sample,) = self.model.test_step(batch)
         panoptic = 'pred_panoptic_seg' in sample
         pred, names = sample.pred_sem_seg, tuple(self.meta['classes'])
         classes = (pred.sem_seg if panoptic else pred.data)[0].cpu().numpy().astype(np.uint8)
