@@ -1,7 +1,5 @@
 """browse_dataset.py draws what outlier and video models learn from."""
 
-import importlib.util
-
 import cv2
 import numpy as np
 import pytest
@@ -10,9 +8,9 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
 from mmroad.anomaly.pictures import OUTLIER_COLOUR, truth_picture
+from mmroad.commands import main
 from mmroad.rankseg.video.pictures import truth_frames
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo.configs import configs_folder
 
 
 @pytest.fixture(scope='module')
@@ -23,13 +21,8 @@ def root(tmp_path_factory):
 
 
 def browse(root, monkeypatch, *args):
-    path = configs_folder().parent / 'tools/analysis_tools/browse_dataset.py'
-    spec = importlib.util.spec_from_file_location('browse_dataset', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    monkeypatch.setattr('sys.argv', ['browse_dataset.py', *map(str, args)])
     monkeypatch.chdir(root)
-    tool.main()
+    main(['browse', *map(str, args)])
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         raise SystemExit(f'mmroad {name}: {message}') from error
     if status:
-        sys.exit(status)
+        sys.exit(int(status))
 
 
 def door(*command: str) -> None:
