@@ -20,8 +20,9 @@ from ..files.outputs import RunFolder
 from ..files.sources import Item, Source, open_source
 from ..files.videos import VideoFiles
 from ..runtime.speed.accelerate import for_inference
+from ..runtime.speed.batches import same_shapes
 from ..zoo.models import init_model, single_dataset
-from .overlap import Batches, attempt, default_workers, one_by_one, same_shapes
+from .overlap import Batches, attempt, default_workers, one_by_one
 from .results import Result
 
 if TYPE_CHECKING:

@@ -78,15 +78,6 @@ def in_order(
         torch.set_num_threads(threads)
 
 
-def same_shapes(values: list[Any], shape: Callable[[Any], Any], most: int) -> Iterator[list[int]]:
-    """Indices of values of one shape, at most so many together."""
-    groups: dict[Any, list[int]] = {}
-    for index, value in enumerate(values):
-        groups.setdefault(shape(value), []).append(index)
-    for indices in groups.values():
-        yield from (indices[i : i + most] for i in range(0, len(indices), most))
-
-
 class Batches:
     """An inferencer over a source, several images at a time.
 
