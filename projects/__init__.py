@@ -1,6 +1,7 @@
 """mmroad: road-scene perception for MMEngine, MMDetection and MMSegmentation."""
 
 from .zoo.loader import install_when_imported
+from .zoo.quiet import quiet_when_imported
 
 __all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models']
 
@@ -26,4 +27,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+quiet_when_imported()
 install_when_imported()  # mmengine's reader of weights runs no code from here on

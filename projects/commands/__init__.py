@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command and its arguments; ``sys.argv`` without the program where None.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = [*(sys.argv[1:] if argv is None else argv)]  # ``list`` is a command here
     if not argv or argv[0] in ('-h', '--help'):
         print(_overview())
         return
