@@ -31,7 +31,11 @@ def trainings(cfg, model) -> dict:
         this, own = copy.deepcopy(cfg), copy.deepcopy(model)
         if name != 'mmdet':
             options = argparse.Namespace(
-                amp=name == 'amp', amp_dtype=None, compile=False, accumulate=1, checkpoint_activations=False
+                amp=name == 'amp',
+                amp_dtype=None,
+                compile=False,
+                accumulate=None,
+                checkpoint_activations=False,
             )
             training_options.change(this, options)
             hook = {k: v for k, v in this.custom_hooks[-1].items() if k != 'type'}

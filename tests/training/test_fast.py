@@ -17,7 +17,7 @@ from mmroad.runtime.training.fast_hook import BFloat16OptimWrapper, FastTraining
 
 
 def change(cfg, **options):
-    defaults = dict(amp=False, amp_dtype=None, compile=False, accumulate=1, checkpoint_activations=False)
+    defaults = dict(amp=False, amp_dtype=None, compile=False, accumulate=None, checkpoint_activations=False)
     return training_options.change(cfg, SimpleNamespace(**{**defaults, **options}))
 
 
@@ -322,10 +322,8 @@ def test_the_command_line(capsys):
 
     parser = argparse.ArgumentParser()
     training_options.add_arguments(parser)
-    args = parser.parse_args(['--amp', '--accumulate', '4', '--compile', '--checkpoint-activations'])
-    assert vars(args) == dict(
-        amp=True, amp_dtype=None, accumulate=4, compile=True, checkpoint_activations=True
-    )
+    args = parser.parse_args(['--amp', '--compile', '--checkpoint-activations'])
+    assert vars(args) == dict(amp=True, amp_dtype=None, compile=True, checkpoint_activations=True)
     assert vars(parser.parse_args([])) == dict(
-        amp=False, amp_dtype=None, accumulate=1, compile=False, checkpoint_activations=False
+        amp=False, amp_dtype=None, compile=False, checkpoint_activations=False
     )

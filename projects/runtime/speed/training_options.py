@@ -38,13 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--compile', action='store_true', help='compile backbone and neck; the first iterations take minutes'
     )
     group.add_argument(
-        '--accumulate',
-        type=int,
-        default=1,
-        metavar='N',
-        help='sum the gradients of N iterations for one step, as a batch N times as large has them',
-    )
-    group.add_argument(
         '--checkpoint-activations',
         action='store_true',
         help='compute the activations of a Swin or ConvNeXt backbone twice and keep fewer of them in memory',
@@ -56,7 +49,7 @@ def change(cfg: Config, args: argparse.Namespace) -> list[str]:
 
     Args:
         cfg: Changed in place, before its runner is built.
-        args: With the options of `add_arguments`. Under ``amp`` backbone, neck and heads compute in low precision,
+        args: With the options of `add_arguments`, and ``accumulate``. Under ``amp`` backbone, neck and heads compute in low precision,
             regions, targets and losses in float32; a CPU without bfloat16 trains in float32.
 
     Returns:
@@ -82,7 +75,7 @@ def change(cfg: Config, args: argparse.Namespace) -> list[str]:
     if amp:
         dtype = _set_precision(cfg, 'bfloat16' if on_cpu else amp_dtype)
         said.append(f'mixed precision: backbone, neck and heads in {dtype}, losses in float32')
-    if args.accumulate != 1:
+    if args.accumulate is not None:
         said.append(accumulate_gradients(cfg, args.accumulate))
     if args.checkpoint_activations:
         _need_blocks(cfg)
