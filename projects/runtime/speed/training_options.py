@@ -49,8 +49,8 @@ def change(cfg: Config, args: argparse.Namespace) -> list[str]:
 
     Args:
         cfg: Changed in place, before its runner is built.
-        args: With the options of `add_arguments`, and ``accumulate``. Under ``amp`` backbone, neck and heads compute in low precision,
-            regions, targets and losses in float32; a CPU without bfloat16 trains in float32.
+        args: With the options of `add_arguments`, and ``accumulate``. Under ``amp`` backbone, neck and heads compute
+            in low precision, regions, targets and losses in float32; a CPU without bfloat16 trains in float32.
 
     Returns:
         What there is to say, line by line.
