@@ -63,8 +63,8 @@ class Graph(nn.Module):
             head = next((type(getattr(model, k)).__name__ for k in heads if hasattr(model, k)), None)
             raise ValueError(
                 f'{type(model).__name__}{f" with {head}" if head else ""} cannot be exported: models of images can, '
-                'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, AbeT '
-                'and RankSeg (docs/onnx.md)'
+                'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, '
+                'AbeT and RankSeg (docs/onnx.md)'
             )
         return found
 
