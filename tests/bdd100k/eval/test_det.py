@@ -116,7 +116,7 @@ AWKWARD = {
     'box with a text side': ([G], [with_box(P, x1='left')]),
     'frame without a name': ([G], [{'labels': P['labels']}]),
     'COCO results': ([G], [dict(image_id=1, category_id=3, bbox=[1, 2, 3, 4], score=0.5)]),
-    'COCO file': (dict(images=[], annotations=[], categories=[]), [P]),
+    'COCO file': (dict(images=[], annotations=[]), [P]),
     'empty object': ([G], {}),
 }
 
