@@ -6,11 +6,11 @@ import numpy as np
 
 from .result import PixelScores, Point
 
-#: The share of outliers that FPR95 lets be found.
+#: The share of outliers that must be found for FPR95.
 RECALL = 0.95
-#: Cells per axis of which each keeps one point of the curve.
+#: The curve that is kept has one point in each cell of a grid with this many cells per axis.
 CELLS = 500
-#: Scores that are sorted in the time in which one is looked up.
+#: Looking up one score by bisection takes about as long as sorting this many.
 LOOKUP = 5
 
 
@@ -61,7 +61,7 @@ class RocCurve:
         if not len(values):
             return
         tp, fp = self.tp + np.cumsum(counts), self.fp + above
-        self.ap += float(np.sum(counts / self.positives * (tp / (tp + fp))))
+        self.ap += float(np.sum(counts * (tp / (tp + fp))))
         self.area += float(np.sum(counts * (self.negatives - fp + (above - strictly) / 2)))
         tpr, fpr = tp / self.positives, fp / self.negatives
         cells = (np.stack([tpr, fpr]) * CELLS).astype(int)
@@ -117,7 +117,7 @@ class RocCurve:
     def scores(self, seen: tuple[int, int, int]) -> PixelScores:
         thinned = 1.0 if self.thinned is None else self.thinned  # the last point is always kept
         return PixelScores(
-            ap=self.ap,
+            ap=self.ap / self.positives,
             auroc=self.area / (self.positives * self.negatives),
             fpr95=self.first['ge'],
             fpr95_gt=self.first['gt'],

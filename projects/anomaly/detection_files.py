@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from ..bdd100k.scalabel import NAME_MAPPING, Box2D, decode_frames, json_files
+from ..bdd100k.scalabel import NAME_MAPPING, load_frames
 
 
 class Detections(NamedTuple):
@@ -44,19 +43,6 @@ class DetectionFile(NamedTuple):
     rows: Detections
 
 
-class _Label(msgspec.Struct):
-    category: str | None = None
-    box2d: Box2D | None = None
-    score: float | None = None
-    ood_score: float | None = None
-
-
-class _Frame(msgspec.Struct):
-    name: str
-    labels: list[_Label] | None = None
-    videoName: str | None = None
-
-
 def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionFile:
     """Detections (or, with ``need_score=False``, objects) of a Scalabel file such as ``det.json``.
 
@@ -65,15 +51,15 @@ def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionF
     (lanes) and without a category are left out.
 
     Args:
-        path: A file, or a folder (`json_files`).
+        path: A file, or a folder of them (`load_frames`).
         need_score: Whether every box must have ``score`` and ``ood_score``.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: The file is not such a file, a frame is there twice, or a detection has no ``score`` or
+        ValueError: It is no Scalabel file, a frame is there twice, or a detection has no ``score`` or
             ``ood_score``.
     """
-    frames = [f for file in json_files(path) for f in decode_frames(file.read_bytes(), file, _Frame)]
+    frames = load_frames(path)
     names = [f'{frame.videoName}/{frame.name}' if frame.videoName else frame.name for frame in frames]
     if not names:
         raise ValueError(f'{path}: no frame in it')

@@ -132,6 +132,7 @@ class Label(msgspec.Struct):
     score: float | None = None
     id: Any = None
     attributes: dict[str, Any] | None = None
+    ood_score: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.box2d, tuple):
@@ -149,6 +150,7 @@ class Frame(msgspec.Struct):
     name: str
     labels: list[Label] | None = None
     attributes: dict[str, Any] | None = None
+    videoName: str | None = None  # noqa: N815 (the format's name)
 
 
 def load_frames(path: str | Path) -> list[Frame]:
