@@ -1,4 +1,4 @@
-"""Class-uniform sampling: half of an epoch is centred on tiles chosen so that all classes are seen alike.
+"""Class-uniform sampling: half of an epoch is centered on tiles chosen so that all classes are seen alike.
 
 From NVIDIA's semantic segmentation code (Zhu et al., arXiv 1812.01593, section 3.3;
 Bulo et al., arXiv 1712.02616): every label map is cut in tiles, every class in a

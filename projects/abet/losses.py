@@ -37,7 +37,7 @@ def label_shares(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def boundary(labels: Tensor) -> Tensor:
-    """Pixels with a differing 4-neighbour inside the image: (N, H, W) to bool of the same shape."""
+    """Pixels with a differing 4-neighbor inside the image: (N, H, W) to bool of the same shape."""
     edge = torch.zeros_like(labels, dtype=torch.bool)
     vertical = labels[:, 1:] != labels[:, :-1]
     horizontal = labels[:, :, 1:] != labels[:, :, :-1]
@@ -68,13 +68,13 @@ def relaxed_pixels(
     n, h, w = labels.shape
     padded = F.pad(labels, [border] * 4, value=num_classes)
     small = padded.to(torch.int16)  # comparing is a matter of memory
-    centre = small[:, border : border + h, border : border + w]
+    center = small[:, border : border + h, border : border + w]
     relaxed = torch.zeros_like(labels, dtype=torch.bool)
     shifts = [(y, x) for y in range(2 * border + 1) for x in range(2 * border + 1)]
     for y, x in shifts:
-        relaxed |= small[:, y : y + h, x : x + w] != centre
+        relaxed |= small[:, y : y + h, x : x + w] != center
     for c in strict:
-        relaxed &= centre != c
+        relaxed &= center != c
     image, row, column = relaxed.nonzero(as_tuple=True)
     target = torch.zeros(len(image), num_classes + 1, dtype=torch.bool, device=labels.device)
     for y, x in shifts:
@@ -137,7 +137,7 @@ class ImageWeightedLoss(_NamedLoss):
         pixel = weights.gather(1, safe.flatten(1)).view_as(nll) * valid
         if weight is not None:
             pixel = pixel * weight
-        # an image without a labelled pixel has no loss
+        # an image without a labeled pixel has no loss
         return (pixel * nll).sum((1, 2)) / pixel.sum((1, 2)).clamp_min(1e-12)
 
 

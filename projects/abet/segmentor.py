@@ -83,7 +83,7 @@ class AbeTSegmentor(EncoderDecoder):
         """The head at the size of the images, some rows at a time.
 
         Args:
-            inputs: Normalised images (N, 3, H, W).
+            inputs: Normalized images (N, 3, H, W).
             rows: Rows per step; ``None`` takes the model's.
 
         Yields:
@@ -143,7 +143,7 @@ class AbeTSegmentor(EncoderDecoder):
             ``data`` is the first score (1, H, W) float32 and which holds every score
             under its own name; ``seg_logits`` (C, H, W) if ``test_cfg.keep_logits``.
             All at the original size of the image. ``anomaly_scale`` of the metainfo is what
-            pictures scale the first score's colours by.
+            pictures scale the first score's colors by.
         """
         samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
         keep = self.test_cfg.get('keep_logits', False)

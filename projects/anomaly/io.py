@@ -86,7 +86,7 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
 
 
 def load_map(path: str | Path) -> np.ndarray:
-    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a grey PNG of another maker, whose
+    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a gray PNG of another maker, whose
     integers are the scores (as uint16).
 
     Axes of length 1 around the map are dropped; truth values become 0 and 1.

@@ -27,7 +27,7 @@ class LegacyScores(NamedTuple):
     abet_threshold: float
     dropped_in: int  #: pixels of scores outside [0, 1]
     dropped_out: int
-    dropped_fraction: float  #: of all labelled pixels
+    dropped_fraction: float  #: of all labeled pixels
 
 
 class LegacyHistogram:

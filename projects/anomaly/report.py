@@ -202,7 +202,7 @@ def draw(path: str | Path, data: dict) -> None:
     figure, (roc, pr, hist) = plt.subplots(1, 3, figsize=(13, 4), layout='constrained')
     curve = data['roc_curve']
     roc.plot([*curve['fpr'], 1], [*curve['tpr'], 1])
-    roc.axhline(0.95, color='grey', linewidth=0.5)
+    roc.axhline(0.95, color='gray', linewidth=0.5)
     roc.set(xlabel='FPR', ylabel='TPR', title=f'ROC: AUROC {data["AUROC"]:.2f}, FPR95 {data["FPR95"]:.2f}')
     pr.plot(data['pr_curve']['recall'], data['pr_curve']['precision'])
     pr.set(xlabel='recall', ylabel='precision', ylim=(0, 1.02), title=f'AP {data["AP"]:.2f}')
@@ -217,7 +217,7 @@ def draw(path: str | Path, data: dict) -> None:
 
 
 def further_numbers(smiyc: dict[str, float | str], legacy: dict[str, float | str]) -> str:
-    """Further numbers as text, in per cent where they are shares; empty if there are none."""
+    """Further numbers as text, in percent where they are shares; empty if there are none."""
     lines = []
     if 'note' in smiyc:
         lines.append(smiyc['note'])

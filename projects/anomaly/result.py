@@ -34,7 +34,7 @@ class PixelScores(NamedTuple):
         return found / (found + point.fpr * self.inliers)
 
     def summary(self) -> dict[str, float]:
-        """The numbers by name, in per cent."""
+        """The numbers by name, in percent."""
         nan = float('nan')
         return dict(
             AP=100 * self.ap,

@@ -115,7 +115,7 @@ class BDD100KDetDataset(BaseDetDataset):
             if repeated:
                 raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
         else:
-            self._columns = self._unlabelled_images()
+            self._columns = self._unlabeled_images()
         columns = self._columns
         self._first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
         self._labels = np.array([self._class_of(c) for c in DET_CLASSES], np.int64)
@@ -126,7 +126,7 @@ class BDD100KDetDataset(BaseDetDataset):
         self._check_images()
         self._fully_initialized = True
 
-    def _unlabelled_images(self) -> Columns:
+    def _unlabeled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))
         names = sorted(str(p.relative_to(folder)) for p in image_files(folder))
         if not names:

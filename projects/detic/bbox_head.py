@@ -53,7 +53,7 @@ class DeticBBoxHead(BaseModule):
     bbox_coder: Box coder of this stage.
     classifier: Arguments of ``ZeroShotClassifier``.
     freq_weight: Keep a buffer ``freq_weight`` (C,) for the federated loss or ``ignore_zero_cats``.
-    image_counts: File of class counts that fills it, read when weights are initialised.
+    image_counts: File of class counts that fills it, read when weights are initialized.
     federated: Classes a batch is judged on (50), or 0 for all.
     ignore_zero_cats: Leave classes without any training box out of the loss.
     prop_score: Add the region stream of ``wsddn``.
@@ -105,7 +105,7 @@ class DeticBBoxHead(BaseModule):
             self.register_buffer('freq_weight', torch.ones(num_classes))
 
     def init_weights(self) -> None:
-        """Initialise the shared layers and read the class counts; mmengine calls this before training."""
+        """Initialize the shared layers and read the class counts; mmengine calls this before training."""
         super().init_weights()
         if self.image_counts is not None and hasattr(self, 'freq_weight'):
             counts = load_image_counts(self.image_counts, self.num_classes)

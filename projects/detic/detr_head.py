@@ -81,7 +81,7 @@ class DeticDETRHead(DeformableDETRHead):
         enc_outputs_coord: Tensor,
         batch_data_samples: list,
     ) -> dict[str, Tensor]:
-        """As mmdet's; an image-labelled batch (``ann_type`` not ``box``) has no boxes, which makes every
+        """As mmdet's; an image-labeled batch (``ann_type`` not ``box``) has no boxes, which makes every
         query a negative of the drawn classes as published, and adds the image-label loss."""
         weak = [s.metainfo.get('ann_type', 'box') != 'box' for s in batch_data_samples]
         if any(weak) and not all(weak):
@@ -108,7 +108,7 @@ class DeticDETRHead(DeformableDETRHead):
 
         Args:
             scores: (L, B, N, C) logits.
-            boxes: (L, B, N, 4) normalised cxcywh.
+            boxes: (L, B, N, 4) normalized cxcywh.
         """
         total = scores.sum() * 0
         layers = torch.arange(len(scores), device=scores.device)

@@ -43,7 +43,7 @@ def decode_bgr(data: bytes) -> NDArray[np.uint8] | None:
 
 def is_plain_jpeg(data: bytes) -> bool:
     """Whether this is a JPEG of three channels of 8 bits, baseline or progressive, without a block that may change
-    how it is shown: EXIF's (orientation) or Adobe's (colours)."""
+    how it is shown: EXIF's (orientation) or Adobe's (colors)."""
     at, plain = 2, False
     if data[:2] != b'\xff\xd8':
         return False

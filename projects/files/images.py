@@ -44,7 +44,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """The content of an image file as `read_image` gives it; ``path`` is for the error's text.
 
-    ``cv2.imread`` would give a file that was cut as an image with a grey rest.
+    ``cv2.imread`` would give a file that was cut as an image with a gray rest.
     """
     import cv2
 
@@ -87,7 +87,7 @@ def as_bgr(image: Any, name: str = '') -> np.ndarray:
     """An image that a caller hands over as BGR uint8 (H, W, 3).
 
     Args:
-        image: An array of uint8, BGR (H, W, 3) or grey (H, W) or (H, W, 1), which becomes three equal channels;
+        image: An array of uint8, BGR (H, W, 3) or gray (H, W) or (H, W, 1), which becomes three equal channels;
             or a Pillow image of 8 bits a channel, turned as its EXIF entry says; transparency is dropped.
         name: For the error's text.
 
@@ -122,7 +122,7 @@ def as_bgr(image: Any, name: str = '') -> np.ndarray:
             hint = ': the channels are first, use image.transpose(1, 2, 0)'
         elif image.ndim == 4:
             hint = ': give one image at a time'
-        raise ImageError(f'{what}; expected (H, W, 3) BGR or grey (H, W){hint}')
+        raise ImageError(f'{what}; expected (H, W, 3) BGR or gray (H, W){hint}')
     if not image.size:
         raise ImageError(f'{what}; it has no pixel')
     return np.ascontiguousarray(image) if image.shape[2] == 3 else np.repeat(image, 3, 2)

@@ -12,9 +12,9 @@ from .png import open_image
 
 #: Pillow's modes of one channel whose values are the file's.
 _PLAIN = ('1', 'L', 'P', 'I;16', 'I;16L', 'I;16B', 'I;16N', 'I')
-#: Pillow's modes of several channels, and how many of these are colour; the one after them is opacity.
-_COLOUR = {'RGB': 3, 'RGBA': 3, 'LA': 1, 'PA': 1}
-#: By what Pillow multiplies the values of grey PNGs of 2 and 4 bits.
+#: Pillow's modes of several channels, and how many of these are color; the one after them is opacity.
+_COLOR = {'RGB': 3, 'RGBA': 3, 'LA': 1, 'PA': 1}
+#: By what Pillow multiplies the values of gray PNGs of 2 and 4 bits.
 _SPREAD = {'L;2': 85, 'L;4': 17}
 
 
@@ -75,7 +75,7 @@ def read_one_channel(
         article = 'an' if what[0] in 'aeiou' else 'a'
         raise ValueError(f'{path}: not {article} {what} that can be read ({described(error)})') from error
     if values.ndim == 3:
-        values = _one_channel(path, what, values, _COLOUR[image.mode])
+        values = _one_channel(path, what, values, _COLOR[image.mode])
     return values // spread if spread > 1 else values
 
 
@@ -119,7 +119,7 @@ def _check_size(path: Path, what: str, found: tuple[int, int], size: tuple[int, 
 
 
 def _check_kind(path: Path, what: str, image: Image.Image) -> None:
-    if image.mode not in _PLAIN and image.mode not in _COLOUR:
+    if image.mode not in _PLAIN and image.mode not in _COLOR:
         raise _Refused(f"{path}: an image of Pillow's mode {image.mode}, no {what}")
     if image.format in ('JPEG', 'MPO', 'JPEG2000'):
         raise _Refused(
@@ -130,18 +130,18 @@ def _check_kind(path: Path, what: str, image: Image.Image) -> None:
         raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one {what}')
 
 
-def _one_channel(path: Path, what: str, labels: np.ndarray, colours: int) -> np.ndarray:
+def _one_channel(path: Path, what: str, labels: np.ndarray, colors: int) -> np.ndarray:
     """The one channel that an image of several equal ones stands for."""
     first = labels[..., 0]
     for channel in range(1, labels.shape[2]):
         other = labels[..., channel]
-        if channel >= colours:  # opacity: the same everywhere, whatever it is
+        if channel >= colors:  # opacity: the same everywhere, whatever it is
             if (other != other.flat[0]).any():
                 raise ValueError(f'{path}: its opacity varies; expected one channel')
         elif not np.array_equal(other, first):
             row, column = (int(x[0]) for x in np.nonzero(other != first))
             raise ValueError(
-                f'{path}: a colour image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
+                f'{path}: a color image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
                 f'{column}; expected one channel'
             )
     return first

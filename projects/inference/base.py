@@ -74,7 +74,7 @@ class Inferencer(Generic[R]):
         """The result of one image, or of each of a list.
 
         Args:
-            image: A path, an array (BGR uint8 (H, W, 3) or grey) or a Pillow image.
+            image: A path, an array (BGR uint8 (H, W, 3) or gray) or a Pillow image.
             name: What to call it (default: the path's last part).
 
         Raises:

@@ -184,7 +184,7 @@ class VideoInferencer(Inferencer[FrameResult]):
 
     @torch.no_grad()
     def _prepare(self, frames: list[Frame]) -> tuple[Tensor, list[DetDataSample]]:
-        """Normalised images (T, 3, H, W) and their samples."""
+        """Normalized images (T, 3, H, W) and their samples."""
         images, samples = [], []
         for name, image in frames:
             size = image.shape[:2]

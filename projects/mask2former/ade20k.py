@@ -43,7 +43,7 @@ CATEGORIES = THINGS + STUFF
 
 
 def segment_ids(image: np.ndarray) -> np.ndarray:
-    """COCO's colour code of segments: RGB (H, W, 3) uint8 to ids (H, W) int32."""
+    """COCO's color code of segments: RGB (H, W, 3) uint8 to ids (H, W) int32."""
     return image.astype(np.int32) @ np.array([1, 256, 256**2], np.int32)
 
 
@@ -66,7 +66,7 @@ def read_segments(path: str | Path, size: tuple[int, int] | None, ids: Collectio
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise ValueError(f'{path}: not an image that can be read ({described(error)})') from error
     if mode != 'RGB':
-        raise ValueError(f"{path}: Pillow's mode {mode}, expected RGB, whose colours code segments")
+        raise ValueError(f"{path}: Pillow's mode {mode}, expected RGB, whose colors code segments")
     if size is not None and values.shape[:2] != tuple(size):
         raise ValueError(f'{path}: {values.shape[:2]} pixels (height, width), its image has {tuple(size)}')
     if len(set(ids)) < len(ids) or 0 in ids:

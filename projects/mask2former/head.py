@@ -20,7 +20,7 @@ OUTLIER, IGNORED = 254, 255
 
 
 class PublishedTraining:
-    """Mixin: the published initialisation, losses in float32, and errors that say what is wrong.
+    """Mixin: the published initialization, losses in float32, and errors that say what is wrong.
 
     Raises:
         ValueError: ``num_classes`` and the class weights of ``loss_cls`` differ in number.
@@ -133,7 +133,7 @@ def sample_labels(
 class Mask2FormerSemSegHead(PublishedTraining, Mask2FormerHead):
     """mmseg's Mask2Former head with outliers (254) and ignored pixels (255, ``ignore_index``) kept out of the
     mask targets and other labels outside the classes refused, a semantic map in bounded memory and the
-    published initialisation.
+    published initialization.
     """
 
     @property

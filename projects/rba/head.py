@@ -20,7 +20,7 @@ class RbAHead(Mask2FormerSemSegHead):
     mask_losses: Whether the classification, mask and dice losses are kept (PEBAL replaces them).
     ood_head: Add DenseHybrid's outlier head: BN, ReLU and a 1x1 convolution to two maps on the mask
         features.
-    outlier_class: Class K is "outlier", trained on the pixels labelled 254 as on any class; "no object"
+    outlier_class: Class K is "outlier", trained on the pixels labeled 254 as on any class; "no object"
         comes after it (UNO, https://arxiv.org/abs/2402.15374). The semantic map keeps K classes.
     """
 

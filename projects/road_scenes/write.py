@@ -112,7 +112,7 @@ def _write(
     counts = dict(images=0, boxes=0, ood=0)
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
         counts['images'] += number
-        counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
+        counts['boxes'] += _labeled(part, split, number, seed * 10_000_000 + first, size, progress)
     counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
     _videos(part / 'videos', videos, seed * 10_000_000 + 3_000_000, frames, size, progress)
@@ -126,7 +126,7 @@ def _image(path: Path, image: np.ndarray) -> None:
         raise OSError(f'{path} could not be written')
 
 
-def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
+def _labeled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
     frames, boxes = [], 0
     for i in range(number):
         scene = Scene(seed + i, size)

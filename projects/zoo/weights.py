@@ -1,4 +1,4 @@
-"""Weights from the network: the zoo's published checkpoints by name, and ImageNet initialisations.
+"""Weights from the network: the zoo's published checkpoints by name, and ImageNet initializations.
 
 Files go to ``$MMROAD_HOME`` (default ``~/.cache/mmroad``), below ``checkpoints`` and ``imagenet``. A file
 placed there by hand is used as it is. ``$MMROAD_MIRROR`` names another host or folder: a URL or path
@@ -26,7 +26,7 @@ from ..files.file_lock import locked
 from .configs import find_model
 from .file_kind import describe, kind_of, problem_of, read_head
 
-#: ImageNet initialisations: file name -> where it is published.
+#: ImageNet initializations: file name -> where it is published.
 _TORCHVISION = 'https://download.pytorch.org/models/'
 _OPENMMLAB = 'https://download.openmmlab.com/'
 _THIRD_PARTY = _OPENMMLAB + 'pretrain/third_party/'
@@ -103,7 +103,7 @@ def _largest_size(parameters: str | None) -> int:
 
 
 def imagenet(name: str) -> Path:
-    """An ImageNet initialisation by its file name."""
+    """An ImageNet initialization by its file name."""
     name = name.rsplit('/', 1)[-1]
     if name not in IMAGENET:
         raise DownloadError(f'{name} is none of the known ImageNet weights: {", ".join(IMAGENET)}')

@@ -45,7 +45,7 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
     path = tmp_path / 'sml.json'
     path.write_text(json.dumps(result))
     score = build_scores([dict(type='sml', stats=str(path))])['sml'](logits, None)
-    # standardised scores of a class have mean .3 and standard deviation .1
+    # standardized scores of a class have mean .3 and standard deviation .1
     assert score[label == 1].mean() == pytest.approx(0.3, abs=1e-3)
     assert score[label == 1].std(unbiased=False) == pytest.approx(0.1, abs=1e-3)
     with pytest.raises(ValueError, match='no logits'):
@@ -124,8 +124,8 @@ def test_segments_and_their_features():
     assert big[:5].tolist() == [10, 1, 9, pytest.approx(10 / 9), pytest.approx(1 / 9)]
     assert big[5] == pytest.approx(1) and big[6] == pytest.approx(1)  # entropy of all and of the interior
     assert big[10:15] == pytest.approx(0)  # its variances
-    centre = big[35:37]
-    assert centre == pytest.approx([22 / 10 / 6, 22 / 10 / 7])
+    center = big[35:37]
+    assert center == pytest.approx([22 / 10 / 6, 22 / 10 / 7])
     assert big[37:40] == pytest.approx([1 / 3] * 3)
     assert big[40:43] == pytest.approx([1, 0, 0])
     assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)

@@ -96,7 +96,7 @@ def test_rows_of_the_plain_upsampling():
 
 
 @pytest.mark.parametrize('rows', [None, 4, 3])
-def test_inner_products_of_neighbours(rows):
+def test_inner_products_of_neighbors(rows):
     x = torch.randn(2, 3, 4, 6)
     got = gram_maps(x, rows)
     assert got.shape == (2, 4, rows or 4, 6)
@@ -105,7 +105,7 @@ def test_inner_products_of_neighbours(rows):
     want = torch.stack([(x * x).sum(1), (x * right).sum(1), (x * below).sum(1),
                         (x * across + right * below).sum(1)], 1)  # fmt: skip
     has = torch.ones(4, rows or 4, 6, dtype=torch.bool)
-    has[2:, 3:] = has[3, :, 5:] = False  # without a neighbour these have no weight
+    has[2:, 3:] = has[3, :, 5:] = False  # without a neighbor these have no weight
     torch.testing.assert_close(got[:, has], want[:, :, : rows or 4][:, has])
 
 

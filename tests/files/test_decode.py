@@ -61,7 +61,7 @@ def test_plain_jpegs_are_bitwise_opencvs(sampling, monkeypatch):
 
 RGB = Image.fromarray(photograph(21, 34))
 OTHERS = {
-    'grey': by_pillow(RGB.convert('L'), 'JPEG'),
+    'gray': by_pillow(RGB.convert('L'), 'JPEG'),
     'CMYK': by_pillow(RGB.convert('CMYK'), 'JPEG'),
     'RGB': by_pillow(RGB, 'JPEG', keep_rgb=True),
     **{f'turned {k}': by_pillow(RGB, 'JPEG', exif=turned(k)) for k in range(1, 9)},
@@ -73,7 +73,7 @@ OTHERS = {
 }
 PLAIN = {
     'comment': by_pillow(RGB, 'JPEG', comment=b'a street'),
-    'colour profile': by_pillow(RGB, 'JPEG', icc_profile=bytes(999)),
+    'color profile': by_pillow(RGB, 'JPEG', icc_profile=bytes(999)),
     'trailing bytes': jpeg(photograph(20, 30)) + b'more',
     'without JFIF': by_pillow(RGB, 'JPEG').replace(b'\xff\xe0\x00\x10JFIF', b'\xff\xe9\x00\x10none'),
 }

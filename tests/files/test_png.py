@@ -23,7 +23,7 @@ def panoptic(path):
 
 
 MASKS = {
-    'grey': (RNG.integers(0, 19, (12, 20)).astype(np.uint8).repeat(3, 0), read_label_map),
+    'gray': (RNG.integers(0, 19, (12, 20)).astype(np.uint8).repeat(3, 0), read_label_map),
     'wide': (RNG.integers(0, 999, (12, 20)).astype(np.uint16).repeat(3, 0), read_label_map),
     'bitmask': (RNG.integers(0, 9, (9, 14, 4)).astype(np.uint8).repeat(3, 0), bitmask),
     'panoptic': (
@@ -57,7 +57,7 @@ def test_a_flipped_bit_is_refused_by_name_or_changes_nothing(name, tmp_path):
 
 
 def test_files_of_several_pieces_and_other_formats_are_read(tmp_path):
-    pixels = MASKS['grey'][0]
+    pixels = MASKS['gray'][0]
     for name in ('a.png', 'a.tiff', 'a.bmp'):
         Image.fromarray(pixels).save(tmp_path / name)
         assert np.array_equal(open_image(tmp_path / name), pixels)

@@ -123,7 +123,7 @@ def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scores_of(data: Matchable, backend: str = 'auto', classes: Sequence[str] | None = None) -> Scores:
-    """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in per cent."""
+    """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in percent."""
     if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
         scores = no_predictions(set(data.gt_category.tolist()), DET_CLASSES)
     else:

@@ -42,7 +42,7 @@ MAX_SEGMENTS = 100
 
 
 def evaluate_pan_seg(gt: str | Path, result: str | Path, nproc: int = 0) -> tuple[Scores, list[str]]:
-    """PQ, SQ, RQ in per cent and the number of classes with segments.
+    """PQ, SQ, RQ in percent and the number of classes with segments.
 
     Args:
         gt, result: Two folders of RGBA bitmasks, or two Scalabel files or folders with run-length codes.

@@ -29,14 +29,14 @@ CLASSES = {
     ),
     'drivable': ('direct', 'alternative'),
 }  # fmt: skip
-UNLABELLED = 255
+UNLABELED = 255
 
 
 def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', nproc: int = 0) -> Scores:
-    """The official ``IoU``, ``Acc`` (right by predicted pixels), ``fIoU`` and ``pAcc``, in per cent.
+    """The official ``IoU``, ``Acc`` (right by predicted pixels), ``fIoU`` and ``pAcc``, in percent.
 
     Args:
-        gt, result: Two folders of PNG masks (class ids, 255 unlabelled; background of ``drivable`` is 2),
+        gt, result: Two folders of PNG masks (class ids, 255 unlabeled; background of ``drivable`` is 2),
             or two Scalabel files or folders with run-length codes. An image without prediction counts
             as predicted to be of no class.
         task: ``sem_seg`` or ``drivable``.
@@ -51,7 +51,7 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
         found = list(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
         counts = sum(part for part, _ in found)
         beyond = np.flatnonzero(
-            np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELLED]
+            np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELED]
         )
         told((beyond + len(classes) + 1).tolist(), 'predicted pixel values are no class and count as wrong')
     else:
@@ -103,15 +103,15 @@ def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tupl
     """`confusion` of an image, and (256,) the values that are predicted where there is ground truth."""
     if pred_path is None:
         gt = read_png(gt_path, 1)
-        pred = np.full_like(gt, UNLABELLED)
+        pred = np.full_like(gt, UNLABELED)
     else:
         gt, pred = read_pair(gt_path, pred_path, 1)
     values = joint_histogram(gt, pred)
-    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELLED].any(1)) + num_classes + 1
+    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELED].any(1)) + num_classes + 1
     if len(unknown):
         raise LabelFileError(
             f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
-            f'{UNLABELLED} for none. Is this the mask of another task (or a bitmask or colour map)?'
+            f'{UNLABELED} for none. Is this the mask of another task (or a bitmask or color map)?'
         )
     return confusion(values, num_classes), values[:num_classes].any(0)
 
@@ -125,7 +125,7 @@ def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
 def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:
     """(W, H) class ids of a frame, later labels over earlier ones, of the size of ``like``'s masks."""
     height, width = like.size
-    painted = np.full((width, height), UNLABELLED, np.uint8)  # transposed, as the codes run down columns
+    painted = np.full((width, height), UNLABELED, np.uint8)  # transposed, as the codes run down columns
     for label, rle in zip(frame.labels, rles(frame.labels)):
         painted[coco_mask.decode(rle).T > 0] = classes.index(label.category)
     return painted

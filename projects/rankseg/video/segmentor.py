@@ -50,7 +50,7 @@ class VideoMask2Former(Mask2FormerVideo):
         self.num_tracks, self.backbone_frames = num_tracks, backbone_frames
 
     def clip_queries(self, images: Tensor, frames: Sequence[DetDataSample]) -> tuple[Tensor, Tensor]:
-        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalised frames (T, 3, H, W).
+        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalized frames (T, 3, H, W).
 
         Raises:
             ValueError: They are not finite.

@@ -205,9 +205,9 @@ def test_label_maps_of_every_kind_or_their_name(tmp_path):
     Image.fromarray(values.astype(np.uint16) * 256).save(gt / '1.png')
     with pytest.raises(LabelFileError, match='gt/1.png: pixel values up to'):
         ours('drivable', gt, pred)
-    colours = np.stack([values, values // 2, values], -1)
-    Image.fromarray(colours).save(gt / '1.png')
-    with pytest.raises(LabelFileError, match='gt/1.png: a colour image'):
+    colors = np.stack([values, values // 2, values], -1)
+    Image.fromarray(colors).save(gt / '1.png')
+    with pytest.raises(LabelFileError, match='gt/1.png: a color image'):
         ours('drivable', gt, pred)
     (gt / '1.png').write_bytes((gt / '2.png').read_bytes()[:40])
     with pytest.raises(LabelFileError, match='gt/1.png'):
