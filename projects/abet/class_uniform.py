@@ -22,7 +22,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from ..files import replacing
+from ..files.arrays import write_arrays
 
 
 def tile_centroids(labels: np.ndarray, num_classes: int, tile: int) -> np.ndarray:
@@ -122,8 +122,7 @@ def _cached(path: Path, identity: str) -> np.ndarray | None:
 
 @master_only
 def _write(path: Path, identity: str, centroids: np.ndarray) -> None:
-    with replacing(path) as part, part.open('wb') as file:
-        np.savez_compressed(file, identity=identity, centroids=centroids)
+    write_arrays(path, compressed=True, identity=identity, centroids=centroids)
 
 
 def _load_annotations(dataset: Dataset) -> LoadAnnotations:

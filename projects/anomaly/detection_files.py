@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bdd100k.scalabel import NAME_MAPPING, load_frames
+from ..bdd100k.scalabel import NAME_MAPPING, Box2D, load_frames
 
 
 class Detections(NamedTuple):
@@ -79,18 +79,19 @@ def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionF
                     f'tools/test.py --format-only and a box head of mmroad.abet.det'
                 )
             b = label.box2d
+            assert isinstance(b, Box2D)  # `Label` makes it of a list
             box = (b.x1, b.y1, b.x2 + 1, b.y2 + 1)
             category = NAME_MAPPING.get(label.category, label.category)
             rows.append((name, category, box, label.score or 0.0, label.ood_score or 0.0))
-    image, label, xyxy, score, ood = zip(*rows, strict=True) if rows else ([],) * 5
+    images, categories, boxes, scores, ood_scores = zip(*rows, strict=True) if rows else ((),) * 5
     return DetectionFile(
         names,
         Detections(
-            np.array(image, dtype=str),
-            np.array(label, dtype=str),
-            np.array(xyxy, np.float64).reshape(-1, 4),
-            np.array(score, np.float64),
-            np.array(ood, np.float64),
+            np.array(images, dtype=str),
+            np.array(categories, dtype=str),
+            np.array(boxes, np.float64).reshape(-1, 4),
+            np.array(scores, np.float64),
+            np.array(ood_scores, np.float64),
         ),
     )
 

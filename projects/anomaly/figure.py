@@ -65,13 +65,13 @@ def draw(
     for row, (image, mask, of_image) in enumerate(zip(images, masks, scores, strict=True)):
         axes[row, 0].imshow(overlay(image, mask))
         for axis, name in zip(axes[row, 1:], names, strict=True):
-            axis.imshow(excess(image, of_image[name], measured[name].fpr95.threshold, highest[name]))
+            axis.imshow(excess(image, of_image[name], measured[name].at_95.threshold, highest[name]))
     for axis in axes[: len(images)].flat:
         axis.set_axis_off()
     axes[0, 0].set_title('outliers orange, ignored black')
     for axis, name in zip(axes[0, 1:], names, strict=True):
         s = measured[name]
-        numbers = f'FPR95 {100 * s.fpr95.fpr:.1f}  AP {100 * s.ap:.1f}  AUROC {100 * s.auroc:.1f}'
+        numbers = f'FPR95 {100 * s.at_95.fpr:.1f}  AP {100 * s.ap:.1f}  AUROC {100 * s.auroc:.1f}'
         axis.set_title(f'{name}\n{numbers}', fontsize=9)
     _draw_curves(axes[-2:], names, measured, masks, scores)
     with replacing(out) as part:
@@ -97,7 +97,7 @@ def _draw_curves(axes, names, measured, masks, scores) -> None:
         for label, title in ((0, 'in'), (1, 'out')):
             if (truth == label).any():
                 axis.hist(values[truth == label], bins, density=True, alpha=0.6, label=title)
-        axis.axvline(measured[name].fpr95.threshold, color='red', linewidth=0.8)
+        axis.axvline(measured[name].at_95.threshold, color='red', linewidth=0.8)
         axis.set_title('of the images above', fontsize=8)
         axis.legend(fontsize=7)
         axes[1, column].set_axis_off()

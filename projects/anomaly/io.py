@@ -72,7 +72,7 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
     with replacing(path) as part:
         if kind == 'png':
             low, high = float(held.min()), float(held.max())
-            scaled = (held - low) / ((high - low) or 1.0) * 65535
+            scaled = (held.astype(np.float64) - low) / ((high - low) or 1.0) * 65535
             text = PngImagePlugin.PngInfo()
             text.add_text('low', repr(low))
             text.add_text('high', repr(high))

@@ -66,7 +66,7 @@ class LegacyHistogram:
         return LegacyScores(
             auroc,
             self._auprc(),
-            *points[:2, nearest].tolist(),
+            *points[:2, nearest].tolist(),  # type: ignore[call-arg]  # two, three and two numbers
             *points[:, before].tolist(),
             *dropped.tolist(),
             float(dropped.sum() / self.pixels.sum()),

@@ -12,7 +12,10 @@ OUTLIER, OUTLIER_COLOR = 254, (255, 102, 0)  # pasted outliers in label maps, an
 
 
 def overlay_classes(
-    image: np.ndarray, classes: np.ndarray, palette: Sequence[Sequence[int]], opacity: float = 0.6
+    image: np.ndarray,
+    classes: np.ndarray,
+    palette: Sequence[Sequence[int]] | np.ndarray,
+    opacity: float = 0.6,
 ) -> np.ndarray:
     """A frame (H, W, 3) BGR uint8 under the colors (RGB) of its classes (H, W); those outside the palette leave
     it as it is."""

@@ -28,6 +28,17 @@ class PixelScores(NamedTuple):
     note: str = ''
     curve: tuple[Point, ...] = ()  #: about a thousand points of the ROC curve, thresholds falling
 
+    @property
+    def at_95(self) -> Point:
+        """``fpr95`` of a data set that has both classes.
+
+        Raises:
+            ValueError: A class is missing.
+        """
+        if self.fpr95 is None:
+            raise ValueError(self.note)
+        return self.fpr95
+
     def precision(self, point: Point) -> float:
         """The share of outliers among the pixels from a point's threshold up."""
         found = point.tpr * self.outliers

@@ -66,7 +66,8 @@ class SmiycPixels:
         Raises:
             ValueError: There are no inlier or no outlier pixels.
         """
-        thresholds, tp, fp = (np.concatenate(x) for x in zip(*self.parts)) if self.parts else ([], [], [])
+        parts = self.parts or [(np.zeros(0),) * 3]
+        thresholds, tp, fp = (np.concatenate(column) for column in zip(*parts))
         if not np.any(tp) or not np.any(fp):
             raise ValueError('SMIYC scores need inlier and outlier pixels, one of them is missing')
         order = np.argsort(thresholds)[::-1]

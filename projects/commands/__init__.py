@@ -13,6 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 #: The commands by what they are for, each with its line of help.
 COMMANDS = {
@@ -59,7 +60,7 @@ COMMANDS = {
 class Parser(argparse.ArgumentParser):
     """Names the nearest option where one is unknown."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         for word in message.partition('unrecognized arguments: ')[2].split():
             near = difflib.get_close_matches(word.partition('=')[0], self._option_string_actions, 1)
             if word.startswith('-') and near:

@@ -180,7 +180,7 @@ def room_in(*folders: str | Path | None) -> Iterator[None]:
 
         if not is_no_room(error):
             raise
-        if getattr(error, 'filename', None):
+        if isinstance(error, OSError) and error.filename:
             raise SystemExit(f'{error.filename}: {error.strerror}') from error
         free = [
             f'{folder} ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)'
@@ -246,7 +246,7 @@ def _init_arguments(metric: type) -> set[str]:
     names: set[str] = set()
     for cls in metric.__mro__:
         if '__init__' in vars(cls):
-            parameters = inspect.signature(cls.__init__).parameters
+            parameters = inspect.signature(vars(cls)['__init__']).parameters
             names |= parameters.keys()
             if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
                 break
@@ -271,7 +271,7 @@ def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
 
     dataset = runner.test_dataloader.dataset
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    places = [(OutputNames(folder), '.png') for folder in masks]
+    places: list[tuple[OutputNames, str | None]] = [(OutputNames(folder), '.png') for folder in masks]
     places += [(OutputNames(show_dir, paths), None)] if show_dir else []
     try:
         for names, suffix in places:

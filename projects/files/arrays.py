@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,6 @@ def write_arrays(path: str | Path, *, compressed: bool = False, **arrays: np.nda
         path: The file, under whatever name (``np.savez`` would append ``.npz`` to another suffix).
         compressed: Take less room and more time.
     """
-    write = np.savez_compressed if compressed else np.savez
+    write: Any = np.savez_compressed if compressed else np.savez
     with replacing(path) as part, open(part, 'wb') as file:
         write(file, **arrays)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .replacing import replacing
+from .replacing import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +79,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         done = False
     if not done:
         raise ImageError(f'{path}: an image {image.shape} of {image.dtype} cannot be written as "{suffix}"')
-    with replacing(path) as part:
-        part.write_bytes(data)
+    write_bytes(path, data.data)
 
 
 def as_bgr(image: Any, name: str = '') -> np.ndarray:

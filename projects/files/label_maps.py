@@ -67,7 +67,8 @@ def read_one_channel(
         with open_image(path, content) as image:
             _check_size(path, what, image.size[::-1], size)  # before anything is decoded
             _check_kind(path, what, image)
-            spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1
+            tile = getattr(image, 'tile', None)
+            spread = _SPREAD.get(tile[0][3], 1) if image.format == 'PNG' and tile else 1
             values = np.asarray(image)
     except _Refused:
         raise
@@ -126,8 +127,8 @@ def _check_kind(path: Path, what: str, image: Image.Image) -> None:
             f'{path}: {image.format} changes values where they meet; {what}s must be stored without loss, such '
             f'as in PNG'
         )
-    if getattr(image, 'n_frames', 1) > 1:
-        raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one {what}')
+    if (pictures := getattr(image, 'n_frames', 1)) > 1:
+        raise _Refused(f'{path}: {pictures} pictures in one file, expected one {what}')
 
 
 def _one_channel(path: Path, what: str, labels: np.ndarray, colors: int) -> np.ndarray:

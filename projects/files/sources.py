@@ -74,7 +74,8 @@ class Source:
     def total(self) -> int | None:
         """How many images and frames there are; None where a video does not say."""
         counts = [frame_count(item.path) if item.is_video else 1 for item in self.items]
-        return None if None in counts else sum(counts)
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     def leave_out(self, name: str, reason: object) -> None:
         """Note and warn that something could not be used."""
@@ -151,7 +152,7 @@ def open_source(source: str | Path | Sequence[str | Path] | Source) -> Source:
     """
     if isinstance(source, Source):
         return source
-    if isinstance(source, (list, tuple)):
+    if not isinstance(source, (str, os.PathLike)):
         return _open_list([Path(path) for path in source])
     path = Path(source)
     if path.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 R = TypeVar('R', bound=Result)
-Given = 'str | Path | np.ndarray | Image'
+#: A path, an array (BGR uint8 (H, W, 3) or gray) or a Pillow image.
+Given = Any
 
 
 class Collector(Protocol):
@@ -81,7 +82,7 @@ class Inferencer(Generic[R]):
             FileNotFoundError, ImageError: It cannot be used; says why.
         """
         if isinstance(image, (list, tuple)):
-            return [self(one) for one in image]
+            return [self.infer(*given_image(one)[::-1]) for one in image]
         name, image = given_image(image, name)
         return self.infer(image, name)
 
@@ -111,13 +112,12 @@ class Inferencer(Generic[R]):
             progress: Show a progress bar.
             options: What the files of all images need (`collectors`).
         """
-        source = open_source(source)
+        opened = open_source(source)
         if out_dir is None:
-            return run_over(source, self.infer, progress=progress)
-        writer = Writer(
-            self.result.FOLDERS, source, Path(out_dir), self.collectors(source, out_dir, **options)
-        )
-        return run_over(source, self.infer, writer.write, writer.close, progress)
+            return run_over(opened, self.infer, progress=progress)
+        collectors = self.collectors(opened, out_dir, **options)
+        writer = Writer(self.result.FOLDERS, opened, Path(out_dir), collectors)
+        return run_over(opened, self.infer, writer.write, writer.close, progress)
 
     def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
         """What gathers a run's results into files of all images."""
@@ -169,7 +169,7 @@ class Writer:
 class Run(Generic[R]):
     """Results one by one, as an iterator. What is left early, by ``break`` or Ctrl-C, keeps what was found."""
 
-    def __init__(self, results: Iterator[R], left_out: dict[str, str]) -> None:
+    def __init__(self, results: Generator[R], left_out: dict[str, str]) -> None:
         self._results = results
         #: What could not be used and why; known as the run goes on.
         self.left_out = left_out
@@ -201,7 +201,7 @@ def run_over(
         progress: Show a progress bar.
     """
 
-    def results() -> Iterator[R]:
+    def results() -> Generator[R]:
         try:
             with Progress(disable=not progress) as bar:
                 task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)

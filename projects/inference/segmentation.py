@@ -107,7 +107,7 @@ class ImageInferencer(Inferencer[ImageResult]):
 class ClassNames:
     """Writes ``classes.json``: the name and the RGB color of each number of a run's class maps."""
 
-    FILES: ClassVar = ('classes.json',)
+    FILES: ClassVar[tuple[str, ...]] = ('classes.json',)
 
     def __init__(self, out_dir: str | Path, classes: Any, palette: Any) -> None:
         self.path = Path(out_dir) / 'classes.json'

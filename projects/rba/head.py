@@ -77,7 +77,7 @@ class RbAHead(Mask2FormerSemSegHead):
     ) -> dict[str, Tensor]:
         """The losses of every prediction layer, ``dK.`` before all but the last layer's."""
         class_logits, mask_logits = self(x, batch_data_samples)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         if self.mask_losses:
             instances, metas = self._seg_data_to_instance_data(batch_data_samples)
             losses |= self.loss_by_feat(class_logits, mask_logits, instances, metas)

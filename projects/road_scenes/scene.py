@@ -85,8 +85,9 @@ class Scene:
             self._place(str(kind))
             for kind in rng.choice(kinds, rng.poisson(crowd) + 1, p=weights / weights.sum())
         ]
-        for kind in rng.choice(list(ood), rng.integers(1, 3)) if ood else ():
-            objects.append(self._place_ood(str(kind), ood[str(kind)]))
+        if ood:
+            for kind in rng.choice(list(ood), rng.integers(1, 3)):
+                objects.append(self._place_ood(str(kind), ood[str(kind)]))
         self.objects = sorted(objects, key=lambda o: o.y)
 
     def _scale(self, y: float) -> float:

@@ -31,7 +31,7 @@ def write_dataset(
     size: tuple[int, int] = (320, 192),
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> dict[str, int]:
     """Make a data set of road scenes; the same arguments give the same bytes.
 
@@ -107,7 +107,7 @@ def _write(
     frames: int,
     size: tuple[int, int],
     seed: int,
-    progress: Callable[[], None],
+    progress: Callable[[], object],
 ) -> dict[str, int]:
     counts = dict(images=0, boxes=0, ood=0)
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):

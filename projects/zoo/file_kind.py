@@ -89,7 +89,8 @@ def describe(head: bytes, size: int | None = None) -> str:
 
 def _first_of_tar(head: bytes) -> str:
     with contextlib.suppress(tarfile.TarError):
-        return f' (its first file is {tarfile.open(fileobj=io.BytesIO(head), mode="r:").next().name})'
+        first = tarfile.open(fileobj=io.BytesIO(head), mode='r:').next()
+        return f' (its first file is {first.name})' if first else ''
     return ''
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def without_initial_weights(cfg: Any) -> Any:
     """A model config without its ``Pretrained`` initializations: weights come from a checkpoint."""
     if isinstance(cfg, Mapping):
-        return type(cfg)(
+        kind: Any = type(cfg)
+        return kind(
             {
                 key: None if key == 'init_cfg' and _is_pretrained(value) else without_initial_weights(value)
                 for key, value in cfg.items()

@@ -44,9 +44,9 @@ def parse_value(text: str, instead_of: Any = None) -> Any:
             values = [parse_value(part.strip()) for part in parts if part.strip()]
             return values if bare[0] == '[' else tuple(values)
     parts = _split(text)
-    words = parts is not None and len(parts) > 1 and all(_BARE.fullmatch(part) for part in parts if part)
-    if words and not isinstance(instead_of, str):
-        return [parse_value(part) for part in parts if part]
+    words = parts if parts and all(_BARE.fullmatch(part) for part in parts if part) else []
+    if len(words) > 1 and not isinstance(instead_of, str):
+        return [parse_value(part) for part in words if part]
     return text
 
 

@@ -27,7 +27,7 @@ def safe_globals() -> list:
     names; stand-ins for mmengine's log."""
     from numpy._core import multiarray
 
-    allowed = [np.ndarray, np.dtype, np.bool_, OrderedDict, slice]
+    allowed: list[Any] = [np.ndarray, np.dtype, np.bool_, OrderedDict, slice]
     allowed += [(_LoggedValues, 'mmengine.logging.history_buffer.HistoryBuffer')]
     allowed += [(_no_attribute, 'builtins.getattr')]
     for name in ('scalar', '_reconstruct'):

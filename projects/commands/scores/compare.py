@@ -7,7 +7,11 @@ Below the images: ROC and precision-recall curves and histograms; FPR95, AP and 
 are printed too. Masks: NAME.png, 0 in, 1 out, anything else ignored.
 """
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Collection
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +33,11 @@ def positive(text: str) -> int:
     return number
 
 
-def find_images(folder, names):
+def find_images(folder: str | Path, names: Collection[str]) -> dict[str, Path]:
     """The picture of each name."""
-    from pathlib import Path
-
     from ...files import is_image
 
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(Path(folder).iterdir()):
         if is_image(path) and not path.name.startswith('.') and path.stem in names:
             if path.stem in found:
@@ -51,8 +53,6 @@ def find_images(folder, names):
 
 
 def run(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from ...anomaly.figure import draw
     from ...anomaly.io import find_map
     from ...anomaly.map_folders import common_names, mask_paths, read_scores, score_folders
@@ -76,15 +76,14 @@ def run(args: argparse.Namespace) -> None:
     total = next(iter(measured.values()))
     if total.note:
         raise ValueError(f'{args.masks}: {total.note}')
+    measures = {title: dict(fpr95=s.at_95.fpr, ap=s.ap, auroc=s.auroc) for title, s in measured.items()}
     share = total.outliers / (total.inliers + total.outliers)
     print(f'{len(names)} images, {100 * share:.2f} % outlier pixels')
     print(f'{"score":24} {"FPR95":>7} {"AP":>7} {"AUROC":>7}')
-    for title, s in measured.items():
-        print(f'{title:24} {100 * s.fpr95.fpr:7.2f} {100 * s.ap:7.2f} {100 * s.auroc:7.2f}')
+    for title, row in measures.items():
+        print(f'{title:24} {100 * row["fpr95"]:7.2f} {100 * row["ap"]:7.2f} {100 * row["auroc"]:7.2f}')
     if args.json:
-        write_json(
-            args.json, {k: dict(fpr95=s.fpr95.fpr, ap=s.ap, auroc=s.auroc) for k, s in measured.items()}
-        )
+        write_json(args.json, measures)
     shown = shown[:: max(1, len(shown) // args.rows)][: args.rows]
     pictures = [read_image(files[name])[..., ::-1] for name in shown]
     rows = list(read_scores(folders, {name: masks[name] for name in shown}))
