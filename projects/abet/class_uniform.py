@@ -65,7 +65,7 @@ def dataset_centroids(
     """:func:`tile_centroids` of a whole dataset, from the cache if it fits the files.
 
     The cache knows the label files by name, size and time, and the tile's size;
-    another set of them is computed anew (with a progress bar) and written.
+    centroids of other files are computed again (with a progress bar) and written.
 
     Args:
         dataset: An mmseg dataset whose pipeline holds a ``LoadLabelMap`` (or ``LoadAnnotations``).
@@ -147,7 +147,7 @@ class ClassUniformDataset(Dataset):
         cache_file: Where the centroids are kept (``.npz``).
         tile: Side of the tiles in pixels.
         boost: Another dataset (Cityscapes' coarse labels) that adds centroids, not images.
-        boost_classes: Of these classes.
+        boost_classes: The classes whose centroids it adds.
         boost_cache_file: The cache of its centroids.
         workers: Threads that read label maps.
     """

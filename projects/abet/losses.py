@@ -83,7 +83,7 @@ def relaxed_pixels(
 
 
 class _NamedLoss(nn.Module):
-    """What mmseg's heads ask of a loss: a name and the calling convention."""
+    """What mmseg's heads expect of a loss: a name and the calling convention."""
 
     def __init__(self, wt_bound: float, loss_weight: float, loss_name: str) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class ImageWeightedLoss(_NamedLoss):
 
 @MODELS.register_module()
 class JointWeightedBorderLoss(_NamedLoss):
-    """Relaxed-label loss: at borders the union of the classes within 3x3 pixels is to be likely.
+    """Relaxed-label loss: at borders every class within 3x3 pixels counts as right.
 
     With m_c = 1 for a class in the window (strict classes: the pixel's own), B = sum m_c,
     -1/B sum_c m_c w_c log sum_j m_j p_j per pixel, summed over the image and divided by
@@ -153,7 +153,7 @@ class JointWeightedBorderLoss(_NamedLoss):
 
     The published code writes log max(p_c, m_c sum_j m_j p_j), the same thing, but gives
     NaN when a probability underflows; and applies every image's border weights to
-    every image of a batch, which is right for one image per GPU alone. Here neither.
+    every image of a batch, which is right for one image per GPU alone. This class does neither.
 
     Args:
         wt_bound: Upper bound of the additional weight (1 for Cityscapes).

@@ -18,7 +18,7 @@ class ClassStatistics:
         self.mean, self.squares = self.count.clone(), self.count.clone()
 
     def update(self, logits: Tensor) -> None:
-        """Take in logits (N, C, H, W); sums are merged as in Chan et al., so that large counts stay exact.
+        """Add logits (N, C, H, W); sums are merged as in Chan et al., so that large counts stay exact.
 
         Raises:
             ValueError: They are of another number of classes, or not finite.
@@ -41,7 +41,8 @@ class ClassStatistics:
         self.count += count
 
     def result(self) -> dict[str, list]:
-        """``mean``, ``var`` and ``count`` per class. Classes never predicted take those of all pixels."""
+        """``mean``, ``var`` and ``count`` per class. A class that was never predicted gets those of all
+        pixels."""
         seen = self.count > 0
         if not seen.any():
             raise ValueError('no logits were seen: there are no statistics')

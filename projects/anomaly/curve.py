@@ -28,7 +28,7 @@ class RocCurve:
         self._step: tuple[int, int] | None = None  # the last step of a point that may be thinned
 
     def extend(self, thresholds: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> None:
-        """Distinct thresholds in falling order with what they add of both classes."""
+        """Add distinct thresholds in falling order, with the numbers of outliers and inliers at each."""
         present = positives > 0
         above = np.cumsum(negatives)
         self._add(thresholds[present], positives[present], above[present], (above - negatives)[present])
@@ -36,7 +36,7 @@ class RocCurve:
         self.tp, self.fp = self.tp + int(positives.sum()), self.fp + int(negatives.sum())
 
     def extend_sorted(self, inliers: list[np.ndarray], outlier: np.ndarray) -> None:
-        """The next lower range of scores, each array in rising order."""
+        """Add the next lower range of scores, each array in rising order."""
         first = np.flatnonzero(np.append(True, outlier[1:] != outlier[:-1])[: len(outlier)])
         values, counts = outlier[first], np.diff(np.append(first, len(outlier)))
         number = sum(map(len, inliers))

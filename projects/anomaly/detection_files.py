@@ -105,8 +105,8 @@ def align(found: DetectionFile, truth: DetectionFile) -> tuple[Detections, Detec
     """Detections and objects of the frames that both files have, under one name each.
 
     Frames are matched by name; one that the ground truth lacks, by its base name where that is unique in both.
-    Frames of the ground truth that were not run do not count as missed. Frames without ground truth are told in
-    a warning and left out.
+    Frames of the ground truth that were not run do not count as missed. Frames without ground truth are left
+    out, with a warning.
 
     Raises:
         ValueError: No frame is in both, or a base name stands for several.

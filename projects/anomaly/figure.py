@@ -41,8 +41,8 @@ def draw(
     Args:
         images: (H, W, 3) uint8 RGB each.
         masks: (H, W) each: 0 in, 1 out, else ignored.
-        scores: Of each image every score (H, W).
-        measured: What every score scores over the whole data set.
+        scores: The scores (H, W) of each image, by name.
+        measured: The metrics of every score over the whole data set.
         out: A picture file; its ending is the format.
     """
     import matplotlib

@@ -86,7 +86,7 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
 
 
 def load_map(path: str | Path) -> np.ndarray:
-    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a gray PNG of another maker, whose
+    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a gray PNG of another tool, whose
     integers are the scores (as uint16).
 
     Axes of length 1 around the map are dropped; truth values become 0 and 1.
@@ -141,7 +141,7 @@ def _load_hdf5(path: Path) -> np.ndarray:
 
 
 def _named(path: Path, content, key: str):
-    """An array of a file of several."""
+    """One array of a file that holds several."""
     if key not in content:
         raise KeyError(f'{path}: no array "{key}"; there are {", ".join(content) or "none"}')
     return content[key]

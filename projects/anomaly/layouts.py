@@ -18,7 +18,7 @@ from ..files.label_maps import read_label_map
 
 IGNORED = 255
 
-#: An image and its mask; None where there is none to be had.
+#: An image and its mask; None where the data set publishes none.
 Pair = tuple[Path, 'Path | None']
 
 
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
 
 
 def _seen(paths: Iterable[Path]) -> list[Path]:
-    """Images in order, without what systems hide (such as macOS' ``._a.png``)."""
+    """Images in order, without hidden files (such as ``._a.png`` of macOS)."""
     return sorted(path for path in paths if is_image(path) and not path.name.startswith('.'))
 
 

@@ -98,7 +98,7 @@ def openimages_subset(
     known: Iterable[str],
     hierarchy: str | Path | None = None,
 ) -> dict:
-    """The same of OpenImages' box annotations.
+    """The images of OpenImages whose boxes are all of classes that the detector does not know.
 
     Args:
         boxes: ``validation-annotations-bbox.csv``.

@@ -19,7 +19,7 @@ from .values import by_class
 
 
 class Part(NamedTuple):
-    """What a process has counted, to be joined with others'."""
+    """The counts of one process, which `PixelMetrics.merge` joins with those of others."""
 
     dtype: np.dtype | None
     counts: np.ndarray | None  #: (2, 65536) of 16-bit scores, inliers and outliers

@@ -1,4 +1,4 @@
-"""Everything there is to say of a folder of saved anomaly maps: scores, curves, histograms, images."""
+"""A report on a folder of saved anomaly maps: scores, curves, histograms, images."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class FolderScores:
         maps: Folder of the maps, named as the images.
         track: ``anomaly`` or ``obstacle``: also SMIYC's official metrics, from float16 scores.
         legacy: Also Meta-OOD's 100-bin numbers.
-        progress: Wraps what is walked through, given a title.
+        progress: Wraps the images that are gone through, as a progress bar does; called with them and a
+            title.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: An image has no mask or no map, or one of them is unusable or of
-            another size; names the files. That all are there is seen to before anything is read.
+            another size; names the files. Whether all files are there is checked before any is read.
 
     Attributes:
         scores: Of all pixels.
@@ -148,7 +149,7 @@ class FolderScores:
         return rates[0], rates[1]
 
     def data(self) -> dict:
-        """All of it for JSON; what is not a number is None."""
+        """All results for JSON; None stands in place of what is not a number."""
         s = self.scores
         points = [Point(0.0, 0.0, math.inf), *s.curve]
         content = dict(
@@ -178,7 +179,7 @@ def _float16(values: np.ndarray) -> np.ndarray:
 
 
 def plain(value):
-    """A value for JSON: None of what is not a finite number."""
+    """A value for JSON, with None in place of numbers that are not finite."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

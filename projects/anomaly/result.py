@@ -1,4 +1,4 @@
-"""What a data set scores."""
+"""The metrics of a data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Point(NamedTuple):
 
 
 class PixelScores(NamedTuple):
-    """What a data set scores; NaN and None where a class is missing (``note`` says which)."""
+    """The metrics of a data set; NaN and None where a class is missing (``note`` says which)."""
 
     ap: float  #: average precision, scikit-learn's step sum, outliers positive
     auroc: float  #: area under the ROC curve, by trapezoids
@@ -57,7 +57,7 @@ class PixelScores(NamedTuple):
         )
 
     def table(self) -> str:
-        """A line of names, a line of numbers and what they rest on."""
+        """A line of names, a line of numbers and a line that counts the pixels."""
         numbers = self.summary()
         head = ''.join(f'{key:>15}' for key in numbers)
         row = ''.join(f'{value:15.2f}' for value in numbers.values())

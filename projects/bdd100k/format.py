@@ -160,7 +160,7 @@ def finite(prediction: Prediction) -> Prediction:
 
 
 def not_finite(counts: Mapping[str, int], where: object) -> str:
-    """What to say of images (name: detections) whose predictions are not all numbers."""
+    """A sentence on images (name: detections) whose predictions are not all finite."""
     shown = ', '.join(f'{name!r} ({count})' for name, count in list(counts.items())[:3])
     return (
         f'{where}: {sum(counts.values())} detections of {len(counts)} images have a NaN or infinite box or score and '

@@ -140,7 +140,8 @@ def pins() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Lines of requirements/runtime.txt and official.txt but for the frameworks that are installed by any name."""
+    """Lines of requirements/runtime.txt and official.txt, without the frameworks that are installed under one
+    of their names."""
     has = {name for names, *_ in PACKAGES.values() if installed(names) for name in names} & {*KEPT}
     files = (ROOT / f'requirements/{name}.txt' for name in ('runtime', 'official'))
     lines = [line for file in files for line in file.read_text(encoding='utf-8').splitlines()]

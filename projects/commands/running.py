@@ -146,7 +146,7 @@ def say(lines: list[str]) -> None:
 
 
 def say_device(launcher: str) -> None:
-    """The first line of a run: on what it runs."""
+    """The first line of a run: the device that it runs on."""
     import torch
 
     world = int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)))
@@ -171,7 +171,7 @@ def room_in(*folders: str | Path | None) -> Iterator[None]:
     """End a run whose disk is full with a sentence; mmengine's logs and dumps do not name what they could not write.
 
     Args:
-        folders: Where the run writes; None is none.
+        folders: Where the run writes; None among them is skipped.
     """
     try:
         yield
@@ -201,7 +201,7 @@ def write_predictions(cfg: Config, folder: str, only: bool) -> None:
 
     Args:
         cfg: Changed in place.
-        folder: Where to.
+        folder: Where the files go.
         only: Score nothing; metrics that write no files are left out.
 
     Raises:

@@ -23,7 +23,7 @@ class FederatedFocalLoss(nn.Module):
         num_classes: C.
         federated: Classes a layer is judged on; 0 for all.
         image_counts: File of the classes' image counts; None for equal chances.
-        alpha, gamma: Of the focal loss (Lin et al., arXiv:1708.02002).
+        alpha, gamma: Parameters of the focal loss (Lin et al., arXiv:1708.02002).
     """
 
     use_sigmoid = True
@@ -64,8 +64,10 @@ class FederatedFocalLoss(nn.Module):
 
 @MODELS.register_module()
 class DeticDETRHead(DeformableDETRHead):
-    """Args (beyond mmdet's head):
-    image_loss_weight: Weight of the max-size image-label loss.
+    """The head of two-stage Deformable DETR that also learns from image labels, with unclipped boxes.
+
+    Args (beyond mmdet's head):
+        image_loss_weight: Weight of the max-size image-label loss.
     """
 
     def __init__(self, *args, image_loss_weight: float = 0.1, **kwargs) -> None:

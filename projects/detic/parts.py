@@ -24,7 +24,7 @@ def parts_of(out: str | Path) -> Path:
 
 
 def state_of(*files: str | Path) -> list[list]:
-    """What tells files from others: place, size and time of the last change (of folders the place)."""
+    """What identifies files: place, size and time of the last change (of folders the place alone)."""
     found = []
     for file in map(Path, files):
         status = file.stat()
@@ -82,7 +82,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def keep_sources(out: str | Path, suffix: str, *sources: str | Path) -> None:
-    """Before the work: an output has its suffix and is none of the sources.
+    """Check, before the work, that an output has its suffix and is none of the sources.
 
     Raises:
         ValueError: It has another suffix, or would replace a source.

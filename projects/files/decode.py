@@ -1,4 +1,5 @@
-"""One decoder of images for the whole package: what ``cv2.imdecode`` gives, bit by bit, sooner where that is possible.
+"""One decoder of images for the whole package: what ``cv2.imdecode`` gives, bit by bit, faster where
+possible.
 
 Plain JPEGs go to libjpeg-turbo directly (simplejpeg); all else, and what it complains about, goes to OpenCV, which
 alone decides about errors, EXIF's orientation and rarer kinds.

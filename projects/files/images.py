@@ -1,4 +1,4 @@
-"""Images of files and of what callers hand over: BGR uint8, or an error that names them."""
+"""Images from files and from callers: BGR uint8, or an error that names them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = (
 
 
 class ImageError(ValueError):
-    """One image, picture or video that cannot be used; others can."""
+    """One image, picture or video cannot be used; a run goes on with the others."""
 
 
 def is_image(path: str | Path) -> bool:

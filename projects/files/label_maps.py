@@ -35,7 +35,7 @@ def read_label_map(
         path: The file.
         size: Height and width that it must have, those of its image.
         num_classes: Values must be 0 to ``num_classes`` - 1; None allows all.
-        ignored: Values that are allowed beside.
+        ignored: Further values that are allowed.
         content: The file's bytes, where they were fetched already.
 
     Returns:
@@ -108,7 +108,7 @@ def check_ids(labels: np.ndarray, num_classes: int, ignored: Collection[int], na
 
 
 class _Refused(ValueError):
-    """What this module says of a file that can be read."""
+    """An error of this module about a file that can be read."""
 
 
 def _check_size(path: Path, what: str, found: tuple[int, int], size: tuple[int, int] | None) -> None:

@@ -1,4 +1,4 @@
-"""Images that are opened by Pillow where a value counts: the checksums of PNG files are heeded."""
+"""Images whose exact values count: opened by Pillow, once the checksums of a PNG file are right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 def open_image(path: str | Path, content: bytes | None = None) -> Image.Image:
     """Open an image, once the pixels of a PNG have the checksums in the file (CRC-32 of each chunk, PNG 3, 5.3).
 
-    Pillow does not look at those of ``IDAT``: one flipped bit in some hundred gives other pixels without a word.
+    Pillow does not look at those of ``IDAT``: one flipped bit in some hundred gives other pixels without an
+    error.
 
     Args:
         path: The file.

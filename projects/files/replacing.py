@@ -72,7 +72,8 @@ _WRITERS = re.compile(
 
 
 def is_no_room(error: Exception) -> bool:
-    """Whether a write failed for want of room."""
+    """Whether a write failed because there is no room: a full disk, a quota or a limit on the size of
+    files."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     return _WRITERS.search(str(error)) is not None

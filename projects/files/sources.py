@@ -43,7 +43,7 @@ class Source:
     read is left out, with a warning, and named in ``left_out``.
 
     Args:
-        items: What there is.
+        items: The images and videos.
         base: The folder that was searched, or that of the file.
         title: What the source is called.
 
@@ -142,9 +142,9 @@ class Source:
 def open_source(source: str | Path | Sequence[str | Path] | Source) -> Source:
     """The images and videos of a file, a folder, a glob or a list of files and folders.
 
-    A folder is searched with its subfolders, without hidden files and without what runs of ours wrote there; its
-    images are named by their paths inside it, those of a glob or a list by their paths below the folder that all
-    share.
+    A folder is searched with its subfolders, without hidden files and without what earlier runs wrote there;
+    its images are named by their paths inside it, those of a glob or a list by their paths below the folder
+    that all share.
 
     Raises:
         FileNotFoundError: There is nothing, or a path of a list is not there.
@@ -188,7 +188,7 @@ def _open_list(paths: list[Path]) -> Source:
 
 
 def _source(files: Iterable[tuple[Path, str]], common: Path, base: Path, title: str) -> Source:
-    """What there is of files with their names below ``common``; others than images and videos are left out."""
+    """The images and videos among files, with their names below ``common``; other files are left out."""
     items, unknown = [], []
     for file, name in files:
         item = _item(file, name)
@@ -204,7 +204,8 @@ def _source(files: Iterable[tuple[Path, str]], common: Path, base: Path, title: 
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """The images below a folder, in no order, without hidden files and without what runs of ours wrote there."""
+    """The images below a folder, in no order, without hidden files and without what earlier runs wrote
+    there."""
     return [file for file in _search(Path(folder), Path(folder)) if is_image(file)]
 
 

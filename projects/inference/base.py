@@ -32,7 +32,7 @@ Given = Any
 
 
 class Collector(Protocol):
-    """What gathers a run's results into files of all images."""
+    """Gathers a run's results into files that are about all images."""
 
     FILES: ClassVar[tuple[str, ...]]  #: their names
 
@@ -43,7 +43,7 @@ class Collector(Protocol):
 
 
 class Inferencer(Generic[R]):
-    """Runs a model on images as they come.
+    """Runs a model on images, one at a time.
 
     Args:
         model: A model with its config as ``model.cfg`` (``mmroad.init_model``), or a name or config of one.
@@ -110,7 +110,7 @@ class Inferencer(Generic[R]):
             source: What to go over.
             out_dir: Where to write.
             progress: Show a progress bar.
-            options: What the files of all images need (`collectors`).
+            options: Options of the files that are about all images (`collectors`).
         """
         opened = open_source(source)
         if out_dir is None:
@@ -120,7 +120,7 @@ class Inferencer(Generic[R]):
         return run_over(opened, self.infer, writer.write, writer.close, progress)
 
     def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
-        """What gathers a run's results into files of all images."""
+        """Gathers a run's results into files that are about all images."""
         return []
 
 

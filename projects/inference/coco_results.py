@@ -20,7 +20,7 @@ class ResultWriter:
     """Streams COCO's result format to ``results.json``, and what it numbers to ``results_ids.json``.
 
     Args:
-        out_dir: Where to.
+        out_dir: The output folder.
         classes: The names of the labels.
         annotations: COCO- or LVIS-style file whose image and category ids are used, found by file name
             (`match_images`) and class name; None counts from 1.

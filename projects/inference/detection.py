@@ -64,7 +64,7 @@ class Detections(Result):
 
 
 class DetInferencer(Inferencer[Detections]):
-    """Runs a detector on images as they come.
+    """Runs a detector on images, one at a time.
 
     A run writes ``pictures/NAME`` and, at the end, ``det.json`` (BDD100K's, with ``ood_score`` where there is one)
     and ``det.coco.json``.

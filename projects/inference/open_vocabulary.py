@@ -44,7 +44,7 @@ class WithFeatures(Detections):
 
 
 class DeticInferencer(DetInferencer):
-    """Runs a Detic model on images as they come.
+    """Runs a Detic model on images, one at a time.
 
     A run writes ``pictures/NAME``; ``det.json`` (Scalabel, BDD100K's); ``results.json`` (COCO's and LVIS's result
     format, with masks) and ``results_ids.json`` (its images and categories); ``features/NAME.npz`` where features

@@ -59,7 +59,7 @@ class ImageResult(Result):
 
 
 class ImageInferencer(Inferencer[ImageResult]):
-    """Runs a segmentation model on images as they come.
+    """Runs a segmentation model on images, one at a time.
 
     A run writes ``pictures/NAME.jpg``, ``classes/NAME.png`` (uint8) and ``classes.json``, the names and colors of
     the numbers in them.

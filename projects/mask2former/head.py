@@ -65,7 +65,7 @@ class PublishedTraining:
     def _why_not_finite(
         self, logits: list[Tensor], masks: list[Tensor], metas: Sequence[dict | Sequence[dict]]
     ) -> str:
-        """What is known of predictions that are not finite; nothing where all are."""
+        """What is known about predictions that are not finite; empty where all are finite."""
         finite = torch.stack([x.isfinite().flatten(1).all(1) for x in (*logits, *masks)]).all(0).tolist()
         if all(finite):
             return ''

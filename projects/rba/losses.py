@@ -48,7 +48,7 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean, zero of nothing."""
+    """The mean; zero where there are no values."""
     return values.sum() / max(values.numel(), 1)
 
 

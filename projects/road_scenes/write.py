@@ -50,7 +50,7 @@ def write_dataset(
         train, val, ood: Numbers of scenes.
         videos, frames: Number of videos (a fifth of them, at least one of several, for ``val``) and of frames of each.
         size: (width, height).
-        seed: Of everything.
+        seed: Seed of all that is random.
         force: Replace the road scenes that are at ``root``; whatever else is there stays.
         progress: Called after every scene.
 
@@ -58,7 +58,7 @@ def write_dataset(
         How many images, boxes and objects of no class were made.
 
     Raises:
-        FileExistsError: ``root`` is there already, or is to be replaced and holds other files.
+        FileExistsError: ``root`` is there already or, with ``force``, holds other files than road scenes.
         ValueError: A number is negative, or a size not positive.
     """
     if min(train, val, ood, videos) < 0 or min(frames, *size) < 1:

@@ -158,7 +158,7 @@ def follow_classes_in_training(
         resume: Whether the training goes on: then the order must be the same, as the optimizer has it too.
 
     Returns:
-        What is to be told, or an empty text.
+        A message for the user, or an empty text.
 
     Raises:
         ClassOrderError: As `follow_classes`.

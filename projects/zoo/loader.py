@@ -61,7 +61,7 @@ def _install(module: Any) -> None:
 def load_from_mmroad(filename: str | os.PathLike, map_location: Any = None) -> Mapping[str, Any]:
     """mmengine's loader: the content of a checkpoint by path, URL or name, tensors on the CPU.
 
-    ``map_location`` is not heeded: whoever loads weights into a model or an optimizer copies them to its device.
+    ``map_location`` is ignored: whoever loads weights into a model or an optimizer copies them to its device.
     """
     return read(str(filename), trust=_trust)
 
@@ -76,7 +76,7 @@ def read(name: str, trust: bool = False) -> Mapping[str, Any]:
 
     Raises:
         ValueError: A scheme that is not read here, or an unknown name; says which there are.
-        CheckpointError, DownloadError, FileNotFoundError: The file cannot be had or read.
+        CheckpointError, DownloadError, FileNotFoundError: The file is not available or cannot be read.
     """
     from .checkpoint import load_state_file
 

@@ -46,7 +46,7 @@ def build_model(cfg: Config) -> nn.Module:
 
 @contextlib.contextmanager
 def uninitialized() -> Iterator[None]:
-    """Modules built inside keep their parameters as they come from the allocator: hundreds of times
+    """Modules built inside this context keep uninitialized parameters: hundreds of times
     faster, for where weights are loaded next or only keys and shapes count."""
     names = [n for n in dir(torch_init()) if n.endswith('_') and not n.startswith('_')]
     saved = {name: getattr(torch_init(), name) for name in names}

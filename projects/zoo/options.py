@@ -22,7 +22,7 @@ def parse_value(text: str, instead_of: Any = None) -> Any:
     ``1,2`` and ``a,b`` (words without blanks or slashes) are lists and ``[a,b]``, ``(a,b)`` need no quotes.
 
     Args:
-        text: What stands behind the ``=``.
+        text: The text after the ``=``.
         instead_of: The value that it replaces. Where that is a text, so is ``a,b``: a path may hold commas. Where
             it is a path, so is a number: folders are called 2024.
     """

@@ -1,4 +1,5 @@
-"""What may be made while a file of weights is unpickled: arrays, tensors and the containers around them."""
+"""What may be created while a file of weights is unpickled: arrays, tensors and the containers around
+them."""
 
 from __future__ import annotations
 

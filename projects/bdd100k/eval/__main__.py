@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _detection(args: argparse.Namespace) -> tuple:
-    """Scores, and what else is to be done: the option that asks for it and a function."""
+    """The scores, and the further outputs: the option that asks for each and a function that writes it."""
     from ..columns import read_columns
     from .det import align, scores_of
 

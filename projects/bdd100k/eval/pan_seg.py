@@ -101,7 +101,7 @@ def _stats(gt_class, pred_class, iou, covered, gt_valid=True, pred_valid=True, n
         gt_class, pred_class: (g,), (p,) classes.
         iou: (g, p) overlap of segments.
         covered: (p,) part of each prediction that lies on valid ground truth.
-        gt_valid, pred_valid: False for segments that are to be ignored.
+        gt_valid, pred_valid: False for ignored segments.
     """
     gt_valid, pred_valid = (
         np.broadcast_to(gt_valid, len(gt_class)),

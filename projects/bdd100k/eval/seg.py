@@ -92,7 +92,8 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
 
 
 def _given(gt: str | Path, result: str | Path) -> str | Path:
-    """Of a folder that our tools wrote, with masks and with codes, what the ground truth is of."""
+    """The part of a folder that our tools wrote, its masks or its codes, that is of the ground truth's
+    kind."""
     masks, codes = Path(result, 'masks'), Path(result, 'sem_seg.json')
     if not (masks.is_dir() and codes.is_file()):
         return result

@@ -50,7 +50,7 @@ def union_of(image: dict, annotations: list[dict]):
 
 
 def read(source: Path) -> dict:
-    """The annotation file, with what is needed of it."""
+    """The annotation file's content, checked for what is needed here."""
     if not source.is_file():
         raise FileNotFoundError(
             f'{source}: no such file; "2017 Train/Val annotations" of https://cocodataset.org has it'

@@ -221,8 +221,8 @@ def _chosen(values: Tensor, sample: Tensor) -> Tensor:
 
 
 def gather_on_cpu(function: Any) -> None:
-    """Let mmcv's ``RoIAlignFunction`` compute so on a CPU. On others and while a model is traced or exported it stays
-    mmcv's."""
+    """Make mmcv's ``RoIAlignFunction`` compute by this module on a CPU. On others and while a model is traced
+    or exported it stays mmcv's."""
     forward, backward = function.forward, function.backward
 
     @functools.wraps(forward)
