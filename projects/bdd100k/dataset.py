@@ -12,9 +12,9 @@ from mmdet.datasets.base_det_dataset import BaseDetDataset
 from mmdet.registry import DATASETS
 from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
-from PIL import Image
 
 from ..files.images import ImageError, read_image
+from ..files.images import image_size as size_in_header
 from ..files.sources import image_files
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
@@ -267,14 +267,7 @@ class BDD100KDetDataset(BaseDetDataset):
             return tuple(self.image_size)
         size = self._sizes[self._frames[idx]]
         if not size[0]:
-            path = self.img_path(idx)
-            try:
-                with Image.open(path) as image:
-                    size[:] = image.size
-            except FileNotFoundError:
-                raise
-            except Exception as error:  # Pillow's decoders end in several ways, some without the path
-                raise ImageError(f'{path}: not an image whose size can be read: {error}') from error
+            size[:] = size_in_header(self.img_path(idx))
         return int(size[0]), int(size[1])
 
     def prepare_data(self, idx: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .replacing import write_bytes
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm',
 )  # fmt: skip
+
+
+#: EXIF's entry of the orientation, and its values of images that lie on their side.
+_ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
 
 
 class ImageError(ValueError):
@@ -39,6 +43,28 @@ def read_image(path: str | Path) -> np.ndarray:
         return decode_image(Path(path).read_bytes(), path)
     except OSError as error:
         raise ImageError(f'{path}: cannot be read: {error.strerror or error}') from error
+
+
+def image_size(file: str | Path | BinaryIO) -> tuple[int, int]:
+    """Width and height of an image from its header; of a JPEG as it is shown (turned as its EXIF entry says).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ImageError: Not an image; names it.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+            # other formats would be decoded to find the entry
+            turned = image.format in ('JPEG', 'MPO') and image.getexif().get(_ORIENTATION) in _SIDEWAYS
+            return (height, width) if turned else (width, height)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow's decoders end in several ways, some without the path
+        name = file if isinstance(file, (str, os.PathLike)) else 'image'
+        raise ImageError(f'{name}: not an image whose size can be read: {error}') from error
 
 
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:

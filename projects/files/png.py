@@ -7,7 +7,10 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+
+from .replacing import replacing
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
@@ -40,3 +43,14 @@ def open_image(path: str | Path, content: bytes | None = None) -> Image.Image:
             )
         place = end + 4
     return Image.open(io.BytesIO(content))
+
+
+def write_png(path: str | Path, values: np.ndarray) -> None:
+    """Write values as they are, as a PNG by `replacing`.
+
+    Args:
+        path: The file, under whatever name.
+        values: uint8 or uint16 (H, W), or uint8 RGB (H, W, 3).
+    """
+    with replacing(path) as part:
+        Image.fromarray(values).save(part, format='PNG')

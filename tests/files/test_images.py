@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmroad.files import IMAGE_SUFFIXES, ImageError, as_bgr, is_image, read_image, write_image
+from mmroad.files.images import image_size
 
 RNG = np.random.default_rng(0)
 BGR = RNG.integers(0, 255, (5, 7, 3), np.uint8)
@@ -45,6 +46,8 @@ def test_every_suffix_is_written_and_read(tmp_path, suffix):
 def test_an_image_is_turned_as_its_exif_entry_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
+    Image.fromarray(np.zeros((4, 9, 3), np.uint8)).save(tmp_path / 'a.jpg', exif=exif)
+    assert image_size(tmp_path / 'a.jpg') == read_image(tmp_path / 'a.jpg').shape[1::-1] == (4, 9)
     Image.fromarray(np.zeros((4, 9, 3), np.uint8)).save(tmp_path / 'a.png', exif=exif)
     assert read_image(tmp_path / 'a.png').shape == cv2.imread(str(tmp_path / 'a.png')).shape == (9, 4, 3)
     with Image.open(tmp_path / 'a.png') as image:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmroad.bdd100k.eval.masks import read_png
 from mmroad.files.label_maps import read_label_map
-from mmroad.files.png import open_image
+from mmroad.files.png import open_image, write_png
 from mmroad.mask2former.ade20k import read_segments
 
 RNG = np.random.default_rng(0)
@@ -65,3 +65,12 @@ def test_files_of_several_pieces_and_other_formats_are_read(tmp_path):
     Image.fromarray(large).save(buffer := io.BytesIO(), 'PNG')
     assert buffer.getvalue().count(b'IDAT') > 1
     assert np.array_equal(open_image('b.png', buffer.getvalue()), large)
+
+
+@pytest.mark.parametrize('shape, dtype', [((5, 7), np.uint8), ((5, 7), np.uint16), ((5, 7, 3), np.uint8)])
+def test_values_are_written_as_they_are(shape, dtype, tmp_path):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    write_png(tmp_path / 'new/mask', values)  # under whatever name
+    with open_image(tmp_path / 'new/mask') as image:
+        assert image.format == 'PNG' and (np.asarray(image) == values).all()
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['mask']
