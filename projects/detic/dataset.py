@@ -95,7 +95,7 @@ class DeticDataset(BaseDetDataset):
             if len(rows) != captions:
                 raise ValueError(
                     f'{self.caption_embeddings} has {len(rows)} embeddings, but {self.ann_file} {captions} '
-                    'captions: make them again (tools/dataset_converters/detic_data.py embed-captions)'
+                    'captions: make them again (mmroad data detic embed-captions)'
                 )
 
     def _image_info(self, image: Image, column: dict[int, int], first_caption: int) -> dict:
@@ -156,8 +156,7 @@ def open_captions(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f'embeddings of captions {path} not found: make them with tools/dataset_converters/detic_data.py '
-            'embed-captions'
+            f'embeddings of captions {path} not found: make them with mmroad data detic embed-captions'
         )
     try:
         rows = np.load(path, mmap_mode='r', allow_pickle=False)

@@ -1,6 +1,6 @@
 """BDD100K by VOS's protocol, 16 images at a time; ``ood_test_*`` adds COCO and OpenImages.
 
-data/ood/{coco,openimages}_bdd100k.json: tools/dataset_converters/ood_subset.py
+data/ood/{coco,openimages}_bdd100k.json: mmroad data ood-subset
 """
 _base_ = ['./loaders.py', './abet_det_augmentation.py']
 data_root = 'data/bdd100k/'
