@@ -15,7 +15,7 @@ from ..files.arrays import write_arrays
 from ..files.label_maps import described, read_one_channel
 
 KINDS = {'npz': '.npz', 'png': '.png', 'smiyc': '.hdf5'}
-#: What is read.
+#: Suffixes of the files that are read as anomaly maps.
 SUFFIXES = (*KINDS.values(), '.npy')
 
 
@@ -120,7 +120,9 @@ def _read(path: Path, what: str, reader: Callable[[Path], np.ndarray]) -> np.nda
 
 
 def _load_npy(path: Path) -> np.ndarray:
-    with open(path, 'rb') as file:  # np.load would take an archive too, and advise to unpickle what is none
+    with open(
+        path, 'rb'
+    ) as file:  # np.load would read an archive too, and for other files it advises to unpickle
         return np.lib.format.read_array(file, allow_pickle=False)
 
 

@@ -23,9 +23,9 @@ from ..files.replacing import own_name, remove_dead_parts
 BUFFER = 160_000_000
 #: Scores of a range, roughly.
 RANGE = 1 << 20
-#: A run's index has every so many-th score.
+#: A run's index holds one of this many scores.
 STRIDE = 4096
-#: Bytes to multiples of which direct reading and writing is aligned, in memory and in the file.
+#: Direct reading and writing is aligned to multiples of this many bytes, in memory and in the file.
 PAGE = 4096
 
 

@@ -69,7 +69,7 @@ def _part(folder: str | Path, rank: int, run: str) -> Path:
 def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterator[Prediction]:
     """The predictions of all parts in the order of their index, an index that is in several once, as the first
     rank has it (samplers repeat images to give every rank as many)."""
-    places = {}
+    places: dict[int, tuple] = {}
     files = []
     try:
         for rank in range(world_size):

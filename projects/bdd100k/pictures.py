@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Label
+from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Box2D, Label
 
 #: BGR colors of the classes, bright enough for pictures taken at night.
 COLORS = (
@@ -49,6 +49,7 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
         color = COLORS[DET_CLASSES.index(known)] if known in DET_CLASSES else OTHER
         color = GRAY if is_ignored(label) else color
         box = label.box2d
+        assert isinstance(box, Box2D)  # `Label` makes it of a list
         far = 4 * max(canvas.shape)  # OpenCV takes no coordinates beyond 32 bits
         x1, y1, x2, y2 = (round(min(max(v, -far), far)) for v in (box.x1, box.y1, box.x2, box.y2))
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color, thickness)

@@ -64,7 +64,7 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-#: How writers say so in errors of their own: torch, and those in Rust (safetensors), with the system's number.
+#: How libraries report a full disk in errors of their own: torch, and those in Rust with the system's number.
 _WRITERS = re.compile(
     r'inline_container|PytorchStreamWriter|unexpected pos|iostream error|'
     rf'\(os error ({"|".join(map(str, _NO_ROOM))})\)'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,7 +178,7 @@ def _detection(args: argparse.Namespace) -> tuple:
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():
         warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
-    classes = [name for name in args.classes or () if name != FROM_FILES] or None
+    classes: Sequence[str] | None = [name for name in args.classes or () if name != FROM_FILES] or None
     if classes and gt.classes == DET_CLASSES:
         classes = det_classes(classes)
     steps: list[tuple[str, Callable[[], object]]] = []

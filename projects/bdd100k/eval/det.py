@@ -125,10 +125,10 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
     )
 
 
-def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of frames in the order of ``rows`` (-1: none): their index, and the 1-based place of the frame."""
+def _gather(columns: Columns, frames: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of frames in the order of ``frames`` (-1: none): their index, and the 1-based place of the frame."""
     first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
-    rows = np.asarray(rows, np.int64)
+    rows = np.asarray(frames, np.int64)
     start, stop = first[rows], first[rows + 1]
     count = np.where(rows >= 0, stop - start, 0)
     image = np.repeat(np.arange(1, len(rows) + 1), count)

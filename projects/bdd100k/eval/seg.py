@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -48,7 +49,11 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
     classes = CLASSES[task]
     result = _given(gt, result, task)
     if are_bitmasks(gt, result):
-        found = list(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
+        found = list(
+            in_threads(
+                lambda pair: _from_files(pair[0], pair[1], len(classes)), pair_files(gt, result), nproc
+            )
+        )
         counts = sum(part for part, _ in found)
         beyond = np.flatnonzero(
             np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELED]
@@ -81,7 +86,7 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
     present, nan = true > 0, float('nan')
     with np.errstate(invalid='ignore', divide='ignore'):
         values = dict(IoU=right / (true + predicted - right), Acc=right / predicted)
-        scores = {}
+        scores: dict[str, Any] = {}
         for key, value in values.items():
             value[np.isnan(value)] = 0
             mean = float(value[present].mean()) * 100 if present.any() else nan
@@ -113,7 +118,7 @@ def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tupl
             f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
             f'{UNLABELED} for none. Is this the mask of another task (or a bitmask or color map)?'
         )
-    return confusion(values, num_classes), values[:num_classes].any(0)
+    return confusion(values, num_classes), np.asarray(values[:num_classes].any(0))
 
 
 def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
