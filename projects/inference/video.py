@@ -115,7 +115,7 @@ class VideoInferencer(Inferencer[FrameResult]):
 
     def run(  # type: ignore[override]  # its one option by name
         self,
-        source: str | Path | Sequence[str | Path],
+        source: str | Path | Sequence[str | Path] | Source,
         out_dir: str | Path | None = None,
         progress: bool = True,
         fps: float | None = None,
