@@ -44,7 +44,7 @@ CRITICAL = [
     'rba/outliers.py', 'abet/temperature.py', 'abet/losses.py', 'abet/scores.py', 'abet/class_uniform.py',
     'converters',
 ]  # fmt: skip
-#: Of folders these are left out: colours and places of text are judged by the eye.
+#: Of folders these are left out: colors and places of text are judged by the eye.
 PICTURES = ('pictures.py', 'visualizer.py', 'figure.py')
 OPERATORS = [
     *(f'ReplaceComparisonOperator_{a}_{b}' for a, b in (

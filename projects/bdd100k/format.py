@@ -69,7 +69,7 @@ def _part(folder: str | Path, rank: int, run: str) -> Path:
 def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterator[Prediction]:
     """The predictions of all parts in the order of their index, an index that is in several once, as the first
     rank has it (samplers repeat images to give every rank as many)."""
-    places = {}
+    places: dict[int, tuple] = {}
     files = []
     try:
         for rank in range(world_size):
@@ -165,7 +165,7 @@ def finite(prediction: Prediction) -> Prediction:
 
 
 def not_finite(counts: Mapping[str, int], where: object) -> str:
-    """What to say of images (name: detections) whose predictions are not all numbers."""
+    """A sentence on images (name: detections) whose predictions are not all finite."""
     shown = ', '.join(f'{name!r} ({count})' for name, count in list(counts.items())[:3])
     return (
         f'{where}: {sum(counts.values())} detections of {len(counts)} images have a NaN or infinite box or score and '
