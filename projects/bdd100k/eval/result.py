@@ -41,7 +41,7 @@ class Scores(dict):
     def table(self) -> str:
         """The official tool's table: a row a class, one decimal."""
         metrics = [key for key, rows in self.items() if isinstance(rows, list)]
-        groups = [list(rows) for rows in next(iter(self.values()))]
+        groups = [list(rows) for rows in self[metrics[0]]]
         names = [name for group in groups for name in group]
         cells = [['', *(f' {m}' for m in metrics)]]
         for k, group in enumerate(groups):
