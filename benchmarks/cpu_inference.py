@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/cpu_inference.py [--models NAME ...] [--scale 1] [--rounds 3]
 
-"stock" is the same model before anything of mmroad.speed is switched on; "ours" is ``for_inference``, "amp" is it with
-bfloat16. Weights are random (the background is raised, so that a few hundred boxes are candidates), the image is a
-photograph of 1280x720. "px" is the largest difference of a box from the nearest one, "score" of a score, where as many
-are found.
+"stock" is the same model before anything of mmroad.runtime.speed is switched on; "ours" is ``for_inference``, "amp" is
+it with bfloat16. Weights are random (the background is raised, so that a few hundred boxes are candidates), the image
+is a photograph of 1280x720. "px" is the largest difference of a box from the nearest one, "score" of a score,
+where as many are found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def stock_operators():
 
     from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
 
-    from mmroad.speed.operators import FUNCTIONS
+    from mmroad.runtime.speed.operators import FUNCTIONS
 
     owners = [getattr(importlib.import_module(f'mmcv.ops.{module}'), name) for module, name in FUNCTIONS]
     ours = [(owner, vars(owner)['forward']) for owner in (*owners, GenericRoIExtractor, SingleRoIExtractor)]
@@ -75,8 +75,8 @@ def main() -> None:
     from sklearn.datasets import load_sample_images
 
     import mmroad
-    from mmroad.inference import array_pipeline
-    from mmroad.speed.accelerate import for_inference
+    from mmroad.inference.base import array_pipeline
+    from mmroad.runtime.speed.accelerate import for_inference
 
     warnings.filterwarnings('ignore')
     MMLogger.get_instance('mmengine', log_level='ERROR')

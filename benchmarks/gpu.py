@@ -108,8 +108,8 @@ def built(case: Case, variant: str, device: str, training: bool):
     from mmengine.utils import import_modules_from_strings
 
     import mmroad
-    from mmroad.speed.accelerate import accelerate
-    from mmroad.zoo import build_model
+    from mmroad.runtime.speed.accelerate import accelerate
+    from mmroad.zoo.models import build_model
 
     cfg = mmroad.get_config(case.name)
     import_modules_from_strings(**cfg.custom_imports)
@@ -252,7 +252,7 @@ def main() -> None:
     import torch
     from mmengine.logging import MMLogger
 
-    from mmroad.speed.operators import guard_operators
+    from mmroad.runtime.speed.operators import guard_operators
 
     warnings.filterwarnings('ignore')
     MMLogger.get_instance('mmengine', log_level='ERROR')

@@ -1,11 +1,16 @@
 """mmroad: road-scene perception for MMEngine, MMDetection and MMSegmentation."""
 
-from .loader import install_when_imported
-from .version import __version__
+from .zoo.loader import install_when_imported
 
 __all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models']
 
-_FROM = {'list_models': 'zoo', 'get_config': 'zoo', 'init_model': 'zoo', 'inferencer': 'inference'}
+__version__ = '0.1.0'
+_FROM = {
+    'list_models': 'zoo.configs',
+    'get_config': 'zoo.configs',
+    'init_model': 'zoo.models',
+    'inferencer': 'inference.build',
+}
 
 
 def __getattr__(name: str):
@@ -15,6 +20,10 @@ def __getattr__(name: str):
     import importlib
 
     return getattr(importlib.import_module(f'.{_FROM[name]}', __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 install_when_imported()  # mmengine's reader of weights runs no code from here on

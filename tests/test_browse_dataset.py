@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from mmroad.anomaly.pictures import OUTLIER_COLOUR, truth_picture
 from mmroad.rankseg.video.pictures import truth_frames
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 
 @pytest.fixture(scope='module')

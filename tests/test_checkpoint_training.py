@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmroad.checkpoint import CheckpointError, load_state_file
+from mmroad.zoo.checkpoint import CheckpointError, load_state_file
 
 
 class Harm:

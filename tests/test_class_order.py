@@ -6,9 +6,10 @@ from torch import nn
 
 import mmroad
 from mmroad.bdd100k.scalabel import DET_CLASSES
-from mmroad.checkpoint import CheckpointError, load_checkpoint
-from mmroad.class_order import ClassOrderError, class_order, follow_classes_in_training, permute_classes
-from mmroad.zoo import build_model, get_config, list_models, load_weights, model_classes
+from mmroad.zoo.checkpoint import CheckpointError, load_checkpoint
+from mmroad.zoo.class_order import ClassOrderError, class_order, follow_classes_in_training, permute_classes
+from mmroad.zoo.configs import get_config, list_models
+from mmroad.zoo.models import build_model, load_weights, model_classes
 
 #: As people's detectors of 2018 have them.
 OF_2018 = [
@@ -246,7 +247,7 @@ def test_a_training_starts_from_weights_of_the_old_order(detector, tmp_path, nam
     """By mmengine's own runner, with what tools/train.py adds."""
     from mmengine.runner import Runner
 
-    import mmroad.class_order_hook  # noqa: F401
+    import mmroad.zoo.class_order_hook  # noqa: F401
 
     torch.save(dict(state_dict=as_of_2018(detector), meta=dict(CLASSES=names)), tmp_path / 'old.pth')
     cfg = get_config(SMALL)

@@ -12,7 +12,7 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from mmroad import get_config
-from mmroad.cli import load_config, refuse_same_names, room_in, write_predictions
+from mmroad.commands.running import load_config, refuse_same_names, room_in, write_predictions
 from mmroad.files.sources import image_files
 
 WRITES = {

@@ -17,8 +17,9 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from mmroad import get_config, list_models
-from mmroad.training import make_resumable
-from mmroad.zoo import build_model, configs_folder, find_model, uninitialised, without_initial_weights
+from mmroad.runtime.training import make_resumable
+from mmroad.zoo.configs import configs_folder, find_model
+from mmroad.zoo.models import build_model, uninitialised, without_initial_weights
 
 DATA = Path(__file__).parent / 'data'
 GOLDEN = json.loads(gzip.decompress((DATA / 'det_state_dicts.json.gz').read_bytes()))
@@ -135,7 +136,7 @@ def test_convnext_layers_learn_at_rates_of_their_depth():
 
 
 def test_model_zoo_is_generated_from_the_metafiles():
-    from mmroad.model_zoo import render
+    from mmroad.zoo.page import render
 
     assert (configs_folder().parent / 'model_zoo.md').read_text() == render()
 

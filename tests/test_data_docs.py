@@ -11,7 +11,8 @@ from PIL import Image
 
 import mmroad.rba  # noqa: F401
 from mmroad.anomaly.layouts import LAYOUTS
-from mmroad.zoo import build_model, configs_folder
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import build_model
 
 TEXT = (Path(__file__).parents[1] / 'docs/data.md').read_text()
 

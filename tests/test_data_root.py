@@ -5,8 +5,8 @@ import json
 import pytest
 from mmengine.config import Config
 
-from mmroad.data_root import follow_data_root
-from mmroad.zoo import get_config
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.data_root import follow_data_root
 
 DET, OOD = 'faster_rcnn_r50_fpn_1x_det_bdd100k', 'faster-rcnn_r50_fpn_bdd100k'
 
@@ -68,7 +68,7 @@ def test_of_several_roots_the_one_that_was_changed_moves():
 def test_options_change_the_root_alone():
     import argparse
 
-    from mmroad.cli import add_common_arguments, load_config
+    from mmroad.commands.running import add_common_arguments, load_config
 
     parser = argparse.ArgumentParser()
     parser.add_argument('config')

@@ -12,9 +12,10 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmroad.bdd100k.scalabel import load_frames
-from mmroad.cli import _prepare_for_cpu
+from mmroad.commands.running import _prepare_for_cpu
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo import configs_folder, get_config, without_initial_weights
+from mmroad.zoo.configs import configs_folder, get_config
+from mmroad.zoo.models import without_initial_weights
 
 MODELS = yaml.safe_load((configs_folder() / 'det/metafile.yml').read_text())['Models']
 FIRST = {m['In Collection']: m['Name'] for m in reversed(MODELS)}  # the smallest of each group

@@ -1,7 +1,7 @@
 import pytest
 
-from mmroad.flops import count
-from mmroad.zoo import get_config
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.flops import count
 
 
 @pytest.mark.parametrize(

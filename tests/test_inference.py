@@ -12,8 +12,8 @@ import torch
 
 import mmroad
 from mmroad.files.sources import LeftOut, open_source
-from mmroad.inference import run_over
-from mmroad.zoo import configs_folder
+from mmroad.inference.base import run_over
+from mmroad.zoo.configs import configs_folder
 
 SIZE = (96, 160, 3)
 
@@ -130,7 +130,7 @@ def test_an_image_that_cannot_be_used_is_left_out_and_told(detect, folder, tmp_p
 
 
 def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr('mmroad.inference.inferencer', lambda *args: detect)
+    monkeypatch.setattr('mmroad.inference.build.inferencer', lambda *args: detect)
     tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
     assert '2 images written' in capsys.readouterr().out
     broken(folder)
@@ -164,7 +164,7 @@ def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypa
         return predict(image, name)
 
     monkeypatch.setattr(detect, 'predict', interrupted)
-    monkeypatch.setattr('mmroad.inference.inferencer', lambda *args: detect)
+    monkeypatch.setattr('mmroad.inference.build.inferencer', lambda *args: detect)
     with pytest.raises(SystemExit, match='interrupted: the 1 images so far are in'):
         tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'second')
     for out in ('out', 'second'):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmroad import weights
-from mmroad.loader import load_from_mmroad, locate
+from mmroad.zoo import weights
+from mmroad.zoo.loader import load_from_mmroad, locate
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_paths(tmp_path, monkeypatch):
 
 
 def test_backbones_of_classifiers_lose_their_prefix(monkeypatch, tmp_path):
-    monkeypatch.setattr('mmroad.loader.locate', lambda name: tmp_path / 'a.pth')
+    monkeypatch.setattr('mmroad.zoo.loader.locate', lambda name: tmp_path / 'a.pth')
     torch.save(dict(state_dict={'backbone.w': torch.ones(2), 'head.w': torch.ones(1)}), tmp_path / 'a.pth')
     assert load_from_mmroad('mmcls://vgg11')['state_dict'].keys() == {'w'}
     assert load_from_mmroad('https://a.org/a.pth')['state_dict'].keys() == {'backbone.w', 'head.w'}

@@ -5,7 +5,7 @@ import math
 import pytest
 from mmengine.config import Config, DictAction
 
-from mmroad.options import add_import, merge_options, parse_value
+from mmroad.zoo.options import add_import, merge_options, parse_value
 
 
 @pytest.mark.parametrize(

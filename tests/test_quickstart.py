@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmroad.options import merge_options
 from mmroad.road_scenes.write import write_dataset
+from mmroad.zoo.options import merge_options
 
 ROOT = Path(__file__).parents[1]
 

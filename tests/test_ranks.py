@@ -13,8 +13,8 @@ import pytest
 from torch.distributed import HashStore, TCPStore, rendezvous
 
 from mmroad import get_config
-from mmroad.cli import _join_over_gloo, load_config
-from mmroad.ranks import MEETING, RankWatch, Report, waited_for
+from mmroad.commands.running import _join_over_gloo, load_config
+from mmroad.runtime.ranks import MEETING, RankWatch, Report, waited_for
 
 
 def report(step=5, waits=True, time=100.0, place='all_reduce (x.py:1)', host='node, process 1'):
@@ -76,7 +76,7 @@ def test_where_moves_nothing_is_said(capfd):
 
 HANGS = """
 import os, sys, time, datetime
-from mmroad.cli import _join_over_gloo
+from mmroad.commands.running import _join_over_gloo
 if os.environ['RANK'] == '1' and 'late' in sys.argv:
     time.sleep(30)
 _join_over_gloo('pytorch', 4)
@@ -150,7 +150,7 @@ def test_who_is_started_again_does_not_meet_the_dead(monkeypatch):
     assert meet('0').check(['address of rank 0']) and not meet('1').check(['address of rank 0'])
     joined = []
     monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **kwargs: joined.append(kwargs))
-    monkeypatch.setattr('mmroad.ranks.watch', lambda timeout: None)
+    monkeypatch.setattr('mmroad.runtime.ranks.watch', lambda timeout: None)
     _join_over_gloo('pytorch', 5)
     assert joined == [dict(init_method=MEETING, timeout=timedelta(seconds=5))]
 
@@ -159,9 +159,9 @@ def test_who_is_started_again_does_not_meet_the_dead(monkeypatch):
 def test_mmengine_joins_there_too_on_gpus(monkeypatch, env_cfg):
     config = get_config('faster_rcnn_r18_fpn_quickstart')
     config.env_cfg = env_cfg
-    monkeypatch.setattr('mmroad.zoo.get_config', lambda name: config.copy())
+    monkeypatch.setattr('mmroad.zoo.configs.get_config', lambda name: config.copy())
     monkeypatch.setattr('torch.cuda.is_available', lambda: True)
-    monkeypatch.setattr('mmroad.ranks.watch', lambda timeout: None)
+    monkeypatch.setattr('mmroad.runtime.ranks.watch', lambda timeout: None)
     monkeypatch.setenv('LOCAL_RANK', '0')
     args = SimpleNamespace(
         local_rank=0, config='faster_rcnn_r18_fpn_quickstart', cfg_options=None, work_dir=None

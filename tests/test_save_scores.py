@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmroad.zoo import configs_folder, init_model
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import init_model
 
 CONFIG = 'abet_deepv3plus_r18_road_scenes'
 

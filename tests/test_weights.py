@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmroad import weights
-from mmroad.file_lock import locked
-from mmroad.weights import DownloadError, fetch, imagenet, published
+from mmroad.files.file_lock import locked
+from mmroad.zoo import weights
+from mmroad.zoo.weights import DownloadError, fetch, imagenet, published
 
 
 def saved(content, **options) -> bytes:
@@ -365,7 +365,7 @@ def test_a_published_checkpoint_has_the_size_of_its_model_at_most(server, monkey
     monkeypatch.setenv('MMROAD_MIRROR', server)
     monkeypatch.setattr(weights, 'RETRIES', 1)
     entry = dict(Weights=f'{server}/there/long.pth', Metadata=dict(Parameters='2.5M'))
-    monkeypatch.setattr('mmroad.zoo.find_model', lambda name: entry)
+    monkeypatch.setattr('mmroad.zoo.configs.find_model', lambda name: entry)
     with pytest.raises(DownloadError, match='the file has at most 107,108,864'):  # 2.5e6 * 16 + 64 MiB
         published('small')
     monkeypatch.setattr(weights, 'IMAGENET', {'long.pth': f'{server}/'})
@@ -383,7 +383,7 @@ def test_imagenet_weights_by_scheme(server, monkeypatch, tmp_path):
 
 
 def test_a_model_starts_from_imagenet_weights_placed_by_hand(monkeypatch, tmp_path):
-    from mmroad.zoo import get_config
+    from mmroad.zoo.configs import get_config
 
     monkeypatch.setenv('MMROAD_HOME', str(tmp_path))
     cfg = get_config('retinanet_r50_fpn_1x_det_bdd100k')

@@ -29,10 +29,10 @@ def main() -> None:
     args = parse_args()
     import torch
 
-    from mmroad.anomaly.inference import AnomalyInferencer
-    from mmroad.inference import run_tool
-    from mmroad.speed.accelerate import for_inference
-    from mmroad.zoo import init_model
+    from mmroad.inference.anomaly import AnomalyInferencer
+    from mmroad.inference.base import run_tool
+    from mmroad.runtime.speed.accelerate import for_inference
+    from mmroad.zoo.models import init_model
 
     try:
         model = init_model(args.config, args.checkpoint, args.device)

@@ -45,12 +45,12 @@ def main() -> None:
     args = parse_args()
     import torch
 
-    from mmroad.detic.inference import DeticInferencer
     from mmroad.detic.make_vocabulary import make_vocabulary
     from mmroad.detic.vocabulary import load_vocabulary
-    from mmroad.inference import run_tool
-    from mmroad.speed.accelerate import for_inference
-    from mmroad.zoo import init_model
+    from mmroad.inference.base import run_tool
+    from mmroad.inference.open_vocabulary import DeticInferencer
+    from mmroad.runtime.speed.accelerate import for_inference
+    from mmroad.zoo.models import init_model
 
     try:
         vocabulary = load_vocabulary(args.vocabulary) if args.vocabulary else None

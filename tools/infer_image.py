@@ -29,7 +29,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.inference import inferencer, run_tool
+    from mmroad.inference.base import run_tool
+    from mmroad.inference.build import inferencer
 
     try:
         run = inferencer(args.config, args.checkpoint, args.device, args.threshold, args.amp).run

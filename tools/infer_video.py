@@ -29,9 +29,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.inference import run_tool
-    from mmroad.rankseg.video.inference import VideoInferencer
-    from mmroad.zoo import init_model
+    from mmroad.inference.base import run_tool
+    from mmroad.inference.video import VideoInferencer
+    from mmroad.zoo.models import init_model
 
     try:
         model = init_model(args.config, args.checkpoint, args.device)

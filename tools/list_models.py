@@ -14,7 +14,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mmroad.zoo import find_model, list_models
+    from mmroad.zoo.configs import find_model, list_models
 
     table = Table('model', 'data', 'results (published)', 'parameters')
     for name in list_models(args.pattern):

@@ -8,7 +8,7 @@ import os
 
 
 def parse_args() -> argparse.Namespace:
-    from mmroad.cli import add_common_arguments
+    from mmroad.commands.running import add_common_arguments
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -65,7 +65,7 @@ def set_tta(cfg) -> None:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import (
+    from mmroad.commands.running import (
         build_runner,
         load_config,
         refuse_same_names,
@@ -85,7 +85,7 @@ def main() -> None:
         set_tta(cfg)
     from mmengine.model import is_model_wrapper
 
-    from mmroad.zoo import load_weights, without_initial_weights
+    from mmroad.zoo.models import load_weights, without_initial_weights
 
     cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
@@ -115,7 +115,7 @@ def make_fast(runner, args: argparse.Namespace) -> None:
     import torch
     from mmengine.model import is_model_wrapper
 
-    from mmroad.speed.accelerate import for_inference
+    from mmroad.runtime.speed.accelerate import for_inference
 
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     for_inference(model.module if args.tta else model, torch.bfloat16 if args.amp else None)

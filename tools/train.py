@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmroad.cli import add_common_arguments
+from mmroad.commands.running import add_common_arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import build_runner, load_config, room_in, say, say_device
+    from mmroad.commands.running import build_runner, load_config, room_in, say, say_device
 
     say_device(args.launcher)
     cfg = load_config(args)
@@ -34,10 +34,10 @@ def main() -> None:
                 f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
             )
         cfg.auto_scale_lr.enable = True
-    from mmroad.checkpoint import CheckpointError
-    from mmroad.class_order import ClassOrderError
-    from mmroad.loader import install_safe_loader
-    from mmroad.training import DivergedError, go_on, make_resumable
+    from mmroad.runtime.training import DivergedError, go_on, make_resumable
+    from mmroad.zoo.checkpoint import CheckpointError
+    from mmroad.zoo.class_order import ClassOrderError
+    from mmroad.zoo.loader import install_safe_loader
 
     install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)

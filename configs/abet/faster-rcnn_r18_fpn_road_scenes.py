@@ -1,6 +1,6 @@
 """A small Faster R-CNN on the synthetic road scenes with the energy as OOD score, the baseline."""
 _base_ = ['./_base_/faster-rcnn_r50_fpn.py', './_base_/road_scenes_det.py']
-custom_imports = dict(imports=['mmroad.bdd100k.det', 'mmroad.abet.det', 'mmroad.abet.det_metric'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmroad.bdd100k.det', 'mmroad.abet.det', 'mmroad.anomaly.det_metric'], allow_failed_imports=False)
 model = dict(
     data_preprocessor=dict(std=[58.0, 58.0, 58.0]),
     backbone=dict(

@@ -1,7 +1,6 @@
 """AbeT: segmentation with a learned temperature (import ``mmroad.abet.det`` for detection)."""
 
-import mmroad.anomaly.register  # noqa: F401
-
+from ..anomaly import register  # noqa: F401
 from .class_uniform import ClassUniformDataset, ClassUniformSampler
 from .datasets import CityscapesCitySplit, Mapillary65Dataset
 from .deepv3plus_head import DeepWV3PlusHead

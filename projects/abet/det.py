@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from .. import frameworks  # noqa: F401
+from ..runtime import frameworks  # noqa: F401
 from .temperature import EPS, MIN_TEMPERATURE, cosine_weight
 
 

@@ -13,6 +13,7 @@ from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
 from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 from mmengine.runner import Runner
 
+from ..zoo.checkpoint import load_state_file
 from .losses import JointWeightedBorderLoss
 
 
@@ -107,8 +108,6 @@ class SnapshotTransferHook(Hook):
         Raises:
             ValueError: Keys are missing, left over, or differ in shape without leave to restart.
         """
-        from mmroad.checkpoint import load_state_file
-
         if runner._resume:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

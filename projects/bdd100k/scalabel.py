@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from ..files.json_files import kind_of_file
+from ..zoo.class_names import NAME_MAPPING  # noqa: F401
 from .layouts import MARKERS, as_frames, is_old
 
 #: The detection classes in BDD100K's order (COCO category ids 1-10).
@@ -36,14 +37,6 @@ DET_CLASSES = (
     'traffic light',
     'traffic sign',
 )
-#: Other spellings of the classes, as the official evaluator reads them.
-NAME_MAPPING = {
-    'bike': 'bicycle',
-    'caravan': 'car',
-    'motor': 'motorcycle',
-    'person': 'pedestrian',
-    'van': 'car',
-}
 #: Categories that are not evaluated, and the class they are ignored in.
 IGNORE_MAPPING = {'other person': 'pedestrian', 'other vehicle': 'car', 'trailer': 'truck'}
 

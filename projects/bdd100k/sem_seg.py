@@ -18,10 +18,10 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
-from .. import frameworks  # noqa: F401
 from ..files import replacing, write_json
 from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
+from ..runtime import frameworks  # noqa: F401
 from .eval.seg import seg_scores
 
 CLASSES = BDD100KDataset.METAINFO['classes']

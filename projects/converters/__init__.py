@@ -179,7 +179,8 @@ def build(config: str | Path) -> nn.Module:
     Args:
         config: A config's name (see ``mmroad.list_models``) or the path of a config file.
     """
-    from ..zoo import build_model, get_config
+    from ..zoo.configs import get_config
+    from ..zoo.models import build_model
 
     return build_model(get_config(str(config)))
 
@@ -204,7 +205,7 @@ def convert_file(
     """
     import torch
 
-    from ..checkpoint import load_state_file
+    from ..zoo.checkpoint import load_state_file
 
     rules = importlib.import_module(f'{__name__}.{source}')
     config = config or getattr(rules, 'CONFIG', None)

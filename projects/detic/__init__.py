@@ -1,6 +1,6 @@
 """Detic: open-vocabulary detection from image labels (Zhou et al., arXiv:2201.02605)."""
 
-from .. import frameworks  # noqa: F401
+from ..runtime import frameworks  # noqa: F401
 from .bbox_head import DeticBBoxHead
 from .centernet_rpn import CenterNetRPNHead
 from .check_vocabulary import VocabularyCheckHook

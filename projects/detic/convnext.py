@@ -6,7 +6,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from mmroad.convnext import ConvNeXt
+from ..runtime.convnext import ConvNeXt
 
 
 class UnbiasedLayerNorm2d(nn.LayerNorm):

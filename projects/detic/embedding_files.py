@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..zoo.checkpoint import load_content
+
 #: The files that embeddings are read from, by their suffix.
 SUFFIXES = ('.npy', '.npz', '.safetensors', '.pt', '.pth')
 KEY = 'embeddings'
@@ -114,8 +116,6 @@ def _read_safetensors(path: Path) -> Found:
 
 def _read_torch(path: Path) -> Found:
     import torch
-
-    from ..checkpoint import load_content
 
     content = load_content(path)
     if isinstance(content, torch.Tensor):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..zoo.checkpoint import load_state_file, state_dict_of
 from .text_encoder import PROMPT, from_names
 from .vocabulary import (
     Vocabulary,
@@ -37,8 +38,6 @@ def classifier_of(path: str | Path, names: str | Sequence[str] | None = None) ->
         path: The checkpoint.
         names: Names of its columns (what ``read_names`` takes); None takes those the checkpoint holds.
     """
-    from ..checkpoint import load_state_file, state_dict_of
-
     content = load_state_file(path)
     state = state_dict_of(content)
     key = 'roi_head.bbox_head.0.fc_cls.zs_weight'

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..files import replacing
-from ..weights import home
+from ..zoo.weights import home
 from .vocabulary import Vocabulary, load_embeddings, parse_names
 
 #: The published prompt.

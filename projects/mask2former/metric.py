@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from mmroad.bdd100k.sem_seg import confusion
+from ..bdd100k.sem_seg import confusion
 
 
 def sem_seg_scores(counts: np.ndarray) -> dict[str, float]:

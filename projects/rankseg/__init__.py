@@ -3,9 +3,8 @@
 Importing this registers everything that the configs below configs/rankseg name.
 """
 
-import mmroad.bdd100k.sem_seg
-import mmroad.mask2former.ade20k  # noqa: F401
-
+from ..bdd100k import sem_seg  # noqa: F401
+from ..mask2former import ade20k  # noqa: F401
 from .heads import RankSegPanopticHead, RankSegPixelMixin, RankSegSegmenterHead, RankSegSemSegHead
 from .mixin import CosineClassifier, RankSegMixin
 from .rank import MultiLabelHead, RankSeg, asymmetric_loss, present_classes

@@ -11,8 +11,7 @@ from mmseg.registry import MODELS as SEG_MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmroad.mask2former import Mask2FormerPanopticHead, Mask2FormerSemSegHead
-
+from ..mask2former import Mask2FormerPanopticHead, Mask2FormerSemSegHead
 from ..mask2former.head import IGNORED, OUTLIER, sample_labels
 from .mixin import RankSegMixin
 from .rank import present_classes

@@ -3,10 +3,9 @@
 Importing this registers everything that the configs below configs/rba name.
 """
 
-import mmroad.anomaly.register
-import mmroad.bdd100k.sem_seg
-import mmroad.mask2former  # noqa: F401
-
+from .. import mask2former  # noqa: F401
+from ..anomaly import register  # noqa: F401
+from ..bdd100k import sem_seg  # noqa: F401
 from .head import RbAHead
 from .losses import DenseHybridLoss, GamblerLoss, OutlierLoss, SmoothnessLoss, SparsityLoss
 from .outliers import LoadMapillaryAsCityscapes, MapillaryCityscapesDataset, PasteOutlier

@@ -10,9 +10,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmroad.mask2former import mask_bands, sum_queries
-from mmroad.mask2former.segmentor import unflip, unpadded_size
-
+from ..mask2former import mask_bands, sum_queries
+from ..mask2former.segmentor import unflip, unpadded_size
 from .scores import SCALES, Score, get_score
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from mmroad.abet.figure import curves, excess, overlay
-from mmroad.abet.meta_classification import dispersion, leave_one_out, segments
-from mmroad.abet.saved_scores import ClassStatistics, load_scores, save_scores
 from mmroad.abet.scores import build_scores
+from mmroad.anomaly.figure import curves, excess, overlay
+from mmroad.anomaly.meta_classification import dispersion, leave_one_out, segments
+from mmroad.anomaly.saved_scores import ClassStatistics, load_scores, save_scores
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 

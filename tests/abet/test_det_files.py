@@ -14,8 +14,8 @@ pytest.importorskip('mmdet')
 
 from mmdet.structures import DetDataSample  # noqa: E402
 
-from mmroad.abet.det_metric import OODDetectionMetric, on_unknown_objects  # noqa: E402
-from mmroad.abet.ood_detection import Detections, read_detections  # noqa: E402
+from mmroad.anomaly.det_metric import OODDetectionMetric, on_unknown_objects  # noqa: E402
+from mmroad.anomaly.ood_detection import Detections, read_detections  # noqa: E402
 
 BOXES = [[10.0, 10, 60, 50], [100, 40, 160, 90]]
 

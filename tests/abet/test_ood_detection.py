@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmroad.abet.detection_files import align, read_detection_file
-from mmroad.abet.ood_detection import (
+from mmroad.anomaly.detection_files import align, read_detection_file
+from mmroad.anomaly.ood_detection import (
     Detections,
     best_f1_threshold,
     evaluate,
@@ -19,7 +19,7 @@ from mmroad.abet.ood_detection import (
     read_detections,
     table,
 )
-from mmroad.abet.ood_subsets import COCO_KNOWN, coco_subset, descendants, openimages_subset
+from mmroad.anomaly.ood_subsets import COCO_KNOWN, coco_subset, descendants, openimages_subset
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / '../shared/parity'

@@ -336,7 +336,7 @@ def probe(model):
 
 
 def test_predictions_feed_the_anomaly_metric():
-    from mmroad.abet.figure import curves
+    from mmroad.anomaly.figure import curves
     from mmroad.anomaly.metric import AnomalyMetric
 
     model = small(scores=['msp', 'godin']).eval()

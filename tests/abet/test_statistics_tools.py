@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mmroad.zoo
 from mmroad.road_scenes.write import write_dataset
+from mmroad.zoo import models
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 CONFIG = 'deepv3plus_r18_road_scenes'
@@ -28,11 +28,11 @@ def tool(monkeypatch, tmp_path):
 
 @pytest.fixture(scope='module')
 def model():
-    return mmroad.zoo.init_model(CONFIG)
+    return models.init_model(CONFIG)
 
 
 def test_statistics_of_the_training_images(tool, model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(mmroad.zoo, 'init_model', lambda *_, **__: model)
+    monkeypatch.setattr(models, 'init_model', lambda *_, **__: model)
     tool('sml_statistics.py', CONFIG, 'x.pth', '--out', 'new/sml.json')
     whole = json.loads((tmp_path / 'new/sml.json').read_text())
     assert sum(whole['count']) == 3 * 96 * 64 and '3 images' in capsys.readouterr().out

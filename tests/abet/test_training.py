@@ -95,7 +95,7 @@ def head(classes):
 
 
 def test_snapshot_transfer_keeps_the_temperature_and_restarts_the_classifier(tmp_path):
-    pytest.importorskip('mmroad.checkpoint')
+    pytest.importorskip('mmroad.zoo.checkpoint')
     source, model = head(65), head(19)
     path = tmp_path / 'mapillary.pth'
     torch.save(dict(state_dict=source.state_dict()), path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmroad.abet.saved_scores import save_scores
+from mmroad.anomaly.saved_scores import save_scores
 
 PATH = Path(__file__).parents[2] / 'tools/analysis_tools/compare_scores.py'
 

@@ -5,10 +5,10 @@ import torch
 
 import mmroad
 from mmroad.abet import scores as abet
-from mmroad.anomaly.inference import AnomalyInferencer
 from mmroad.anomaly.pictures import BAR, anomaly_picture, colour_bar, heat_map
 from mmroad.anomaly.visualizer import AnomalyVisualizer
 from mmroad.files.sources import LeftOut
+from mmroad.inference.anomaly import AnomalyInferencer
 from mmroad.rba import scores as rba
 
 

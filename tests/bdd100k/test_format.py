@@ -5,14 +5,7 @@ import sys
 import pytest
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.format import (
-    PartWriter,
-    Prediction,
-    finite,
-    merge_parts,
-    read_parts,
-    write_predictions,
-)
+from mmroad.bdd100k.format import PartWriter, Prediction, finite, merge_parts, read_parts, write_predictions
 from mmroad.bdd100k.metric import to_columns
 from mmroad.files.replacing import own_name
 

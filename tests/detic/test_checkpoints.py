@@ -16,7 +16,8 @@ import mmroad.detic  # noqa: F401 (registers)
 from mmroad.converters import convert, convert_file
 from mmroad.detic.make_vocabulary import make_vocabulary
 from mmroad.detic.vocabulary import classifier_matrix, read_names
-from mmroad.zoo import build_model, get_config, uninitialised
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model, uninitialised
 
 
 def published(backbone, rules):

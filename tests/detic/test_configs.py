@@ -12,9 +12,9 @@ from mmengine.runner import Runner
 
 import mmroad.bdd100k.det
 import mmroad.detic  # noqa: F401 (registers)
-from mmroad.cli import write_predictions
+from mmroad.commands.running import write_predictions
 from mmroad.detic.vocabulary import read_names
-from mmroad.zoo import configs_folder, find_model, get_config, list_models
+from mmroad.zoo.configs import configs_folder, find_model, get_config, list_models
 
 NAMES = [n for n in list_models() if find_model(n)['Config'].startswith('configs/detic/')]
 

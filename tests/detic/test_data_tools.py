@@ -12,13 +12,7 @@ import torch
 
 from mmroad.detic.captions import Tagger, embed_captions, tag_cc3m, tag_coco, with_lvis_synonyms
 from mmroad.detic.parts import remove_parts
-from mmroad.detic.prepare_data import (
-    class_counts,
-    imagenet_21k,
-    imagenet_lvis,
-    merge_lvis_coco,
-    without_rare,
-)
+from mmroad.detic.prepare_data import class_counts, imagenet_21k, imagenet_lvis, merge_lvis_coco, without_rare
 from mmroad.detic.synsets import COCO_SYNSETS, read_wordnet
 from mmroad.detic.tar import build_index
 

@@ -12,7 +12,8 @@ from mmdet.structures import DetDataSample
 import mmroad.detic  # noqa: F401 (registers)
 from mmroad.detic.export import ExportedC2
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
-from mmroad.zoo import build_model, get_config
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model
 
 ROOT = Path(__file__).parents[2]
 

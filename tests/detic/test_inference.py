@@ -10,11 +10,12 @@ import pytest
 import torch
 from pycocotools import mask
 
-from mmroad.detic.inference import DeticInferencer, OpenDetections, ResultWriter, match_images
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
 from mmroad.files.sources import LeftOut
-from mmroad.inference import inferencer
-from mmroad.zoo import get_config, init_model
+from mmroad.inference.build import inferencer
+from mmroad.inference.open_vocabulary import DeticInferencer, OpenDetections, ResultWriter, match_images
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import init_model
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'BoxSup-C2_LCOCO_CLIP_R18_640b32_4x'

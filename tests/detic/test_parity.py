@@ -12,7 +12,8 @@ from mmengine.structures import InstanceData
 
 import mmroad.detic  # noqa: F401 (registers)
 from mmroad.converters import convert
-from mmroad.zoo import build_model, get_config, uninitialised
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model, uninitialised
 
 SHARED = Path(__file__).parents[2] / '../shared/parity'
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason='the shared parity cases are not here')

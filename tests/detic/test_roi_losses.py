@@ -14,7 +14,8 @@ from mmengine.structures import InstanceData
 from mmroad.detic.bbox_head import load_image_counts
 from mmroad.detic.mask_targets import mask_targets, rasterise
 from mmroad.detic.roi_head import Matched
-from mmroad.zoo import build_model, get_config, uninitialised
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model, uninitialised
 
 GOLDEN = json.loads((Path(__file__).parents[1] / 'data/detic_goldens.json').read_text())
 META = [dict(img_shape=(40, 60))] * 2

@@ -133,7 +133,8 @@ def test_a_run_with_other_classes_ends_before_it_begins():
 def test_a_checkpoint_names_the_classes_where_nobody_else_did(tmp_path):
     """And a data set of another order is then refused before the run."""
     import mmroad
-    from mmroad.zoo import build_model, get_config, load_weights, uninitialised
+    from mmroad.zoo.configs import get_config
+    from mmroad.zoo.models import build_model, load_weights, uninitialised
 
     cfg = get_config('BoxSup-C2_R18_drawn_shapes')
     with uninitialised():

@@ -14,7 +14,8 @@ from mmengine.runner import Runner
 import mmroad.detic  # noqa: F401 (registers)
 from mmroad.detic.tar import TarImages, build_index
 from mmroad.detic.vocabulary import Vocabulary, load_vocabulary, merge, parse_names, select
-from mmroad.zoo import build_model, get_config, uninitialised
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model, uninitialised
 
 CLASSES = 5
 

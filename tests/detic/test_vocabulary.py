@@ -27,7 +27,8 @@ from mmroad.detic.vocabulary import (
     save_vocabulary,
     vocabulary_matrix,
 )
-from mmroad.zoo import build_model, get_config
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT / '../shared/data/class_embeddings'

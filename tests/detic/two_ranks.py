@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 from torch.nn.parallel import DistributedDataParallel
 
 import mmroad.detic  # noqa: F401 (registers)
-from mmroad.zoo import build_model, get_config, without_initial_weights
+from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import build_model, without_initial_weights
 
 KINDS = dict(c2=('box', 'image', 'captiontag'), c4=('box', 'image', 'captiontag'), detr=('box', 'image'))
 CONFIGS = dict(

@@ -14,7 +14,7 @@ import mmroad.abet
 import mmroad.rankseg
 import mmroad.rba  # noqa: F401
 from mmroad.files.transforms import LabelCheckHook, LoadLabelMap
-from mmroad.zoo import configs_folder, get_config
+from mmroad.zoo.configs import configs_folder, get_config
 
 LABELS = np.array([[0, 1, 2], [17, 18, 255]], np.uint8)
 ALL = sorted(

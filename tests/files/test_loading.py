@@ -12,7 +12,7 @@ from mmseg.registry import TRANSFORMS as SEG
 
 import mmroad.detic
 import mmroad.rankseg.video  # noqa: F401  both register loaders
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 IMAGE = cv2.imencode('.jpg', np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))[1].tobytes()
 BROKEN = dict(empty=b'', head=IMAGE[:30], cut=IMAGE[:-200], page=b'<html></html>')
@@ -79,8 +79,8 @@ def test_no_resize_goes_below_one_pixel(size, step):
 
 
 def test_what_configs_import_brings_it_along():
-    import mmroad.anomaly.register as anomaly  # of mmroad.abet and mmroad.rba
+    import mmroad.anomaly.register as anomaly
     import mmroad.bdd100k.det as det
-    import mmroad.bdd100k.sem_seg as sem_seg  # of mmroad.rankseg
+    import mmroad.bdd100k.sem_seg as sem_seg
 
     assert all(hasattr(module, 'frameworks') for module in (anomaly, det, sem_seg, mmroad.detic))

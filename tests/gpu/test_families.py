@@ -14,7 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmroad.detic.drawn_shapes import write_shapes
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo import build_model, configs_folder, get_config, without_initial_weights
+from mmroad.zoo.configs import configs_folder, get_config
+from mmroad.zoo.models import build_model, without_initial_weights
 
 SIZE = (160, 96)
 DETECTORS = {}

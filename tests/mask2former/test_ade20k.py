@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmroad.mask2former.ade20k import CATEGORIES, STUFF, THINGS, read_segments, segment_ids
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 CONFIG = configs_folder() / 'rankseg/maskformer2_swin_large_IN21k_384_bs16_160k_ade20k_panoptic.py'
 SIZE = (60, 80)

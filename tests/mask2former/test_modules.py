@@ -15,7 +15,7 @@ from mmroad.mask2former import (
     Mask2FormerSemSegHead,
 )
 from mmroad.mask2former.head import sample_labels
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 
 def pixel_decoder(levels: int, **kwargs) -> Mask2FormerPixelDecoder:

@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 from mmroad.mask2former import SemSegMeanTTAModel
 from mmroad.mask2former.metric import PublishedIoUMetric
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 
 @pytest.fixture(scope='module')

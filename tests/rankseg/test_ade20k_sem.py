@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, METRICS, MODELS
 from PIL import Image
 
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 BASE = 'maskformer2_swin_base_IN21k_384_bs16_160k_res640{}_ade20k_sem.py'
 SIZE = (48, 64)

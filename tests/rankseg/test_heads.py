@@ -14,7 +14,7 @@ from mmseg.models.decode_heads import FCNHead
 from mmseg.structures import SegDataSample
 
 from mmroad.rankseg import RankSegPixelMixin, RankSegSegmenterHead
-from mmroad.zoo import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialised
 
 CONFIGS = Path(__file__).parents[2] / 'configs/rankseg'
 CLASSES, TOP = 6, 3

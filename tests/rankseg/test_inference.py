@@ -11,9 +11,10 @@ import torch
 from mmengine.runner import Runner
 
 from mmroad.files.sources import LeftOut
-from mmroad.rankseg.inference import ImageInferencer, outlined
+from mmroad.inference.segmentation import ImageInferencer, outlined
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo import configs_folder, get_config, init_model
+from mmroad.zoo.configs import configs_folder, get_config
+from mmroad.zoo.models import init_model
 
 ROOT = configs_folder().parent
 SMALL = str(configs_folder() / 'rankseg/rankseg_small_road_scenes.py')

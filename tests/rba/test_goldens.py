@@ -14,7 +14,7 @@ import torch
 
 from mmroad import get_config
 from mmroad.rba.losses import DenseHybridLoss, GamblerLoss, OutlierLoss, SmoothnessLoss, SparsityLoss
-from mmroad.zoo import build_model
+from mmroad.zoo.models import build_model
 
 FILE = Path(__file__).parents[1] / 'data/rba_goldens.json'
 TARGETS = [('nls', n) for n in ('none', 'sigmoid', 'tanh')]

@@ -49,7 +49,7 @@ def train(work_dir: Path, rank: int, ranks: int, port: int, resume: str | None, 
     if ranks > 1:
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK=str(rank),
                           MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))  # fmt: skip
-        from mmroad.cli import _join_over_gloo
+        from mmroad.commands.running import _join_over_gloo
 
         _join_over_gloo('pytorch', 60)
         changes['launcher'] = 'pytorch'
@@ -150,7 +150,7 @@ def killed_trainings(ranks: int, root: Path, rng: random.Random) -> Iterator[Att
 
 def spoiled_folders(root: Path, rng: random.Random) -> Iterator[Attempt]:
     """A torn, empty, missing or moved ``last_checkpoint`` or checkpoints: the newest whole one is gone on from."""
-    from mmroad.training.resume import newest_checkpoint
+    from mmroad.runtime.training.resume import newest_checkpoint
 
     source = root / 'source'
     hooks = config(False, 0, 1)['default_hooks']

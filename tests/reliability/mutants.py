@@ -27,11 +27,11 @@ from mmroad.bdd100k.eval.__main__ import main as evaluate
 from mmroad.bdd100k.eval.masks import read_png
 from mmroad.bdd100k.index import indexed_columns
 from mmroad.bdd100k.scalabel import load_frames
-from mmroad.checkpoint import load_state_file
 from mmroad.detic.lvis_style import read_lvis_style
 from mmroad.detic.vocabulary import load_embeddings, read_names
 from mmroad.files.images import read_image
 from mmroad.files.label_maps import read_label_map
+from mmroad.zoo.checkpoint import load_state_file
 
 SECONDS = 20  # for a file of some kilobytes, on a machine with other work
 BATCH = 50

@@ -19,10 +19,10 @@ from children import Attempt, finish, fork, kill_when, leftovers, program, ranks
 from torch import nn
 
 import mmroad.converters
-from mmroad import weights
-from mmroad.checkpoint import load_state_file
 from mmroad.files.images import read_image, write_image
 from mmroad.road_scenes.write import write_dataset
+from mmroad.zoo import weights
+from mmroad.zoo.checkpoint import load_state_file
 
 CONFIG = 'faster_rcnn_r18_fpn_quickstart'
 

@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hostile
 
 import mmroad.converters
-from mmroad import loader, weights
 from mmroad.abet.schedules import SnapshotTransferHook
-from mmroad.checkpoint import CheckpointError, load_checkpoint, load_state_file
 from mmroad.converters import convert_file
 from mmroad.detic.make_vocabulary import classifier_of
-from mmroad.weights import DownloadError, published
+from mmroad.zoo import loader, weights
+from mmroad.zoo.checkpoint import CheckpointError, load_checkpoint, load_state_file
+from mmroad.zoo.weights import DownloadError, published
 
 NAME = 'retinanet_r50_fpn_3x_det_bdd100k'
 

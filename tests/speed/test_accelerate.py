@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import mmroad
-from mmroad.inference import array_pipeline
-from mmroad.speed.accelerate import accelerate
+from mmroad.inference.base import array_pipeline
+from mmroad.runtime.speed.accelerate import accelerate
 
 
 @pytest.fixture(scope='module')

@@ -8,8 +8,8 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 
 import mmroad
-from mmroad.inference import array_pipeline
-from mmroad.speed.accelerate import for_inference
+from mmroad.inference.base import array_pipeline
+from mmroad.runtime.speed.accelerate import for_inference
 
 DETECTORS = (
     'faster_rcnn_r50_fpn_3x_det_bdd100k',

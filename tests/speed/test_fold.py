@@ -9,7 +9,7 @@ from mmdet.models.backbones import ResNet
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmroad.speed.fold import PointConv2d, fold_batch_norm, use_point_convolutions
+from mmroad.runtime.speed.fold import PointConv2d, fold_batch_norm, use_point_convolutions
 
 
 def lived_in(model):

@@ -7,8 +7,8 @@ import torch
 from mmcv.ops import batched_nms, nms
 from mmcv.ops.nms import NMSop
 
-from mmroad.speed import nms as speed
-from mmroad.speed.operators import guard_operators
+from mmroad.runtime.speed import nms as speed
+from mmroad.runtime.speed.operators import guard_operators
 
 
 @pytest.fixture(autouse=True)

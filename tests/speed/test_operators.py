@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmcv import ops
 
-from mmroad.speed.operators import guard_operators
+from mmroad.runtime.speed.operators import guard_operators
 
 BOXES = torch.tensor([[0, 1.0, 2.0, 9.0, 8.0], [1, 3.0, 0.0, 12.0, 11.0]])
 

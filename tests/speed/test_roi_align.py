@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmcv.ops import RoIAlign, roi_align
 
-from mmroad.speed import roi_align as gather
-from mmroad.speed.operators import guard_operators
+from mmroad.runtime.speed import roi_align as gather
+from mmroad.runtime.speed.operators import guard_operators
 
 MODES = list(itertools.product(('avg', 'max'), (True, False), (0, 1, 2, 3)))
 

@@ -12,7 +12,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 from tiny_training import run_tiny, tiny_config
 
-from mmroad.training import go_on, make_resumable
+from mmroad.runtime.training import go_on, make_resumable
 
 
 def test_names_of_mmengine_become_ours():
@@ -20,7 +20,7 @@ def test_names_of_mmengine_become_ours():
     make_resumable(cfg)
     assert cfg.default_hooks.checkpoint.type == 'DurableCheckpointHook'
     assert cfg.train_cfg.type == 'ResumableEpochLoop' and cfg.custom_hooks[-1] == dict(type='DivergenceHook')
-    assert 'mmroad.training' in cfg.custom_imports['imports']
+    assert 'mmroad.runtime.training' in cfg.custom_imports['imports']
     again = cfg.copy()
     make_resumable(again)
     assert again.to_dict() == cfg.to_dict()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_training import run_tiny
 
-from mmroad.training import DivergedError
+from mmroad.runtime.training import DivergedError
 
 SEED = dict(randomness=dict(seed=3))
 

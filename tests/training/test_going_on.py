@@ -13,8 +13,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from tiny_training import Stopped, differences, run_tiny
 
-from mmroad.checkpoint import CheckpointError
-from mmroad.training.resume import newest_checkpoint
+from mmroad.runtime.training.resume import newest_checkpoint
+from mmroad.zoo.checkpoint import CheckpointError
 
 SEED = dict(randomness=dict(seed=3))
 

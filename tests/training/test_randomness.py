@@ -11,7 +11,7 @@ from mmdet.datasets.samplers import AspectRatioBatchSampler
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.registry import DATA_SAMPLERS
 
-from mmroad.training.randomness import Batch, ResumableBatchSampler, SeededItems, seed_all
+from mmroad.runtime.training.randomness import Batch, ResumableBatchSampler, SeededItems, seed_all
 
 
 def draws():

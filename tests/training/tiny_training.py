@@ -13,9 +13,9 @@ from mmengine.registry import DATASETS, METRICS, MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmroad.cli import build_runner
-from mmroad.loader import install_safe_loader
-from mmroad.training import go_on, make_resumable
+from mmroad.commands.running import build_runner
+from mmroad.runtime.training import go_on, make_resumable
+from mmroad.zoo.loader import install_safe_loader
 
 _RUNS = itertools.count()
 

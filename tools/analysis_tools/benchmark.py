@@ -4,7 +4,7 @@ import argparse
 
 
 def parse_args() -> argparse.Namespace:
-    from mmroad.cli import Options
+    from mmroad.commands.running import Options
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or name of a model of the zoo')
@@ -26,8 +26,8 @@ def main() -> None:
     from mmengine.dataset import Compose
 
     import mmroad
-    from mmroad.cli import merge_options
-    from mmroad.inference import array_pipeline
+    from mmroad.commands.running import merge_options
+    from mmroad.inference.base import array_pipeline
 
     cfg = mmroad.get_config(args.config)
     merge_options(cfg, args.cfg_options)

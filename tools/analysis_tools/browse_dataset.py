@@ -4,7 +4,7 @@ import argparse
 
 
 def parse_args() -> argparse.Namespace:
-    from mmroad.cli import Options
+    from mmroad.commands.running import Options
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or name of a model of the zoo')
@@ -42,9 +42,9 @@ def main() -> None:
     from mmengine.utils import import_modules_from_strings
     from rich.progress import track
 
-    from mmroad.cli import merge_options
+    from mmroad.commands.running import merge_options
     from mmroad.files import OutputNames, write_image
-    from mmroad.zoo import get_config
+    from mmroad.zoo.configs import get_config
 
     cfg = get_config(args.config)
     merge_options(cfg, args.cfg_options)

@@ -44,7 +44,7 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from mmroad.abet import CentroidCrop, ClassUniformDataset, ClassUniformSampler
-    from mmroad.zoo import get_config
+    from mmroad.zoo.configs import get_config
 
     cfg = get_config(args.config)
     from mmengine.utils import import_modules_from_strings

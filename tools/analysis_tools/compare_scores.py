@@ -34,7 +34,7 @@ def load(items, masks):
     """Of each image its mask and every score, {name: (mask, {score: (H, W)})}; the same scores for all."""
     import numpy as np
 
-    from mmroad.abet.saved_scores import load_scores
+    from mmroad.anomaly.saved_scores import load_scores
 
     images = {}
     for item in items:
@@ -91,7 +91,7 @@ def main() -> None:
 
     import numpy as np
 
-    from mmroad.abet.figure import curves, draw
+    from mmroad.anomaly.figure import curves, draw
     from mmroad.files import read_image, write_json
 
     try:

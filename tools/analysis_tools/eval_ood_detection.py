@@ -32,8 +32,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.abet.detection_files import align, read_detection_file
-    from mmroad.abet.ood_detection import evaluate, table
+    from mmroad.anomaly.detection_files import align, read_detection_file
+    from mmroad.anomaly.ood_detection import evaluate, table
     from mmroad.files import OutputNames, write_json
 
     try:

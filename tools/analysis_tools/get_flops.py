@@ -4,7 +4,7 @@ import argparse
 
 
 def parse_args() -> argparse.Namespace:
-    from mmroad.cli import Options
+    from mmroad.commands.running import Options
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or name of a model of the zoo')
@@ -15,9 +15,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmroad.cli import merge_options
-    from mmroad.flops import count
-    from mmroad.zoo import get_config
+    from mmroad.commands.running import merge_options
+    from mmroad.zoo.configs import get_config
+    from mmroad.zoo.flops import count
 
     cfg = get_config(args.config)
     merge_options(cfg, args.cfg_options)

@@ -42,8 +42,8 @@ def main() -> None:
 
     import numpy as np
 
-    from mmroad.abet.meta_classification import leave_one_out, segments
-    from mmroad.abet.saved_scores import load_scores
+    from mmroad.anomaly.meta_classification import leave_one_out, segments
+    from mmroad.anomaly.saved_scores import load_scores
     from mmroad.files import OutputNames, write_image
 
     names, images, masks = [], [], []

@@ -32,12 +32,12 @@ def main() -> None:
 
     import torch
 
-    from mmroad.abet.saved_scores import save_scores
     from mmroad.abet.scores import build_scores
+    from mmroad.anomaly.saved_scores import save_scores
     from mmroad.files import OutputNames
     from mmroad.files.sources import open_source
-    from mmroad.inference import run_over, run_tool
-    from mmroad.zoo import init_model
+    from mmroad.inference.base import run_over, run_tool
+    from mmroad.zoo.models import init_model
 
     names = OutputNames(args.out)
 

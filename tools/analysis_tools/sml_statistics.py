@@ -44,10 +44,11 @@ def main() -> None:
     import torch
     from rich.progress import track
 
-    from mmroad.abet.saved_scores import ClassStatistics
+    from mmroad.anomaly.saved_scores import ClassStatistics
     from mmroad.files import OutputNames, write_json
     from mmroad.files.sources import Item, Source, open_source
-    from mmroad.zoo import get_config, init_model
+    from mmroad.zoo.configs import get_config
+    from mmroad.zoo.models import init_model
 
     try:
         out = OutputNames(Path(args.out).parent, [args.checkpoint]).path(Path(args.out).name)

@@ -37,7 +37,7 @@ def main() -> None:
     args = parse_args()
     from pathlib import Path
 
-    from mmroad.abet import ood_subsets
+    from mmroad.anomaly import ood_subsets
     from mmroad.files import OutputNames, write_json
     from mmroad.files.json_files import read_json
 

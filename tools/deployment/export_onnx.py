@@ -33,7 +33,7 @@ def main() -> None:
     args = parse_args()
     from mmroad.detic.export import compare, export_onnx
     from mmroad.detic.vocabulary import load_vocabulary
-    from mmroad.zoo import init_model
+    from mmroad.zoo.models import init_model
 
     try:
         model = init_model(args.config, args.checkpoint)

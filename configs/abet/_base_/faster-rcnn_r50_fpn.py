@@ -1,5 +1,5 @@
 """detectron2's Faster R-CNN R50-FPN with OOD scores; ``abet`` is what the learned temperature changes."""
-custom_imports = dict(imports=['mmroad.abet.det', 'mmroad.abet.det_metric'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmroad.abet.det', 'mmroad.anomaly.det_metric'], allow_failed_imports=False)
 learned_temperature = dict(type='LearnedTemperatureLinear')
 abet = dict(roi_head=dict(bbox_head=dict(temperature=learned_temperature)))
 model = dict(

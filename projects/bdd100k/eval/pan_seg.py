@@ -23,7 +23,7 @@ from .masks import (
     segments,
     told_categories,
     without_overlaps,
-)  # fmt: skip
+)
 from .result import Scores
 
 STUFF = (

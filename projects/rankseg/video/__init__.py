@@ -3,9 +3,8 @@
 Importing this registers everything that the video configs below configs/rankseg name.
 """
 
-import mmroad.frameworks
-import mmroad.mask2former  # noqa: F401
-
+from ... import mask2former  # noqa: F401
+from ...runtime import frameworks  # noqa: F401
 from .head import RankSegVideoHead, VideoMask2FormerHead
 from .metrics import VideoSemSegMetric, YTVISMetric
 from .segmentor import VideoMask2Former

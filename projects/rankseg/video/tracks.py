@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from mmroad.mask2former import mask_bands, sum_queries
+from ...mask2former import mask_bands, sum_queries
 
 
 def clip_windows(length: int, clip_length: int | None, overlap: int = 0) -> Iterator[slice]:

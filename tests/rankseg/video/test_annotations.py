@@ -15,7 +15,7 @@ import mmroad.rankseg.video  # noqa: F401
 from mmroad.rankseg.video.annotations import read_annotations
 from mmroad.rankseg.video.metrics import YTVIS_NUMBERS, YTVISMetric, ytvis_ap
 from mmroad.rankseg.video.tracks import encode
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 HALF = dict(size=[4, 6], counts=[0, 8, 16])  # two columns on the left, 4 x 2 pixels
 

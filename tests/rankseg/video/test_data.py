@@ -17,7 +17,7 @@ from mmroad.bdd100k.sem_seg import confusion
 from mmroad.rankseg.video.metrics import VideoSemSegMetric, YTVISMetric, mean_iou_of_mmseg, sem_seg_scores
 from mmroad.rankseg.video.tracks import encode
 from mmroad.rankseg.video.vspw import VSPWDataset
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 SIZE = (30, 40)
 

@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 
 import mmroad.rankseg.video  # noqa: F401
 from mmroad import get_config
-from mmroad.zoo import build_model, configs_folder
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import build_model
 
 FILE = Path(__file__).parents[2] / 'data/rankseg_video_goldens.json'
 NAMES = ['mask2former_small_road_scenes_video', 'rankseg_small_road_scenes_video']

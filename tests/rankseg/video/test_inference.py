@@ -11,11 +11,12 @@ import torch
 from pycocotools import mask as coco_mask
 
 from mmroad.files.sources import LeftOut, open_source
-from mmroad.rankseg.video.inference import VideoInferencer
+from mmroad.inference.video import VideoInferencer
 from mmroad.rankseg.video.pictures import TRACK_COLOURS, VideoFile, overlay_classes, overlay_tracks
 from mmroad.rankseg.video.tracks import clip_windows, encode
 from mmroad.road_scenes.scene import Scene
-from mmroad.zoo import configs_folder, init_model
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import init_model
 
 ROOT = configs_folder().parent
 SIZE = (96, 64)

@@ -14,7 +14,8 @@ from mmengine.structures import InstanceData
 
 import mmroad.rankseg.video  # noqa: F401
 from mmroad.rankseg.video.tracks import resize_masks
-from mmroad.zoo import configs_folder, without_initial_weights
+from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.models import without_initial_weights
 
 CONFIGS = configs_folder() / 'rankseg'
 SMALL = ['mask2former_small_road_scenes_video', 'rankseg_small_road_scenes_video']

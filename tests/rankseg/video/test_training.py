@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from mmroad.rankseg.video.consistency import video_consistency
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 
 @pytest.fixture(scope='module')

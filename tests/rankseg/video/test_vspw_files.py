@@ -15,7 +15,7 @@ from mmroad.rankseg.video.consistency import video_consistency
 from mmroad.rankseg.video.metrics import VideoSemSegMetric
 from mmroad.rankseg.video.transforms import LabelsToInstances, LoadFrame, LoadVideoLabels
 from mmroad.rankseg.video.vspw import VSPWDataset
-from mmroad.zoo import configs_folder
+from mmroad.zoo.configs import configs_folder
 
 SIZE = (24, 32)
 

@@ -1,7 +1,7 @@
 """Video segmentation of video files and folders of frames.
 
 import mmroad
-from mmroad.rankseg.video.inference import VideoInferencer
+from mmroad.inference.video import VideoInferencer
 
 model = mmroad.init_model('video_maskformer2_R101_bs16_8ep-rankseg_vspw', 'vspw.pth')
 for result in VideoInferencer(model).run('drive.mp4', out_dir='out'):
@@ -23,13 +23,13 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ...files import ImageError, write_image
-from ...files.outputs import OutputNames, RunFolder
-from ...files.sources import Source, frame_rate, open_source
-from ...inference import Run, transformed
-from .pictures import VideoFile, overlay_classes, overlay_tracks
-from .results import to_results, write_results
-from .tracks import TrackStitcher
+from ..files import ImageError, write_image
+from ..files.outputs import OutputNames, RunFolder
+from ..files.sources import Source, frame_rate, open_source
+from ..rankseg.video.pictures import VideoFile, overlay_classes, overlay_tracks
+from ..rankseg.video.results import to_results, write_results
+from ..rankseg.video.tracks import TrackStitcher
+from .base import Run, transformed
 
 FROM_FILES = ('LoadFrame', 'LoadVideoLabels', 'LoadImageFromFile')
 Frame = tuple[str, np.ndarray]

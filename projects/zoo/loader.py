@@ -4,7 +4,7 @@ On its own mmengine unpickles anything once weights-only reading fails, and file
 a checksum. All ways lead through that class: ``load_from``, ``resume``, ``init_cfg=dict(type='Pretrained')`` and the
 backbones of mmdet, mmseg and mmpretrain that call it themselves. So its loaders are replaced, whatever the prefix:
 a name becomes a file (of the cache, a mirror or the network, checked), and the file is read by
-`mmroad.checkpoint.load_state_file`, which runs no code.
+`mmroad.zoo.checkpoint.load_state_file`, which runs no code.
 
 Importing ``mmroad`` is enough (`install_when_imported`).
 """

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .bdd100k.scalabel import NAME_MAPPING
+from .class_names import canonical
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +25,6 @@ _CLASS_LAYERS = re.compile(
 )
 #: Box regression with four rows for each class.
 _BOX_LAYERS = re.compile(r'(^|\.)fc_reg\.(weight|bias)$')
-_SHORT = {'light': 'traffic light', 'sign': 'traffic sign'}
 
 
 class ClassOrderError(ValueError):
@@ -48,14 +47,6 @@ def classes_of(content: Mapping[str, Any]) -> tuple[str, ...] | None:
     if not isinstance(names, Iterable) or isinstance(names, Mapping):
         raise ClassOrderError(f'the classes in its meta data are no list of names: {names!r:.200}')
     return tuple(map(str, names))
-
-
-def canonical(names: Sequence[str]) -> tuple[str, ...]:
-    """Names as they are compared: in lower case, ``_`` and ``-`` as blanks, and 2018's (person, bike, motor) as
-    their present ones, where the list does not have both."""
-    plain = [re.sub(r'[\s_-]+', ' ', name).strip().lower() for name in names]
-    newer = [NAME_MAPPING.get(name) or _SHORT.get(name, name) for name in plain]
-    return tuple(new if new == old or new not in plain else old for old, new in zip(plain, newer))
 
 
 def class_order(have: Sequence[str], *lists: Sequence[str]) -> tuple[tuple[str, ...], list[int] | None]:
@@ -138,7 +129,7 @@ def follow_classes(
     Args:
         content: The whole checkpoint, for its meta data.
         state: Its flat state dict.
-        lists: The model's classes (`mmroad.zoo.model_classes`); empty compares nothing.
+        lists: The model's classes (`mmroad.zoo.models.model_classes`); empty compares nothing.
 
     Returns:
         The state dict, and the names of its classes (the checkpoint's own where nothing is compared).

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import class_order_hook
-from ..options import add_import
+from ...zoo import class_order_hook
+from ...zoo.options import add_import
 from . import checkpoints, divergence, loops
 from .divergence import DivergedError
 from .resume import newest_checkpoint, read_training
@@ -39,7 +39,7 @@ def make_resumable(cfg: Config) -> None:
     Args:
         cfg: Changed in place. Hooks and loops of other names stay as they are.
     """
-    for module in ('mmroad.training', 'mmroad.class_order_hook'):
+    for module in ('mmroad.runtime.training', 'mmroad.zoo.class_order_hook'):
         add_import(cfg, module)
     cfg.default_hooks = cfg.get('default_hooks') or {}
     hooks = cfg.default_hooks

@@ -19,8 +19,8 @@ from mmengine.dataset import Compose
 from ..files import write_image
 from ..files.outputs import RunFolder
 from ..files.sources import Item, open_source
-from ..inference import Run, array_pipeline, given_image, prepared, run_over
-from .video.pictures import VideoFiles, overlay_classes
+from ..rankseg.video.pictures import VideoFiles, overlay_classes
+from .base import Run, array_pipeline, given_image, prepared, run_over
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,4 +1,4 @@
-"""model_zoo.md, made from the metafiles: ``python -m mmroad.model_zoo``."""
+"""model_zoo.md, made from the metafiles: ``python -m mmroad.zoo.page``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from .files import write_text
-from .zoo import configs_folder
+from ..files import write_text
+from .configs import configs_folder
 
 HEAD = """# Model zoo
 
-Made from the metafiles below `configs/` (`python -m mmroad.model_zoo`). Results are the **published** ones of
+Made from the metafiles below `configs/` (`python -m mmroad.zoo.page`). Results are the **published** ones of
 the original authors' weights unless a row says "measured". Parameters and multiply-adds (GMACs, one image,
 the network alone) are computed from our models by `tools/analysis_tools/get_flops.py`.
 """

@@ -38,8 +38,8 @@ def guard_operators() -> None:
     """Give mmcv's operators contiguous inputs, and float32 ones where they lack the precision; let mmdet's region
     extractors compute in float32.
 
-    RoIAlign on a CPU becomes `mmroad.speed.roi_align`'s, which reads any layout; suppression there goes by parts
-    (`mmroad.speed.nms`).
+    RoIAlign on a CPU becomes `mmroad.runtime.speed.roi_align`'s, which reads any layout; suppression there goes by
+    parts (`mmroad.runtime.speed.nms`).
     A result computed in float32 stays float32; gradients come back in the input's precision. Calling it again does
     nothing. Inputs that an operator reads as they are cost nothing.
     """

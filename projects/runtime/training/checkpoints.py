@@ -15,8 +15,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..file_kind import TORCH, kind_of, read_head
-from ..files import replacing, write_text
+from ...files import replacing, write_text
+from ...zoo.file_kind import TORCH, kind_of, read_head
 from .divergence import DivergedError
 from .state import pack, unpack
 

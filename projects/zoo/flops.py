@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from .models import build_model
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -26,8 +28,6 @@ def count(cfg: Config, shape: tuple[int, int]) -> Counted:
     from mmcv.ops import DeformConv2d, ModulatedDeformConv2d
     from mmengine.structures import InstanceData
     from torch.utils.flop_counter import FlopCounterMode
-
-    from .zoo import build_model
 
     model = build_model(cfg).eval()
     model.init_weights()  # learnt proposals must be boxes

@@ -1,4 +1,4 @@
-"""The rule of `mmroad.class_order` for weights that a training starts from."""
+"""The rule of `mmroad.zoo.class_order` for weights that a training starts from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from .class_order import ClassOrderError, follow_classes_in_training
-from .zoo import model_classes
+from .models import model_classes
 
 
 @HOOKS.register_module()

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 
+from ..anomaly.io import save_map
+from ..anomaly.pictures import anomaly_picture
 from ..files import write_image
 from ..files.outputs import RunFolder
 from ..files.sources import Item, open_source
-from ..inference import Run, array_pipeline, given_image, prepared, run_over
-from .io import save_map
-from .pictures import anomaly_picture
+from .base import Run, array_pipeline, given_image, prepared, run_over
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,6 +22,18 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be read safely, or does not fit; the message says what to do."""
 
 
+class KeysError(CheckpointError):
+    """A checkpoint's keys are not the model's.
+
+    Attributes:
+        state: The checkpoint's flat state dict.
+    """
+
+    def __init__(self, message: str, state: Mapping[str, Tensor]) -> None:
+        super().__init__(message)
+        self.state = state
+
+
 def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     """What a checkpoint file holds, by names; see `load_content`.
 
@@ -172,23 +184,24 @@ def load_checkpoint(
         model: The model.
         path: The checkpoint's file.
         trust: Unpickle anything in it (`load_state_file`).
-        classes: The lists of classes that the model may have (`mmroad.zoo.model_classes`). Weights for the same
-            classes in another order are brought to the model's (`mmroad.class_order`); empty compares nothing.
+        classes: The lists of classes that the model may have (`mmroad.zoo.models.model_classes`). Weights for the same
+            classes in another order are brought to the model's (`mmroad.zoo.class_order`); empty compares nothing.
 
     Returns:
         The checkpoint's meta data; ``dataset_meta`` has the classes that the loaded model has.
 
     Raises:
-        CheckpointError: Keys are missing, left over or of another shape, or the classes are others; the message
-            lists them and, of keys, names the configs whose models they do fit.
+        KeysError: Keys are missing, left over or of another shape; the message lists them.
+        CheckpointError: The classes are others; the message lists them.
     """
     content = load_state_file(path, trust=trust)
-    target = model.state_dict()
     try:
         state = state_dict_of(content)
-        if problems := compare_keys(state, target):
-            raise CheckpointError(f'it does not fit this model:\n{problems}\n{_hint(state)}')
+        if problems := compare_keys(state, model.state_dict()):
+            raise KeysError(f'{path}: it does not fit this model:\n{problems}', state)
         state, names = follow_classes(content, state, classes)
+    except KeysError:
+        raise
     except (CheckpointError, ClassOrderError) as error:
         raise CheckpointError(f'{path}: {error}') from error
     model.load_state_dict(state, strict=False)  # buffers that a model derives itself may be absent
@@ -197,13 +210,6 @@ def load_checkpoint(
         newer = meta.get('dataset_meta')
         meta['dataset_meta'] = {**(newer if isinstance(newer, Mapping) else {}), 'classes': names}
     return meta
-
-
-def _hint(state: Mapping[str, Tensor]) -> str:
-    from .zoo import configs_that_fit
-
-    fits = configs_that_fit(state)
-    return f'It fits: {", ".join(fits)}.' if fits else 'No config of the zoo has these keys.'
 
 
 #: Buffers that models derive themselves and old checkpoints may lack.

@@ -21,9 +21,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..files import replacing
+from ..files.file_lock import locked
+from .configs import find_model
 from .file_kind import describe, kind_of, problem_of, read_head
-from .file_lock import locked
-from .files import replacing
 
 #: ImageNet initialisations: file name -> where it is published.
 _TORCHVISION = 'https://download.pytorch.org/models/'
@@ -81,8 +82,6 @@ def published(name: str) -> Path:
     Raises:
         DownloadError: No host answered, or the file does not have its MD5.
     """
-    from .zoo import find_model
-
     model = find_model(name)
     url = model.get('Weights')
     if not url:

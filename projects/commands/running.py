@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_import, merge_options
+from ..zoo.options import add_import, merge_options
 
 # Read when torch starts its threads: waiting ones sleep instead of spinning, which on cores shared with
 # dataloader workers or other ranks makes small steps several times faster.
@@ -50,8 +50,8 @@ def load_config(args: argparse.Namespace) -> Config:
     import torch
     from mmengine.utils import import_modules_from_strings
 
-    from .data_root import follow_data_root
-    from .zoo import get_config
+    from ..zoo.configs import get_config
+    from ..zoo.data_root import follow_data_root
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = get_config(args.config)
@@ -74,7 +74,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         _prepare_for_cpu(cfg)
     if args.launcher != 'none':
-        from .ranks import MEETING, watch
+        from ..runtime.ranks import MEETING, watch
 
         dist = dict((cfg.get('env_cfg') or {}).get('dist_cfg') or {})
         timeout = dist.get('timeout')
@@ -83,7 +83,7 @@ def load_config(args: argparse.Namespace) -> Config:
         elif args.launcher == 'pytorch':  # mmengine joins
             dist.setdefault('init_method', MEETING)
             cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dist)
-        add_import(cfg, 'mmroad.ranks')
+        add_import(cfg, 'mmroad.runtime.ranks')
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RankWatchHook')]
         watch(timeout)
     return cfg
@@ -100,7 +100,7 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
     from torch.distributed import init_process_group
 
-    from .ranks import MEETING, watch
+    from ..runtime.ranks import MEETING, watch
 
     if timeout is not None and (
         isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0
@@ -191,7 +191,7 @@ def room_in(*folders: str | Path | None) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        from .files.replacing import is_no_room
+        from ..files.replacing import is_no_room
 
         if not is_no_room(error):
             raise
@@ -282,7 +282,7 @@ def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
     masks = [m.output_dir for m in runner.test_evaluator.metrics if getattr(m, 'output_dir', None)]
     if not masks and not show_dir:
         return
-    from .files.outputs import OutputNames, note_outputs
+    from ..files.outputs import OutputNames, note_outputs
 
     dataset = runner.test_dataloader.dataset
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]

@@ -1,73 +1,19 @@
-"""The models by name: their configs, metafile entries and weights."""
+"""Models built from their configs, and their weights loaded into them."""
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checkpoint import CheckpointError, KeysError, compare_keys, load_checkpoint
+from .configs import find_model, get_config, list_models
+from .weights import published
+
 if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import Tensor, nn
-
-
-def configs_folder() -> Path:
-    """Where the configs are: beside ``projects`` in a checkout, inside the package in a wheel."""
-    here = Path(__file__).resolve().parent
-    for folder in (here.parent / 'configs', here / 'configs'):
-        if (folder / '_base_').is_dir():
-            return folder
-    raise FileNotFoundError(f'no configs beside or inside {here}: the installation is incomplete')
-
-
-@functools.cache
-def _models() -> dict[str, dict[str, Any]]:
-    import yaml
-
-    models = {}
-    for metafile in sorted(configs_folder().glob('*/metafile.yml')):
-        for entry in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
-            models[entry['Name']] = {**entry, 'Path': configs_folder().parent / entry['Config']}
-    return models
-
-
-def list_models(pattern: str = '*') -> list[str]:
-    """Names of the models that match a shell pattern, such as ``'*convnext*'``."""
-    return [name for name in _models() if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
-
-
-def find_model(name: str) -> dict[str, Any]:
-    """A model's metafile entry.
-
-    Raises:
-        KeyError: No model has that name; names those that are near.
-    """
-    name = Path(name).stem if name.endswith('.py') else name
-    if name not in _models():
-        import difflib
-
-        near = difflib.get_close_matches(name, _models(), 5, 0.4)
-        raise KeyError(
-            f'no model is named {name!r}; near: {", ".join(near) or "none"} (mmroad.list_models() has all)'
-        )
-    return _models()[name]
-
-
-def get_config(name: str) -> Config:
-    """A model's config.
-
-    Args:
-        name: A model's name, or the path of a config file.
-    """
-    from mmengine.config import Config
-
-    path = Path(name)
-    if path.suffix == '.py' and path.is_file():
-        return Config.fromfile(path)
-    return Config.fromfile(find_model(name)['Path'])
 
 
 def without_initial_weights(cfg: Any) -> Any:
@@ -168,15 +114,17 @@ def load_weights(
         the checkpoint name them.
 
     Raises:
-        CheckpointError: The checkpoint does not fit, or has other classes.
+        CheckpointError: The checkpoint does not fit (the message names the configs whose models it fits), or has
+            other classes.
     """
-    from .checkpoint import load_checkpoint
-
     if str(weights) == 'published':
-        from .weights import published
-
         weights = published(Path(cfg.filename).stem)
-    meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
+    try:
+        meta = load_checkpoint(model, weights, trust=trust, classes=model_classes(cfg))
+    except KeysError as error:
+        fits = configs_that_fit(error.state)
+        hint = f'It fits: {", ".join(fits)}.' if fits else 'No config of the zoo has these keys.'
+        raise CheckpointError(f'{error}\n{hint}') from error
     names = (meta.get('dataset_meta') or {}).get('classes')
     if names and hasattr(model, 'name_own_classes'):
         model.name_own_classes(names)
@@ -232,16 +180,16 @@ def model_classes(cfg: Config) -> list[tuple[str, ...]]:
 
 
 def configs_that_fit(state: Mapping[str, Tensor]) -> list[str]:
-    """Names of the detectors whose models have exactly a checkpoint's keys and shapes.
+    """Names of the models that have exactly a checkpoint's keys and shapes.
 
-    Models of about as many parameters are built, without initialising them.
+    Only those with as many parameters, as their metafiles have it, are built, without initializing them.
     """
-    from .checkpoint import compare_keys
-
-    size, fits = sum(v.numel() for v in state.values() if v.is_floating_point()), []
+    statistics = ('running_mean', 'running_var')
+    size = sum(v.numel() for k, v in state.items() if v.is_floating_point() and not k.endswith(statistics))
+    fits = []
     for name in list_models():
         known = str((find_model(name).get('Metadata') or {}).get('Parameters', ''))
-        if known.endswith('M') and abs(float(known[:-1]) * 1e6 - size) > 0.05 * size:
+        if known.endswith('M') and abs(float(known[:-1]) * 1e6 - size) > 1e5:
             continue
         try:
             with uninitialised():

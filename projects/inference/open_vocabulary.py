@@ -1,7 +1,7 @@
 """Open-vocabulary detection in images, folders, globs and videos.
 
 import mmroad
-from mmroad.detic.inference import DeticInferencer
+from mmroad.inference.open_vocabulary import DeticInferencer
 from mmroad.detic.vocabulary import load_vocabulary
 
 model = mmroad.init_model('Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size', 'detic.pth')
@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..detic.vocabulary import Vocabulary, plain_name
 from ..files import ImageError, replacing, write_image, write_json
 from ..files.json_files import read_json
 from ..files.outputs import RunFolder
 from ..files.sources import Item, open_source
-from ..inference import DetInferencer, Predictions, Run, given_image, run_over
-from .vocabulary import Vocabulary, plain_name
+from .base import Run, given_image, run_over
+from .detection import DetInferencer, Predictions
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,4 +1,4 @@
-"""Detections and objects of Scalabel files (``det.json``), for `mmroad.abet.ood_detection`."""
+"""Detections and objects of Scalabel files (``det.json``), for `mmroad.anomaly.ood_detection`."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import CheckpointError, load_state_file
-from ..file_kind import problem_of
+from ...zoo.checkpoint import CheckpointError, load_state_file
+from ...zoo.file_kind import problem_of
 
 _STEP = re.compile(r'_(\d+)\.pth$')
 

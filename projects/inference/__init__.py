@@ -1,0 +1,1 @@
+"""Running models on images, folders, globs and videos: one inferencer for each task."""

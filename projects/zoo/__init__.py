@@ -1,0 +1,1 @@
+"""The models by name: configs, checkpoints, weights from the network."""
