@@ -89,9 +89,13 @@ class _TrackBuilder(Builder):
         self.frame_index: list[int] = []
 
     def add(self, frames: list[_TrackFrame], path: Path) -> None:
+        if any(frame.category is not None for frame in frames):
+            raise LabelFileError(
+                f'{path}: a flat list with an entry for each box, which has no tracks: give the labels of '
+                'box_track_20, or predictions as {"frames": [{"name", "videoName", "frameIndex", "labels"}]}'
+            )
         for frame in frames:
             _to_present_form(frame)
-        rows = len(self.names)
         table, codes = self.table, []
         for frame in frames:
             for label in frame.labels or ():
@@ -105,11 +109,6 @@ class _TrackBuilder(Builder):
                 codes.append(table.setdefault(name, len(table)))
         self.boxes['track'].append(np.array(codes, np.int32))
         super().add(frames, path)
-        if len(self.names) - rows != len(frames):
-            raise LabelFileError(
-                f'{path}: a flat list with an entry for each box, which has no tracks: give the labels of '
-                'box_track_20, or predictions as {"frames": [{"name", "videoName", "frameIndex", "labels"}]}'
-            )
         self.frame_index += [NONE if f.frameIndex is None else f.frameIndex for f in frames]
 
     def fields(self, source: Path) -> dict[str, Any]:

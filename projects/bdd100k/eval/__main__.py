@@ -12,7 +12,7 @@ from pathlib import Path
 from ..scalabel import det_classes
 from .result import told
 
-TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
+TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg', 'box_track')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
 
 
@@ -25,35 +25,57 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '-g', '--gt', required=True, help='ground truth: a Scalabel file or folder, or bitmasks'
     )
-    parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
+    parser.add_argument(
+        '-r', '--result', required=True, help='predictions: a file or folder (box_track: or a zip)'
+    )
     parser.add_argument('--out-file', help='write the scores as JSON')
     parser.add_argument(
         '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
     parser.add_argument('-q', '--quiet', action='store_true', help='print the table alone')
     parser.add_argument('--score-file', help='scores of the predicted bitmasks (ins_seg)')
-    det = parser.add_argument_group('det')
-    det.add_argument('--backend', default='auto', choices=('auto', 'hotcoco', 'pycocotools'))
-    det.add_argument(
+    both = parser.add_argument_group('det and box_track')
+    both.add_argument(
         '--by-attribute',
         nargs='*',
         choices=ATTRIBUTES,
-        help='scores split by these frame attributes (default: all three), as Markdown',
+        help='scores split by these attributes of frames or videos (default: all three), as Markdown',
     )
+    both.add_argument('--csv', help='write the split scores of every class here')
+    det = parser.add_argument_group('det')
+    det.add_argument('--backend', default='auto', choices=('auto', 'hotcoco', 'pycocotools'))
     det.add_argument(
         '--classes',
         nargs='+',
         help='show these classes alone and the mean over them (of a model of few classes)',
     )
-    det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
+    track = parser.add_argument_group('box_track')
+    track.add_argument('--by-video', action='store_true', default=None, help='scores of each video')
+    track.add_argument('--hota', action='store_true', default=None, help='HOTA, DetA and AssA too')
+    track.add_argument('--teta', action='store_true', default=None, help='TETA, LocA, AssocA and ClsA too')
+    track.add_argument('--iou-thr', type=float, help='IoU from which a prediction is right (default: 0.5)')
+    track.add_argument(
+        '--ignore-iof-thr',
+        type=float,
+        help='wrong predictions that lie by more than this part in crowd or ignored boxes do not count '
+        '(default: 0.5)',
+    )
     args = parser.parse_args(argv)
-    extras = ('classes', 'by_attribute', 'csv', 'confusion', 'pr_curves')
-    given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
-    if args.task != 'det' and given:
-        parser.error(f'{", ".join(given)}: only for -t det')
+    for task, names in _OWN.items():
+        given = [f'--{name.replace("_", "-")}' for name in names if getattr(args, name) is not None]
+        if given and args.task not in task:
+            parser.error(f'{", ".join(given)}: only for -t {" and ".join(task)}')
     return args
+
+
+#: Options of some tasks alone.
+_OWN = {
+    ('det',): ('classes', 'confusion', 'pr_curves'),
+    ('det', 'box_track'): ('by_attribute', 'csv'),
+    ('box_track',): ('by_video', 'hota', 'teta', 'iou_thr', 'ignore_iof_thr'),
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
         try:
-            scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
+            scores, steps = _task(args)
         except (OSError, ValueError) as error:
             sys.exit(f'error: {error}')
         print(scores.table(), flush=True)  # before all that may fail
@@ -76,6 +98,16 @@ def main(argv: list[str] | None = None) -> None:
                 failed.append(f'error: {option}: {error}')
     if failed:
         sys.exit('\n'.join(failed))
+
+
+def _task(args: argparse.Namespace) -> tuple:
+    if args.task == 'det':
+        return _detection(args)
+    if args.task == 'box_track':
+        from .track_report import tracking
+
+        return tracking(args, _say)
+    return _segmentation(args), []
 
 
 def _detection(args: argparse.Namespace) -> tuple:

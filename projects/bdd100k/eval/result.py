@@ -74,18 +74,20 @@ def markdown(rows: Mapping[str, Scores], head: str) -> str:
     metrics = list(next(iter(rows.values())))
     lines = [f'| {head} | {" | ".join(metrics)} |', '|---' * (len(metrics) + 1) + '|']
     for name, scores in rows.items():
-        values = (scores[m][-1]['OVERALL'] for m in metrics)
-        lines.append(f'| {name} | {" | ".join("-" if math.isnan(v) else f"{v:.2f}" for v in values)} |')
+        figures = (scores[m] for m in metrics)
+        values = (f[-1]['OVERALL'] if isinstance(f, list) else f for f in figures)
+        cells = ('-' if math.isnan(v) else str(v) if isinstance(v, int) else f'{v:.2f}' for v in values)
+        lines.append(f'| {name} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
 def csv(rows: Mapping[str, Scores], head: str) -> str:
     """Comma-separated values of every class and over all: ``head,class,METRIC...``."""
-    metrics = list(next(iter(rows.values())))
+    metrics = [m for m, figures in next(iter(rows.values())).items() if isinstance(figures, list)]
     lines = [','.join([head, 'class', *metrics])]
     for name, scores in rows.items():
-        for k in (0, 1):
-            for category in scores[metrics[0]][k]:
+        for k, group in enumerate(scores[metrics[0]]):
+            for category in group:
                 values = (scores[m][k][category] for m in metrics)
                 lines.append(','.join([name, category, *('' if math.isnan(v) else repr(v) for v in values)]))
     return '\n'.join(lines) + '\n'
