@@ -108,14 +108,7 @@ class BDD100KDetDataset(BaseDetDataset):
     def full_init(self) -> None:
         if self._fully_initialized:
             return
-        if self.ann_file:
-            self._columns = indexed_columns(self.ann_file)
-            self._columns.check_boxes()
-            repeated = self._columns.repeated()
-            if repeated:
-                raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
-        else:
-            self._columns = self._unlabelled_images()
+        self._columns = self._labelled_images() if self.ann_file else self._unlabelled_images()
         columns = self._columns
         self._first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
         self._labels = np.array([self._class_of(c) for c in DET_CLASSES], np.int64)
@@ -125,6 +118,14 @@ class BDD100KDetDataset(BaseDetDataset):
             self._frames = self._frames[self._subset(self._indices)]
         self._check_images()
         self._fully_initialized = True
+
+    def _labelled_images(self) -> Columns:
+        columns = indexed_columns(self.ann_file)
+        columns.check_boxes()
+        repeated = columns.repeated()
+        if repeated:
+            raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
+        return columns
 
     def _unlabelled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))

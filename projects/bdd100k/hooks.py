@@ -9,7 +9,6 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from .dataset import BDD100KDetDataset
-from .metric import BDD100KDetMetric
 
 
 @HOOKS.register_module()
@@ -75,12 +74,12 @@ class DetSetupHook(Hook):
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
             datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
             for metric in metrics:
-                if not isinstance(metric, BDD100KDetMetric) or not datasets:
+                if not hasattr(metric, 'use') or not datasets:
                     continue
                 if len(datasets) > 1:
                     raise ValueError(
-                        f'BDD100KDetMetric takes one data set, not {len(datasets)} in one loader: give their label '
-                        'files in one folder as ann_file, or test them one after another'
+                        f'{type(metric).__name__} takes one data set, not {len(datasets)} in one loader: give their '
+                        'label files in one folder as ann_file, or test them one after another'
                     )
                 metric.use(datasets[0])
 
