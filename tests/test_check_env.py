@@ -1,6 +1,5 @@
 """tools/check_env.py: what is missing or out of range comes with the command that mends it."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +7,9 @@ from pathlib import Path
 import pytest
 
 import mmroad
+from mmroad.commands import check as check_env
 
 TOOL = Path(__file__).parents[1] / 'tools/check_env.py'
-spec = importlib.util.spec_from_file_location('check_env', TOOL)
-check_env = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(check_env)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +49,7 @@ def test_torch(monkeypatch, version, fine):
 
 def test_mmroad_of_another_tree_is_told(monkeypatch, tmp_path):
     assert not check_env.check_mmroad()[3]
-    monkeypatch.setattr(check_env, 'ROOT', tmp_path)
+    monkeypatch.setattr(check_env, 'PACKAGE', tmp_path)
     _, installed, _, command = check_env.check_mmroad()
     assert str(Path(mmroad.__file__).parent) in installed and '-e .' in command
 

@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py share. Heavy imports are inside the functions."""
+"""What `mmroad train` and `mmroad test` share. Heavy imports are inside the functions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..zoo.options import add_import, merge_options
+from .shared import add_cfg_options, add_trust
 
 # Read when torch starts its threads: waiting ones sleep instead of spinning, which on cores shared with
 # dataloader workers or other ranks makes small steps several times faster.
@@ -21,28 +22,12 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
 
-class Options(argparse.Action):
-    """``key=value`` pairs; what the values mean is decided when the config is there (`merge_options`)."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        bad = [v for v in values if '=' not in v]
-        if bad:
-            parser.error(f'{option_string} takes key=value pairs, not {" ".join(bad)}')
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *values])
-
-
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='where logs and results go (default: work_dirs/CONFIG)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=Options, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='read a checkpoint that is not weights alone (runs code in it)',
-    )
+    add_trust(parser)
 
 
 def load_config(args: argparse.Namespace) -> Config:

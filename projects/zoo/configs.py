@@ -65,3 +65,8 @@ def get_config(name: str) -> Config:
     if path.suffix == '.py' and path.is_file():
         return Config.fromfile(path)
     return Config.fromfile(find_model(name)['Path'])
+
+
+def as_python(cfg: Config) -> str:
+    """A config with all that it inherits, as the text of a Python file that gives the same values."""
+    return cfg.pretty_text

@@ -64,10 +64,26 @@ def torch_init():
     return torch.nn.init
 
 
+def default_device() -> str:
+    """The GPU where there is one."""
+    import torch
+
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def device_name(device: str) -> str:
+    """What a device is called: its card's name, or the CPU."""
+    import torch
+
+    if str(device).startswith('cuda') and torch.cuda.is_available():
+        return f'{torch.cuda.get_device_name(device)} ({device})'
+    return 'the CPU' if str(device) == 'cpu' else str(device)
+
+
 def init_model(
     name: str | Config,
     weights: str | Path | None = None,
-    device: str = 'cpu',
+    device: str | None = None,
     cfg_options: dict[str, Any] | None = None,
     trust: bool = False,
 ) -> nn.Module:
@@ -75,9 +91,9 @@ def init_model(
 
     Args:
         name: A model's name, the path of a config, or a config.
-        weights: ``'published'`` downloads the zoo's checkpoint; or a path; None leaves the model
-            untrained.
-        device: Where to put it.
+        weights: ``'published'`` downloads the zoo's checkpoint; or a path; None leaves the model untrained, which
+            a warning says.
+        device: Where to put it; None is the GPU where there is one.
         cfg_options: Changes to the config.
         trust: Read a checkpoint that is not weights alone (runs code in it).
 
@@ -99,7 +115,7 @@ def init_model(
         model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
     try:
-        return model.to(device).eval()
+        return model.to(device or default_device()).eval()
     except (RuntimeError, AssertionError) as error:  # torch's, of a CPU-only build an AssertionError
         raise ValueError(f'device {str(device)!r} cannot be used: {str(error).splitlines()[0]}') from error
 

@@ -16,11 +16,7 @@ TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg', 'box_track')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='python -m mmroad.bdd100k.eval',
-        description='Score BDD100K predictions: the numbers, table and JSON of python -m bdd100k.eval.run.',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-t', '--task', choices=TASKS, required=True)
     parser.add_argument(
         '-g', '--gt', required=True, help='ground truth: a Scalabel file or folder, or bitmasks'
@@ -62,12 +58,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='wrong predictions that lie by more than this part in crowd or ignored boxes do not count '
         '(default: 0.5)',
     )
-    args = parser.parse_args(argv)
-    for task, names in _OWN.items():
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that the task does not have."""
+    for tasks, names in _OWN.items():
         given = [f'--{name.replace("_", "-")}' for name in names if getattr(args, name) is not None]
-        if given and args.task not in task:
-            parser.error(f'{", ".join(given)}: only for -t {" and ".join(task)}')
-    return args
+        if given and args.task not in tasks:
+            parser.error(f'{", ".join(given)}: only for -t {" and ".join(tasks)}')
 
 
 #: Options of some tasks alone.
@@ -79,7 +77,18 @@ _OWN = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog='python -m mmroad.bdd100k.eval',
+        description='Score BDD100K predictions: the numbers, table and JSON of python -m bdd100k.eval.run.',
+    )
+    add_arguments(parser)
+    args = parser.parse_args(argv)
+    check(parser, args)
+    run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score, print the table and do what else is asked for; exits with what could not be done."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)

@@ -1,0 +1,1 @@
+"""``mmroad data ...``: data sets made, converted, split."""

@@ -1,0 +1,1 @@
+"""``mmroad scores ...``: anomaly scores saved, compared, filtered."""

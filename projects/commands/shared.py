@@ -1,0 +1,57 @@
+"""Options that several commands have, under the same names and words."""
+
+from __future__ import annotations
+
+import argparse
+
+
+class Options(argparse.Action):
+    """``key=value`` pairs; what the values mean is decided when the config is there (`merge_options`)."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        bad = [v for v in values if '=' not in v]
+        if bad:
+            parser.error(f'{option_string} takes key=value pairs, not {" ".join(bad)}')
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *values])
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', help='config file, or name of a model (`mmroad list`)')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=Options, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read a checkpoint that is not weights alone (runs code in it)',
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: the GPU where there is one)')
+
+
+def use_device(device: str | None) -> str:
+    """The device of a run: the one that is asked for, else the GPU where there is one. Says which."""
+    from ..zoo.models import default_device, device_name
+
+    device = device or default_device()
+    print(f'running on {device_name(device)}', flush=True)
+    return device
+
+
+def add_amp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--amp', action='store_true', help='compute in bfloat16, faster and less exact')
+
+
+def add_out(
+    parser: argparse.ArgumentParser, help: str, *, default: str | None = None, required: bool = True
+) -> None:
+    """``--out``: the folder or file that is written."""
+    parser.add_argument('--out', required=required and default is None, default=default, help=help)

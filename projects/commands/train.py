@@ -1,0 +1,52 @@
+"""Train a model.
+
+mmroad train faster_rcnn_r50_fpn_1x_det_bdd100k
+bash tools/dist_train.sh CONFIG 8               on several GPUs
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
+from .shared import add_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch of this run'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from this checkpoint, or from the last one of the work folder',
+    )
+    add_common_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    say_device(args.launcher)
+    cfg = load_config(args)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SystemExit(
+                f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
+            )
+        cfg.auto_scale_lr.enable = True
+    from ..runtime.training import DivergedError, go_on, make_resumable
+    from ..zoo.checkpoint import CheckpointError
+    from ..zoo.class_order import ClassOrderError
+    from ..zoo.loader import install_safe_loader
+
+    install_safe_loader(trust=args.trust_checkpoint)
+    make_resumable(cfg)
+    say(go_on(cfg, args.resume, trust=args.trust_checkpoint))
+    args.debug = True  # from here on an error that is none of these has a traceback
+    try:
+        with room_in(cfg.work_dir):
+            build_runner(cfg).train()
+    except (CheckpointError, ClassOrderError, DivergedError) as error:
+        raise SystemExit(str(error)) from error
