@@ -1,7 +1,5 @@
 """browse_dataset.py draws what outlier and video models learn from."""
 
-import importlib.util
-
 import cv2
 import numpy as np
 import pytest
@@ -10,9 +8,9 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
 from mmroad.anomaly.pictures import OUTLIER_COLOUR, truth_picture
+from mmroad.commands import main
 from mmroad.rankseg.video.pictures import truth_frames
 from mmroad.road_scenes.write import write_dataset
-from mmroad.zoo.configs import configs_folder
 
 
 @pytest.fixture(scope='module')
@@ -23,13 +21,8 @@ def root(tmp_path_factory):
 
 
 def browse(root, monkeypatch, *args):
-    path = configs_folder().parent / 'tools/analysis_tools/browse_dataset.py'
-    spec = importlib.util.spec_from_file_location('browse_dataset', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    monkeypatch.setattr('sys.argv', ['browse_dataset.py', *map(str, args)])
     monkeypatch.chdir(root)
-    tool.main()
+    main(['browse', *map(str, args)])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +34,7 @@ def browse(root, monkeypatch, *args):
     ],
 )
 def test_pictures_of_every_kind(root, monkeypatch, tmp_path, name, shape):
-    browse(root, monkeypatch, name, '--out-dir', tmp_path, '--num', 3)
+    browse(root, monkeypatch, name, '--out', tmp_path, '--num', 3)
     pictures = [cv2.imread(str(path)) for path in sorted(tmp_path.iterdir())]
     assert len(pictures) == 3 and all(picture.std() > 10 for picture in pictures)
     if shape:  # two frames side by side
@@ -57,7 +50,7 @@ def test_pasted_outliers_are_seen(root, monkeypatch, tmp_path):
 
     monkeypatch.setattr('mmroad.anomaly.visualizer.truth_picture', picture)
     for prob in (0, 1):
-        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out-dir', tmp_path,
+        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out', tmp_path,
                '--cfg-options', f'train_dataloader.dataset.pipeline.2.prob={prob}')  # fmt: skip
     assert len(drawn) == 8 and not any(drawn[:4]) and any(drawn[4:])
 
@@ -66,7 +59,7 @@ def test_sources_stay(root, monkeypatch):
     folder = root / 'data/road_scenes/images/10k/train'
     before = sorted((path.name, path.read_bytes()) for path in folder.iterdir())
     with pytest.raises(SystemExit, match='is a source in the output folder'):
-        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out-dir', folder)
+        browse(root, monkeypatch, 'rba_small_1dl_ood_road_scenes', '--out', folder)
     assert sorted((path.name, path.read_bytes()) for path in folder.iterdir()) == before
 
 

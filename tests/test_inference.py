@@ -1,5 +1,4 @@
 import functools
-import importlib.util
 import json
 import os
 import signal
@@ -11,9 +10,10 @@ import pytest
 import torch
 
 import mmroad
+from mmroad.commands import main
 from mmroad.files.sources import LeftOut, open_source
 from mmroad.inference.base import run_over
-from mmroad.zoo.configs import configs_folder
+from mmroad.inference.detection import DetInferencer
 
 SIZE = (96, 160, 3)
 
@@ -42,7 +42,11 @@ def test_an_array_and_its_file_give_the_same(detect, folder):
     assert len(from_file.boxes) == 7 and (np.diff(from_file.scores) <= 0).all()
     assert (from_file.boxes >= 0).all() and (from_file.boxes <= [160, 96, 160, 96]).all()
     assert from_file.names == [detect.classes[c] for c in from_file.labels]
-    assert from_file.picture.shape == SIZE
+    assert (
+        from_file.picture.shape == SIZE
+        and len(from_file) == 7
+        and repr(from_file).startswith('Detections(a.png: ')
+    )
 
 
 def test_boxes_below_the_threshold_are_not_drawn(detect, folder, monkeypatch):
@@ -78,10 +82,10 @@ def test_a_source_that_is_not_there_is_named(detect, tmp_path):
 def test_every_kind_of_model_has_its_inferencer(folder):
     segment = mmroad.inferencer('rankseg_small_road_scenes')
     assert segment(folder / 'a.png').classes.shape == SIZE[:2]
-    with pytest.raises(ValueError, match='there is no threshold'):
+    with pytest.raises(ValueError, match='segmentation models have no option threshold'):
         mmroad.inferencer('rankseg_small_road_scenes', threshold=0.5)
-    with pytest.raises(ValueError, match='tools/infer_video.py'):
-        mmroad.inferencer('rankseg_small_road_scenes_video')
+    with pytest.raises(ValueError, match='this is a model of videos'):
+        mmroad.inferencer('rankseg_small_road_scenes_video')(folder / 'a.png')
     assert mmroad.inferencer('rba_small_1dl_road_scenes', threshold=-0.5)(folder / 'a.png').anomaly.max() <= 0
 
 
@@ -104,14 +108,17 @@ def broken(folder):
     return ['a0.jpg', 'c.png']
 
 
-def tool(name, monkeypatch, *args):
-    spec = importlib.util.spec_from_file_location(name, configs_folder().parent / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr('sys.argv', [name, *map(str, args)])
+def infer(detect, monkeypatch, source, out):
+    """``mmroad infer`` with a model that is there."""
+
+    class Ready(DetInferencer):
+        def __new__(cls, *args, **kwargs):
+            return detect
+
+    monkeypatch.setattr('mmroad.inference.build.inferencer_class', lambda cfg: Ready)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        module.main()
+        main(['infer', 'faster_rcnn_r18_fpn_quickstart', 'none', str(source), '--out', str(out)])
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -130,15 +137,15 @@ def test_an_image_that_cannot_be_used_is_left_out_and_told(detect, folder, tmp_p
 
 
 def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr('mmroad.inference.build.inferencer', lambda *args: detect)
-    tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
+    infer(detect, monkeypatch, folder, tmp_path / 'out')
     assert '2 images written' in capsys.readouterr().out
     broken(folder)
     with pytest.raises(SystemExit) as exit, warnings.catch_warnings():
         warnings.simplefilter('error', LeftOut)  # not told twice
-        tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'out')
-    assert '2 images written' in capsys.readouterr().out
-    text = str(exit.value.code)
+        infer(detect, monkeypatch, folder, tmp_path / 'out')
+    said = capsys.readouterr()
+    text = said.err
+    assert exit.value.code == 1 and '2 images written' in said.out
     assert (
         text.startswith('left out (2):')
         and 'a0.jpg: not an image' in text
@@ -147,7 +154,7 @@ def test_the_tool_lists_what_was_left_out_and_exits_1(detect, folder, tmp_path, 
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number, request):
+def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypatch, number, request, capsys):
     for n in (signal.SIGINT, signal.SIGTERM):  # a process in the background ignores Ctrl-C
         request.addfinalizer(functools.partial(signal.signal, n, signal.getsignal(n)))
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -164,9 +171,9 @@ def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypa
         return predict(image, name)
 
     monkeypatch.setattr(detect, 'predict', interrupted)
-    monkeypatch.setattr('mmroad.inference.build.inferencer', lambda *args: detect)
-    with pytest.raises(SystemExit, match='interrupted: the 1 images so far are in'):
-        tool('infer_image', monkeypatch, 'x', 'none', folder, '--out-dir', tmp_path / 'second')
+    with pytest.raises(SystemExit) as exit:
+        infer(detect, monkeypatch, folder, tmp_path / 'second')
+    assert exit.value.code == 130 and 'interrupted: the 1 images so far are in' in capsys.readouterr().err
     for out in ('out', 'second'):
         assert written(tmp_path / out) == ['a.png'] and (tmp_path / out / 'det.coco.json').exists()
         assert not list((tmp_path / out).rglob('.*'))
@@ -254,7 +261,6 @@ def test_images_as_callers_have_them(detect, folder):
         image.astype(np.uint16),
         image.transpose(2, 0, 1),
         np.dstack([image, grey]),
-        [image],
     ):
         with pytest.raises(ValueError, match='shot: '):
             detect(wrong, 'shot')
@@ -278,3 +284,56 @@ def test_boxes_that_are_no_numbers_leave_their_image_out(detect, folder, monkeyp
     assert [result.name for result in run] == ['b.png']
     assert '1 of 7 detections have a NaN or infinite box' in run.left_out['a.png']
     assert [f['name'] for f in json.loads((out / 'det.json').read_text())['frames']] == ['b.png']
+
+
+def test_results_have_the_conversions_of_all_tools(detect, folder):
+    first, second = detect([folder / 'a.png', folder / 'b.png'])
+    assert (first.name, second.name) == ('a.png', 'b.png') and not np.array_equal(first.boxes, second.boxes)
+    (x1, y1, x2, y2), score = first.boxes[0].tolist(), float(first.scores[0])
+    record = first.to_coco(image_id=9)[0]
+    assert record == dict(
+        image_id=9, category_id=int(first.labels[0]) + 1, bbox=[x1, y1, x2 - x1, y2 - y1], score=score
+    )
+    frame = first.to_scalabel()
+    assert frame['name'] == 'a.png' and len(frame['labels']) == 7
+    assert frame['labels'][0]['box2d'] == dict(x1=x1, y1=y1, x2=x2 - 1, y2=y2 - 1)
+    assert frame['labels'][0]['category'] == first.names[0]
+    table = pytest.importorskip('pandas') and first.to_pandas()
+    assert list(table.columns) == ['image', 'category', 'label', 'score', 'x1', 'y1', 'x2', 'y2']
+    assert table.x2.tolist() == first.boxes[:, 2].tolist()
+
+
+def test_one_result_is_saved(detect, folder, tmp_path):
+    result = detect(folder / 'a.png')
+    assert result.save(tmp_path / 'one') == [tmp_path / 'one/pictures/a.png']
+    assert np.array_equal(cv2.imread(str(tmp_path / 'one/pictures/a.png')), result.picture)
+
+
+def test_a_list_of_files_is_a_source(detect, folder, tmp_path):
+    (tmp_path / 'more').mkdir()
+    (folder / 'b.png').rename(tmp_path / 'more/b.png')
+    run = detect.run([tmp_path / 'more/b.png', folder / 'a.png'], tmp_path / 'out', progress=False)
+    assert [result.name for result in run] == ['more/b.png', 'a.png']
+    with pytest.raises(FileNotFoundError, match='nowhere.png'):
+        detect.run([folder / 'a.png', folder / 'nowhere.png'])
+
+
+def test_a_video_gives_a_video(detect, tmp_path):
+    video = cv2.VideoWriter(str(tmp_path / 'in.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, (160, 96))
+    for level in (0, 120):
+        video.write(np.full(SIZE, level, np.uint8))
+    video.release()
+    list(detect.run(tmp_path / 'in.avi', tmp_path / 'out', progress=False))
+    assert cv2.VideoCapture(str(tmp_path / 'out/in.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 2
+    assert written(tmp_path / 'out') == ['in_000000.jpg', 'in_000001.jpg']
+
+
+def test_options_of_another_kind_are_refused(folder, capsys):
+    with pytest.raises(SystemExit, match='is a detection model, which has no --fps, --score'):
+        main(['infer', 'faster_rcnn_r18_fpn_quickstart', 'none', str(folder), '--out', str(folder / 'o'),
+              '--score', 'msp', '--fps', '5'])  # fmt: skip
+
+
+def test_a_model_without_weights_says_so():
+    with pytest.warns(UserWarning, match='faster_rcnn_r18_fpn_quickstart has random weights'):
+        mmroad.init_model('faster_rcnn_r18_fpn_quickstart')

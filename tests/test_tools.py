@@ -191,12 +191,12 @@ def test_pictures_and_viewers(scenes, checkpoint, tmp_path):
     )  # fmt: skip
     assert len(list((tmp_path / 'shown').rglob('*.jpg'))) == 7
     run(
-        sys.executable, 'tools/analysis_tools/browse_dataset.py', CONFIG, '--out-dir', tmp_path / 's', '--num', 2,
+        sys.executable, 'tools/analysis_tools/browse_dataset.py', CONFIG, '--out', tmp_path / 's', '--num', 2,
         *options(scenes),
     )  # fmt: skip
     assert len(list((tmp_path / 's').glob('*.jpg'))) == 2
     images = scenes / 'images/100k/val'
-    run(sys.executable, 'tools/infer_image.py', CONFIG, checkpoint, images, '--out-dir', tmp_path / 'i')
+    run(sys.executable, '-m', 'mmroad', 'infer', CONFIG, checkpoint, images, '--out', tmp_path / 'i')
     assert len(list((tmp_path / 'i/pictures').iterdir())) == len(list(images.iterdir())) == 7
     assert len(json.loads((tmp_path / 'i/det.json').read_text())['frames']) == 7
     printed = run(

@@ -1,6 +1,5 @@
-"""tools/analysis_tools/visualize.py and plot_training.py: what is drawn, where, and what is refused."""
+"""``mmroad visualize`` and ``mmroad plot``: what is drawn, where, and what is refused."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,19 +11,12 @@ import pytest
 
 from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
 from mmroad.bdd100k.scalabel import Box2D, Label
+from mmroad.commands import main, plot
 from mmroad.files.sources import image_files
 
 TOOLS = Path(__file__).parents[1] / 'tools/analysis_tools'
 
 
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-visualize, plot_training = load_tool('visualize'), load_tool('plot_training')
 GREEN = (0, 80, 0)
 
 
@@ -47,7 +39,7 @@ def data(tmp_path):
 
 
 def run(data, *options):
-    visualize.main([str(data / 'det.json'), str(data / 'images'), str(data / 'out'), *options])
+    main(['visualize', str(data / 'det.json'), str(data / 'images'), str(data / 'out'), *options])
     return data / 'out'
 
 
@@ -101,7 +93,7 @@ def test_pictures_never_replace_images_or_leave_the_folder(data):
     images = data / 'images'
     before = {path: path.read_bytes() for path in images.iterdir()}
     with pytest.raises(SystemExit, match=r'images/0\.png would replace its own source'):
-        visualize.main([str(data / 'det.json'), str(images), str(images)])
+        main(['visualize', str(data / 'det.json'), str(images), str(images)])
     frames(data, images / '0.png', '../images/1.png', 'x/../2.png')
     (images / 'x').mkdir()
     out = run(data)
@@ -118,10 +110,10 @@ def test_pictures_among_the_images_replace_none_and_are_none_of_them(data):
     before = {path: path.read_bytes() for path in images.rglob('*.*g')}
     frames(data, '5.jpg')  # whose picture would be 5.png
     with pytest.raises(SystemExit, match=r'5\.png would replace its own source .*images/5\.png'):
-        visualize.main([str(data / 'det.json'), str(images), str(images)])
+        main(['visualize', str(data / 'det.json'), str(images), str(images)])
     frames(data, 'cam/6.jpg')
     for out in (images, images, images / 'out'):
-        visualize.main([str(data / 'det.json'), str(images), str(out)])
+        main(['visualize', str(data / 'det.json'), str(images), str(out)])
     assert (images / 'cam/6.png').is_file() and (images / 'out/cam/6.png').is_file()
     assert sorted(image_files(images)) == sorted(before)
     assert {path: path.read_bytes() for path in before} == before
@@ -183,13 +175,13 @@ def test_plot_joins_resumed_runs(tmp_path):
         (tmp_path / name / 'vis_data').mkdir(parents=True)
         (tmp_path / name / 'vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
     metrics = ['bdd100k/AP', 'bdd100k/AP50']
-    losses, scores = plot_training.read_scalars(tmp_path, metrics)
+    losses, scores = plot.read_scalars(tmp_path, metrics)
     assert losses == {1: 3.0, 2: 2.0}
     assert scores == {'bdd100k/AP': {1: 1.0, 2: 5.0}, 'bdd100k/AP50': {2: 9.0}}
-    plot_training.main([str(tmp_path), str(tmp_path / 'plot.png')])
+    main(['plot', str(tmp_path), str(tmp_path / 'plot.png')])
     assert cv2.imread(str(tmp_path / 'plot.png')).shape[1] == 1100
     with pytest.raises(SystemExit, match='no training'):
-        plot_training.read_scalars(tmp_path / 'none', metrics)
+        plot.read_scalars(tmp_path / 'none', metrics)
 
 
 def test_plot_of_a_killed_run(tmp_path, capsys):
@@ -197,11 +189,11 @@ def test_plot_of_a_killed_run(tmp_path, capsys):
     file.parent.mkdir(parents=True)
     rows = json.dumps(dict(loss=3.0, iter=1, step=1)), '{"loss": 2.0, "it'
     file.write_text('\n'.join(rows))
-    assert plot_training.read_scalars(tmp_path, [])[0] == {1: 3.0}
+    assert plot.read_scalars(tmp_path, [])[0] == {1: 3.0}
     assert f'{file}: its last line was cut off' in capsys.readouterr().err
     file.write_text('\n'.join(reversed(rows)))
     with pytest.raises(SystemExit, match='scalars.json: line 1 is no JSON'):
-        plot_training.read_scalars(tmp_path, [])
+        plot.read_scalars(tmp_path, [])
 
 
 @pytest.mark.parametrize('tool', ['visualize', 'plot_training'])

@@ -1,6 +1,6 @@
 """A door of ``mmroad vocabulary``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['vocabulary'])
+    door('vocabulary')

@@ -54,6 +54,8 @@ class AbeTSegmentor(EncoderDecoder):
         kwargs: See mmseg's ``EncoderDecoder``.
     """
 
+    kind = 'anomaly'  #: the inferencer that runs it (`mmroad.inference.build`)
+
     def __init__(self, backbone: dict, decode_head: dict, **kwargs) -> None:
         super().__init__(backbone, decode_head, **kwargs)
         config = self.test_cfg or {}

@@ -115,7 +115,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         raise SystemExit(f'mmroad {name}: {message}') from error
     if status:
-        sys.exit(status)
+        sys.exit(int(status))
+
+
+def door(*command: str) -> None:
+    """A command with the arguments of this program: what a script of ``tools/`` is."""
+    main([*command, *sys.argv[1:]])
 
 
 def _sentence(error: Exception) -> str:

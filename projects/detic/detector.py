@@ -36,6 +36,8 @@ class Detic(VocabularySwap, TwoStageDetector):
         sync_captions: Judge an image on the captions of all ranks.
     """
 
+    kind = 'open_vocabulary'  #: the inferencer that runs it (`mmroad.inference.build`)
+
     def __init__(
         self,
         *args,
@@ -170,6 +172,8 @@ class DeticDETR(VocabularySwap, DeformableDETR):
         vocabularies, vocabulary, class_names: See ``VocabularySwap``; a class is a column (``#ROW`` or
             ``#NAME``) of the model's own classifier.
     """
+
+    kind = 'open_vocabulary'  #: the inferencer that runs it (`mmroad.inference.build`)
 
     def __init__(
         self,

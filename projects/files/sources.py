@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -138,18 +138,21 @@ class Source:
         return videos
 
 
-def open_source(source: str | Path | Source) -> Source:
-    """The images and videos of a file, a folder or a glob.
+def open_source(source: str | Path | Sequence[str | Path] | Source) -> Source:
+    """The images and videos of a file, a folder, a glob or a list of files and folders.
 
     A folder is searched with its subfolders, without hidden files and without what runs of ours wrote there; its
-    images are named by their paths inside it, those of a glob by their paths below the folder that all share.
+    images are named by their paths inside it, those of a glob or a list by their paths below the folder that all
+    share.
 
     Raises:
-        FileNotFoundError: There is nothing.
+        FileNotFoundError: There is nothing, or a path of a list is not there.
         ImageError: One file was named, which is neither an image nor a video.
     """
     if isinstance(source, Source):
         return source
+    if isinstance(source, (list, tuple)):
+        return _open_list([Path(path) for path in source])
     path = Path(source)
     if path.is_file():
         item = _item(path, path.name)
@@ -166,15 +169,34 @@ def open_source(source: str | Path | Source) -> Source:
         files += [file for file in found if file.is_file() and not _is_output(file, base)]
         common = Path(os.path.commonpath([file.parent for file in files])) if files else base
     names = {file: file.relative_to(common).as_posix() for file in files}
+    in_order = sorted(names.items(), key=lambda pair: natural(pair[1]))
+    return _source(in_order, common, base, str(source))
+
+
+def _open_list(paths: list[Path]) -> Source:
+    """The images and videos of files and folders, in the order that they are given, each once."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f'{path}: there is no such file or folder')
+        found = sorted(_search(path, path), key=lambda f: natural(f.as_posix())) if path.is_dir() else [path]
+        files |= dict.fromkeys(file.absolute() for file in found)
+    common = Path(os.path.commonpath([file.parent for file in files])) if files else Path()
+    in_order = [(file, file.relative_to(common).as_posix()) for file in files]
+    return _source(in_order, common, common, f'{len(files)} files')
+
+
+def _source(files: Iterable[tuple[Path, str]], common: Path, base: Path, title: str) -> Source:
+    """What there is of files with their names below ``common``; others than images and videos are left out."""
     items, unknown = [], []
-    for file, name in sorted(names.items(), key=lambda pair: natural(pair[1])):
+    for file, name in files:
         item = _item(file, name)
         items.append(item) if item else unknown.append(name)
     if not items:
         raise FileNotFoundError(
-            f'{source}: no image ({", ".join(IMAGE_SUFFIXES)}) or video ({", ".join(VIDEO_SUFFIXES)}) there'
+            f'{title}: no image ({", ".join(IMAGE_SUFFIXES)}) or video ({", ".join(VIDEO_SUFFIXES)}) there'
         )
-    opened = Source(items, base, str(source))
+    opened = Source(items, base, title)
     for name in unknown:
         opened.leave_out(name, f'{common / name}: neither an image nor a video')
     return opened

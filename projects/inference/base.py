@@ -1,37 +1,183 @@
-"""What all inferencers share: the run over a source, and images as callers give them."""
+"""What all inferencers share: how they are made and called, and the run over a source."""
 
 from __future__ import annotations
 
 import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
+import cv2
 import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from rich.progress import Progress
 
 from ..files.images import ImageError, as_bgr, read_image
-from ..files.sources import Item, LeftOut, Source
+from ..files.outputs import RunFolder
+from ..files.sources import Item, Source, open_source
+from ..files.videos import VideoFiles
+from ..runtime.speed.accelerate import for_inference
+from ..zoo.models import init_model, single_dataset
+from .results import Result
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from torch import nn
 
-Result = TypeVar('Result')
+R = TypeVar('R', bound=Result)
+Given = 'str | Path | np.ndarray | Image'
 
 
-class Run(Generic[Result]):
+class Collector(Protocol):
+    """What gathers a run's results into files of all images."""
+
+    FILES: ClassVar[tuple[str, ...]]  #: their names
+
+    def add(self, result: Any, item: Item) -> None: ...
+
+    def close(self) -> None:
+        """Write the files, where there is an image."""
+
+
+class Inferencer(Generic[R]):
+    """Runs a model on images as they come.
+
+    Args:
+        model: A model with its config as ``model.cfg`` (``mmroad.init_model``), or a name or config of one.
+        weights, device, trust: For a name: see ``mmroad.init_model``.
+        amp: Compute in bfloat16 where the model allows, which some processors do several times faster. Scores then
+            differ in their third digit.
+    """
+
+    #: The kind of models that it runs (`mmroad.zoo.models.kind_of`).
+    kind: ClassVar[str]
+    #: What it gives.
+    result: ClassVar[type[Result]]
+
+    def __init__(
+        self,
+        model: nn.Module | Config | str,
+        *,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        trust: bool = False,
+        amp: bool = False,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            model = init_model(model, weights, device, trust=trust)
+            for_inference(model, torch.bfloat16 if amp else None)
+        self.model = model.eval()
+
+    def __call__(self, image: Given | Sequence[Given], name: str = '') -> R | list[R]:
+        """The result of one image, or of each of a list.
+
+        Args:
+            image: A path, an array (BGR uint8 (H, W, 3) or grey) or a Pillow image.
+            name: What to call it (default: the path's last part).
+
+        Raises:
+            FileNotFoundError, ImageError: It cannot be used; says why.
+        """
+        if isinstance(image, (list, tuple)):
+            return [self(one) for one in image]
+        name, image = given_image(image, name)
+        return self.infer(image, name)
+
+    def infer(self, image: np.ndarray, name: str) -> R:
+        """The result of an image, BGR uint8 (H, W, 3).
+
+        Raises:
+            ImageError: The model does not take it, or gives numbers that are not finite.
+        """
+        raise NotImplementedError
+
+    def run(
+        self,
+        source: str | Path | Sequence[str | Path],
+        out_dir: str | Path | None = None,
+        progress: bool = True,
+        **options: Any,
+    ) -> Run[R]:
+        """Results of every image of a file, folder, glob, video or list of these, one at a time.
+
+        With ``out_dir`` each result's files are written as it comes (`Result.FOLDERS`), those of all images at the
+        end; of a video, the pictures are ``pictures/NAME.mp4``, of a single one ``NAME.mp4``.
+
+        Args:
+            source: What to go over.
+            out_dir: Where to write.
+            progress: Show a progress bar.
+            options: What the files of all images need (`collectors`).
+        """
+        source = open_source(source)
+        if out_dir is None:
+            return run_over(source, self.infer, progress=progress)
+        writer = Writer(
+            self.result.FOLDERS, source, Path(out_dir), self.collectors(source, out_dir, **options)
+        )
+        return run_over(source, self.infer, writer.write, writer.close, progress)
+
+    def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
+        """What gathers a run's results into files of all images."""
+        return []
+
+
+class Writer:
+    """Writes a run's files: each result's, and those of all.
+
+    Args:
+        folders: Subfolders of each result's files, with their suffixes.
+        source: What the run goes over.
+        out_dir: The output folder.
+        collectors: They gather the results into files of all images.
+    """
+
+    def __init__(
+        self,
+        folders: dict[str, str | None],
+        source: Source,
+        out_dir: Path,
+        collectors: Iterable[Collector] = (),
+    ) -> None:
+        self.kinds, self.collectors, self.videos = tuple(folders), list(collectors), VideoFiles()
+        single = len(source.items) == 1 and source.items[0].is_video
+        files = [name for collector in self.collectors for name in collector.FILES]
+        files += [f'{source.items[0].name}.mp4'] if single else []
+        self.folder = RunFolder(out_dir, source, files, **folders)
+        self.place = self.folder.folder if single else self.folder.folder / 'pictures'
+
+    def write(self, result: Result, item: Item) -> None:
+        """Write a result's files."""
+        for collector in self.collectors:
+            collector.add(result, item)
+        for kind in self.kinds:
+            if kind == 'pictures' and item.is_video:
+                self.videos.write(self.place / f'{item.name}.mp4', item.path, result.picture)
+            else:
+                result.write(kind, self.folder.path(kind, result.name))
+
+    def close(self) -> None:
+        """Write the files of all images."""
+        with ExitStack() as stack:
+            for collector in reversed(self.collectors):
+                stack.callback(collector.close)
+            stack.callback(self.videos.close)
+
+
+class Run(Generic[R]):
     """Results one by one, as an iterator. What is left early, by ``break`` or Ctrl-C, keeps what was found."""
 
-    def __init__(self, results: Iterator[Result], left_out: dict[str, str]) -> None:
+    def __init__(self, results: Iterator[R], left_out: dict[str, str]) -> None:
         self._results = results
         #: What could not be used and why; known as the run goes on.
         self.left_out = left_out
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[R]:
         return self
 
-    def __next__(self) -> Result:
+    def __next__(self) -> R:
         return next(self._results)
 
     def close(self) -> None:
@@ -41,11 +187,11 @@ class Run(Generic[Result]):
 
 def run_over(
     source: Source,
-    infer: Callable[[np.ndarray, str], Result],
-    write: Callable[[Result, Item], None] | None = None,
+    infer: Callable[[np.ndarray, str], R],
+    write: Callable[[R, Item], None] | None = None,
     finish: Callable[[], None] | None = None,
     progress: bool = True,
-) -> Run[Result]:
+) -> Run[R]:
     """Results of every image of a source; an image that cannot be used is left out and the run goes on.
 
     Args:
@@ -55,10 +201,7 @@ def run_over(
         progress: Show a progress bar.
     """
 
-    def results() -> Iterator[Result]:
-        import cv2
-        from rich.progress import Progress
-
+    def results() -> Iterator[R]:
         try:
             with Progress(disable=not progress) as bar:
                 task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
@@ -83,27 +226,7 @@ def run_over(
     return Run(results(), source.left_out)
 
 
-def run_tool(run: Run, out_dir: str, results: str = 'results') -> None:
-    """Go through a run and say what was written; exits 1 where something was left out or the run interrupted."""
-    import signal
-
-    count = 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', LeftOut)  # they are listed below
-        try:
-            for _ in run:
-                count += 1
-        except KeyboardInterrupt:
-            run.close()
-            sys.exit(f'interrupted: the {count} {results} so far are in {out_dir}')
-    print(f'{count} {results} written to {out_dir}')
-    if run.left_out:
-        lines = [f'  {name}: {reason}' for name, reason in run.left_out.items()]
-        sys.exit('\n'.join([f'left out ({len(lines)}):', *lines]))
-
-
-def given_image(image: Any, name: str = '') -> tuple[str, np.ndarray]:
+def given_image(image: Given, name: str = '') -> tuple[str, np.ndarray]:
     """The name and the BGR uint8 array (H, W, 3) of an image that a caller gives: a path, which is its name where
     there is none, or what `as_bgr` takes.
 
@@ -121,8 +244,6 @@ def transformed(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict
     Raises:
         ImageError: The pipeline does not take the image; names it, its size and what was said.
     """
-    import cv2
-
     shape = data['img'].shape
     try:
         return pipeline(data)
@@ -139,10 +260,6 @@ def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
 def array_pipeline(cfg: Config) -> list[dict]:
     """The steps of a config's test pipeline for an image that is an array (``img``), without its truth.
     Makes the config's scope the default one."""
-    from mmengine.registry import init_default_scope
-
-    from ..zoo.models import single_dataset
-
     scope = cfg.get('default_scope', 'mmdet')
     init_default_scope(scope)
     load, *steps = (dict(step) for step in single_dataset(cfg)['pipeline'])

@@ -1,62 +1,86 @@
-"""Any model by its name."""
+"""The inferencer of any model, by its name."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
+from ..zoo.configs import get_config
+from ..zoo.models import model_class
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mmengine.config import Config
+
+    from .base import Inferencer
+
+#: Kind of models -> where its inferencer is.
+INFERENCERS = {
+    'detection': ('detection', 'DetInferencer'),
+    'open_vocabulary': ('open_vocabulary', 'DeticInferencer'),
+    'anomaly': ('anomaly', 'AnomalyInferencer'),
+    'segmentation': ('segmentation', 'ImageInferencer'),
+    'video': ('video', 'VideoInferencer'),
+}
+
+
+def kind_of(model: type) -> str:
+    """The kind of a model's class, a key of `INFERENCERS`: what it says itself (``kind``), or what mmdet's and mmseg's
+    models are.
+
+    Raises:
+        ValueError: It is no model of images or videos.
+    """
+    from mmdet.models import BaseDetector
+    from mmseg.models import BaseSegmentor
+
+    if hasattr(model, 'kind'):
+        return model.kind
+    if issubclass(model, BaseSegmentor):
+        return 'segmentation'
+    if issubclass(model, BaseDetector):
+        return 'detection'
+    raise ValueError(f'{model.__name__} is no detector and no segmentor: nothing here runs it')
+
+
+def inferencer_class(cfg: str | Config) -> type[Inferencer]:
+    """The class of the inferencer of a config's model, by a name or a config."""
+    module, name = INFERENCERS[kind_of(model_class(cfg))]
+    return getattr(importlib.import_module(f'.{module}', __package__), name)
+
+
+def options_of(cls: type[Inferencer]) -> set[str]:
+    """The names of an inferencer's own options."""
+    names = set(inspect.signature(cls.__init__).parameters)
+    return names - {'self', 'model', 'options', 'weights', 'device', 'trust', 'amp'}
 
 
 def inferencer(
-    name: str | Config,
+    model: str | Config,
     weights: str | Path | None = None,
-    device: str = 'cpu',
-    threshold: float | None = None,
-    amp: bool = False,
-    **kwargs: Any,
-):
-    """What runs a model on images: called with one, or its ``run`` with a folder, glob or video.
+    device: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    **options: Any,
+) -> Inferencer:
+    """What runs a model on images: called with one or several, or its ``run`` with a folder, glob or video.
 
     Args:
-        name, weights, device, kwargs: See ``mmroad.init_model``.
-        threshold: Scores from which a box is drawn, or above which anomalies are outlined (default: the
-            inferencer's).
-        amp: Compute in bfloat16 where the model allows, which some processors do several times faster. Scores then
-            differ in their third digit.
+        model, weights, device, cfg_options: See ``mmroad.init_model``.
+        options: ``amp``, ``trust`` and those of the model's inferencer, such as ``threshold``.
 
     Returns:
-        `DetInferencer`; for models with a vocabulary ``mmroad.inference.open_vocabulary.DeticInferencer``, for anomaly
-        segmentation ``mmroad.inference.anomaly.AnomalyInferencer``, for other segmentation
-        ``mmroad.inference.segmentation.ImageInferencer``.
+        ``DetInferencer``, ``DeticInferencer``, ``AnomalyInferencer``, ``ImageInferencer`` or ``VideoInferencer`` of
+        `mmroad.inference`.
 
     Raises:
-        ValueError: A threshold for a model that has none, or a model of videos.
+        ValueError: An option that this kind of model does not have.
     """
-    import torch
-
-    from ..runtime.speed.accelerate import for_inference
-    from ..zoo.models import init_model
-
-    model = for_inference(init_model(name, weights, device, **kwargs), torch.bfloat16 if amp else None)
-    options = {} if threshold is None else dict(threshold=threshold)
-    if hasattr(model, 'class_names_of'):
-        from .open_vocabulary import DeticInferencer
-
-        return DeticInferencer(model, **options)
-    if hasattr(model, 'set_score'):
-        from .anomaly import AnomalyInferencer
-
-        return AnomalyInferencer(model, **options)
-    if hasattr(model, 'track_head'):
-        raise ValueError('this is a model of videos: mmroad.inference.video, tools/infer_video.py')
-    if hasattr(model, 'decode_head') or hasattr(model, 'panoptic_head'):
-        from .segmentation import ImageInferencer
-
-        if options:
-            raise ValueError('a segmentation model gives every pixel a class: there is no threshold')
-        return ImageInferencer(model)
-    from .detection import DetInferencer
-
-    return DetInferencer(model, **options)
+    cfg = get_config(model) if isinstance(model, str) else model
+    cfg.merge_from_dict(cfg_options or {})
+    cls = inferencer_class(cfg)
+    if other := sorted(set(options) - options_of(cls) - {'amp', 'trust'}):
+        own = ', '.join(sorted(options_of(cls))) or 'none'
+        raise ValueError(f'{cls.kind} models have no option {", ".join(other)}; theirs are: {own}')
+    return cls(cfg, weights=weights, device=device, **options)

@@ -10,58 +10,89 @@ result.boxes, result.scores, result.names, result.picture
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
+from mmengine.dataset import Compose
 
 from ..bdd100k.format import Prediction, write_predictions
-from ..files.images import ImageError, write_image
-from ..files.outputs import RunFolder
-from ..files.sources import Item, open_source
-from .base import Run, array_pipeline, given_image, prepared, run_over
+from ..bdd100k.pictures import draw_labels
+from ..bdd100k.scalabel import Box2D, Label
+from ..files.images import ImageError
+from ..files.sources import Item, Source
+from .base import Collector, Inferencer, array_pipeline, prepared
+from .results import Object, Result
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from mmengine.structures import InstanceData
-    from PIL.Image import Image
     from torch import nn
 
 
-class Detections(NamedTuple):
+@dataclass(repr=False, eq=False)
+class Detections(Result):
     """One image's detections, best first."""
 
-    name: str
     boxes: np.ndarray  #: (n, 4) x1, y1, x2, y2 in pixels of the image, x2 exclusive
     scores: np.ndarray  #: (n,) in [0, 1]
     labels: np.ndarray  #: (n,) rows of the model's classes
     names: list[str]  #: their class names
-    picture: np.ndarray  #: BGR uint8, the image with boxes from the threshold on
+    masks: np.ndarray | None = None  #: (n, H, W) bool, of models that have masks
+    features: np.ndarray | None = None  #: (n, 512) unit embeddings of the regions, of open vocabularies
     ood_scores: np.ndarray | None = None  #: (n,) of detectors that have them (AbeT's), higher = less known
 
+    def objects(self) -> list[Object]:
+        """The detections."""
+        ood = (
+            [{}] * len(self.boxes)
+            if self.ood_scores is None
+            else [dict(ood_score=score) for score in self.ood_scores.tolist()]
+        )
+        masks = [None] * len(self.boxes) if self.masks is None else self.masks
+        return [
+            Object(name, label, tuple(box), score, mask, extras)
+            for name, label, box, score, mask, extras in zip(
+                self.names, self.labels.tolist(), self.boxes.tolist(), self.scores.tolist(), masks, ood
+            )
+        ]
 
-class DetInferencer:
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class DetInferencer(Inferencer[Detections]):
     """Runs a detector on images as they come.
 
+    A run writes ``pictures/NAME`` and, at the end, ``det.json`` (BDD100K's, with ``ood_score`` where there is one)
+    and ``det.coco.json``.
+
     Args:
-        model: A detector with its config as ``model.cfg`` (``mmroad.init_model``).
+        model, options: See `Inferencer`.
         threshold: Scores from which a box is drawn; the result holds all.
     """
 
-    def __init__(self, model: nn.Module, threshold: float = 0.3) -> None:
-        from mmengine.dataset import Compose
+    kind = 'detection'
+    result = Detections
 
-        self.model, self.threshold, self.pipeline = model, threshold, Compose(array_pipeline(model.cfg))
-        self.classes = model.dataset_meta['classes']
+    def __init__(self, model: nn.Module | Config | str, threshold: float = 0.3, **options: Any) -> None:
+        super().__init__(model, **options)
+        self.threshold, self.pipeline = threshold, Compose(array_pipeline(self.model.cfg))
+        self.classes = self.model.dataset_meta['classes']
 
-    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> Detections:
-        """Detections in one image: a path, a BGR or grey uint8 array, or a Pillow image."""
-        name, image = given_image(image, name)
+    def infer(self, image: np.ndarray, name: str) -> Detections:
+        """Detections in one image."""
         found = self.predict(image, name)
         boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
+        masks, features, ood = (
+            found.get(k).numpy() if k in found else None for k in ('masks', 'features', 'ood_scores')
+        )
         names = [self.classes[c] for c in labels]
-        ood_scores = found.ood_scores.numpy() if 'ood_scores' in found else None
-        picture = self.draw(image, names, boxes, scores)
-        return Detections(name, boxes, scores, labels, names, picture, ood_scores)
+        canvas = image if masks is None else paint(image, masks[scores >= self.threshold], labels)
+        picture = self.draw(canvas, names, boxes, scores)
+        return self.result(name, boxes, scores, labels, names, masks, features, ood, picture=picture)
 
     def predict(self, image: np.ndarray, name: str) -> InstanceData:
         """What the model finds in a BGR array, best first, on the CPU.
@@ -69,8 +100,6 @@ class DetInferencer:
         Raises:
             ImageError: The image cannot be prepared, or boxes or scores are not finite.
         """
-        import torch
-
         batch = prepared(self.pipeline, dict(img=image, img_id=0, file_name=name), name)
         with torch.inference_mode():
             found = self.model.test_step(batch)[0].pred_instances.cpu()
@@ -85,9 +114,6 @@ class DetInferencer:
 
     def draw(self, image: np.ndarray, names: list[str], boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """A copy of the image with the boxes from the threshold on, and their names."""
-        from ..bdd100k.pictures import draw_labels
-        from ..bdd100k.scalabel import Box2D, Label
-
         shown = [
             Label(category=category, box2d=Box2D(*box), score=score)
             for category, box, score in zip(names, boxes.tolist(), scores.tolist())
@@ -95,43 +121,35 @@ class DetInferencer:
         ]
         return draw_labels(image, shown)
 
-    def run(
-        self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
-    ) -> Run[Detections]:
-        """Detections in every image of a file, folder, glob or video; see `run_over`.
-
-        With ``out_dir``, pictures are written to it and, at the end, ``det.json`` (with ``ood_score``, where
-        there is one) and ``det.coco.json``.
-        """
-        source = open_source(source)
-        if out_dir is None:
-            return run_over(source, self, progress=progress)
-        folder = RunFolder(out_dir, source, Predictions.FILES, pictures=None)
-        predictions = Predictions(out_dir, self.classes)
-
-        def write(result: Detections, item: Item) -> None:
-            predictions.add(result)
-            write_image(folder.path('pictures', result.name), result.picture)
-
-        return run_over(source, self, write, predictions.write, progress)
+    def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
+        """``det.json`` and ``det.coco.json``."""
+        return [Predictions(out_dir, self.classes)]
 
 
 class Predictions:
     """Detections of a run, for ``det.json`` and ``det.coco.json``."""
 
-    FILES = ('det.json', 'det.coco.json')
+    FILES: ClassVar = ('det.json', 'det.coco.json')
 
     def __init__(self, out_dir: str | Path, classes: Sequence[str]) -> None:
         self.out_dir, self.classes, self._kept = out_dir, classes, []
 
-    def add(self, result: Any) -> None:
+    def add(self, result: Detections, item: Item | None = None) -> None:
         """Keep an image's boxes, scores, labels and, where it has them, ``ood_scores``."""
         lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
-        ood = getattr(result, 'ood_scores', None)
-        extras = {} if ood is None else dict(ood_score=ood.tolist())
+        extras = {} if result.ood_scores is None else dict(ood_score=result.ood_scores.tolist())
         self._kept.append(Prediction(len(self._kept), result.name, *lists, extras))
 
-    def write(self) -> None:
+    def close(self) -> None:
         """Write both files, where there is an image."""
         if self._kept:
             write_predictions(iter(self._kept), self.out_dir, len(self._kept), self.classes)
+
+
+def paint(image: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The image with masks (n, H, W), best first, in colors of their classes."""
+    canvas = image.astype(np.float32)
+    for mask, label in reversed(list(zip(masks, labels.tolist()))):
+        color = np.random.default_rng(label).integers(40, 255, 3)
+        canvas[mask] = 0.55 * canvas[mask] + 0.45 * color
+    return canvas.astype(np.uint8)

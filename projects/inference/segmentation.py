@@ -9,99 +9,124 @@ result.classes, result.ranking, result.picture
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 
-from ..files import write_image
-from ..files.outputs import RunFolder
-from ..files.sources import Item, open_source
-from ..rankseg.video.pictures import VideoFiles, overlay_classes
-from .base import Run, array_pipeline, given_image, prepared, run_over
+from ..anomaly.pictures import overlay_classes
+from ..files import write_image, write_json
+from ..files.sources import Item, Source
+from .base import Collector, Inferencer, array_pipeline, prepared
+from .pictures import with_legend
+from .results import Object, Result, box_of, regions
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from mmengine.config import Config
+
+DIVISOR = 1000  # of panoptic maps: class + 1000 x instance
 
 
-class ImageResult(NamedTuple):
-    """One image's result; maps are at the image's size."""
+@dataclass(repr=False, eq=False)
+class ImageResult(Result):
+    """One image's result; maps are at the image's size. Its objects are a panoptic model's segments, else the
+    regions of the classes that are there."""
 
-    name: str  #: the file's name, NAME_FRAME.jpg for a video, '' for an array
     classes: np.ndarray  #: (H, W) uint8
-    segments: np.ndarray | None  #: panoptic models: (H, W) int32, class + 1000 x instance; 150 is none
-    ranking: list[str] | None  #: models that rank: class names, best first
-    picture: np.ndarray  #: (H, W, 3) BGR uint8, the image under its classes, segments outlined
+    class_names: tuple[str, ...]  #: of all classes
+    segments: np.ndarray | None = None  #: panoptic models: (H, W) int32, class + 1000 x instance; 150 is none
+    ranking: list[str] | None = None  #: models that rank: class names, best first
+
+    FOLDERS: ClassVar = dict(classes='.png', pictures='.jpg')
+
+    def objects(self) -> list[Object]:
+        """The segments, or the classes' regions."""
+        if self.segments is None:
+            return regions(self.classes, dict(enumerate(self.class_names)))
+        found = []
+        for value in np.unique(self.segments).tolist():
+            label, mask = value % DIVISOR, self.segments == value
+            if label < len(self.class_names):
+                extras = dict(instance=value // DIVISOR)
+                found.append(Object(self.class_names[label], label, box_of(mask), mask=mask, extras=extras))
+        return found
+
+    def write(self, kind: str, path: Path) -> None:
+        write_image(path, self.classes if kind == 'classes' else self.picture)
 
 
-class ImageInferencer:
+class ImageInferencer(Inferencer[ImageResult]):
     """Runs a segmentation model on images as they come.
 
+    A run writes ``pictures/NAME.jpg``, ``classes/NAME.png`` (uint8) and ``classes.json``, the names and colors of
+    the numbers in them.
+
     Args:
-        model: A built semantic or panoptic model with its config as ``model.cfg`` (``mmroad.init_model``).
+        model, options: See `Inferencer`.
 
     Raises:
         ValueError: The model is in oracle mode.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.model = model.eval()
-        self.panoptic = hasattr(model, 'panoptic_head')
-        head = model.panoptic_head if self.panoptic else model.decode_head
-        if getattr(getattr(head, 'rank_seg', None), 'oracle', False):
-            raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
-        steps = [step for step in array_pipeline(model.cfg) if step['type'] != 'RecordClasses']
+    kind = 'segmentation'
+    result = ImageResult
+
+    def __init__(self, model: torch.nn.Module | Config | str, **options: Any) -> None:
+        super().__init__(model, **options)
+        refuse_oracle(self.model)
+        steps = [step for step in array_pipeline(self.model.cfg) if step['type'] != 'RecordClasses']
         if 'meta_keys' in steps[-1]:
             steps[-1]['meta_keys'] = [key for key in steps[-1]['meta_keys'] if key != 'gt_classes']
         self.pipeline = Compose(steps)
-        self.meta = model.dataset_meta
+        self.meta = self.model.dataset_meta
 
     @torch.inference_mode()
-    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> ImageResult:
-        """One image: a file, a BGR uint8 array (H, W, 3) or a grey one, or a Pillow image."""
-        name, image = given_image(image, name)
+    def infer(self, image: np.ndarray, name: str) -> ImageResult:
+        """The classes, and a panoptic model's segments, of an image."""
         batch = prepared(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
         (sample,) = self.model.test_step(batch)
-        pred = sample.pred_sem_seg
-        classes = (pred.sem_seg if self.panoptic else pred.data)[0].cpu().numpy().astype(np.uint8)
+        panoptic = 'pred_panoptic_seg' in sample
+        pred, names = sample.pred_sem_seg, tuple(self.meta['classes'])
+        classes = (pred.sem_seg if panoptic else pred.data)[0].cpu().numpy().astype(np.uint8)
         picture, segments = overlay_classes(image, classes, self.meta['palette']), None
-        if self.panoptic:
+        if panoptic:
             segments = sample.pred_panoptic_seg.sem_seg[0].cpu().numpy()
             picture = outlined(picture, segments)
-        ranking = None
-        if 'ranking' in sample:
-            ranking = [self.meta['classes'][i] for i in sample.ranking.tolist()]
-        return ImageResult(name, classes, segments, ranking, picture)
+        picture = with_legend(picture, classes, names, self.meta['palette'])
+        ranking = [names[i] for i in sample.ranking.tolist()] if 'ranking' in sample else None
+        return ImageResult(name, classes, names, segments, ranking, picture=picture)
 
-    def run(
-        self, source: str | Path, out_dir: str | Path | None = None, progress: bool = True
-    ) -> Run[ImageResult]:
-        """Results of an image, a folder, a glob or a video, one at a time; see `run_over`.
+    def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
+        """``classes.json``."""
+        return [ClassNames(out_dir, self.meta['classes'], self.meta['palette'])]
 
-        Args:
-            out_dir: Write ``pictures/NAME.jpg`` and ``classes/NAME.png`` (uint8) below it; of videos
-                ``pictures/NAME.mp4``, of a single one ``NAME.mp4``.
-            progress: Show a progress bar.
-        """
-        source = open_source(source)
-        if out_dir is None:
-            return run_over(source, self, progress=progress)
-        single = len(source.items) == 1 and source.items[0].is_video
-        files = [f'{source.items[0].name}.mp4'] if single else []
-        folder = RunFolder(out_dir, source, files, pictures='.jpg', classes='.png')
-        videos = VideoFiles()
 
-        def write(result: ImageResult, item: Item) -> None:
-            write_image(folder.path('classes', result.name), result.classes)
-            if item.is_video:
-                place = folder.folder if single else folder.folder / 'pictures'
-                videos.write(place / f'{item.name}.mp4', item.path, result.picture)
-            else:
-                write_image(folder.path('pictures', result.name), result.picture)
+class ClassNames:
+    """Writes ``classes.json``: the name and the RGB color of each number of a run's class maps."""
 
-        return run_over(source, self, write, videos.close, progress)
+    FILES: ClassVar = ('classes.json',)
+
+    def __init__(self, out_dir: str | Path, classes: Any, palette: Any) -> None:
+        self.path = Path(out_dir) / 'classes.json'
+        self.content = [
+            dict(id=i, name=name, color=list(color)) for i, (name, color) in enumerate(zip(classes, palette))
+        ]
+
+    def add(self, result: Any, item: Item) -> None:
+        """Nothing to gather."""
+
+    def close(self) -> None:
+        """Write the file."""
+        write_json(self.path, self.content, indent=1)
+
+
+def refuse_oracle(model: torch.nn.Module) -> None:
+    """Refuse a model that needs the ground truth."""
+    if any(getattr(getattr(m, 'rank_seg', None), 'oracle', False) for m in model.children()):
+        raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
 
 
 def outlined(picture: np.ndarray, segments: np.ndarray) -> np.ndarray:

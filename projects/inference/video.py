@@ -1,10 +1,9 @@
 """Video segmentation of video files and folders of frames.
 
 import mmroad
-from mmroad.inference.video import VideoInferencer
 
-model = mmroad.init_model('video_maskformer2_R101_bs16_8ep-rankseg_vspw', 'vspw.pth')
-for result in VideoInferencer(model).run('drive.mp4', out_dir='out'):
+segment = mmroad.inferencer('video_maskformer2_R101_bs16_8ep-rankseg_vspw', 'vspw.pth')
+for result in segment.run('drive.mp4', out_dir='out'):
     result.classes, result.picture
 """
 
@@ -12,63 +11,93 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
+from pycocotools import mask as coco_mask
+from rich.progress import Progress
 from torch import Tensor
 
+from ..anomaly.pictures import overlay_classes
 from ..files import ImageError, write_image
 from ..files.outputs import OutputNames, RunFolder
 from ..files.sources import Source, frame_rate, open_source
-from ..rankseg.video.pictures import VideoFile, overlay_classes, overlay_tracks
+from ..files.videos import VideoFile
+from ..rankseg.video.pictures import overlay_tracks
 from ..rankseg.video.results import to_results, write_results
 from ..rankseg.video.tracks import TrackStitcher
-from .base import Run, transformed
+from .base import Inferencer, Run, transformed
+from .pictures import with_legend
+from .results import Object, Result, box_of, regions
+from .segmentation import ClassNames, refuse_oracle
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 FROM_FILES = ('LoadFrame', 'LoadVideoLabels', 'LoadImageFromFile')
 Frame = tuple[str, np.ndarray]
 
 
-class FrameResult(NamedTuple):
-    """One frame's result."""
+@dataclass(repr=False, eq=False)
+class FrameResult(Result):
+    """One frame's result. Its objects are the tracks that are in the frame, or the classes' regions."""
 
-    name: str  #: the file's name, NAME_FRAME.jpg for a video file
-    classes: np.ndarray | None  #: semantic models: (H, W) uint8
-    tracks: list[dict] | None  #: instance models: the whole video's tracks, the same in every frame
-    picture: np.ndarray  #: (H, W, 3) BGR uint8, the frame under its classes or tracks
+    index: int  #: the frame's number in the video, from 0
+    class_names: tuple[str, ...]  #: of all classes
+    classes: np.ndarray | None = None  #: semantic models: (H, W) uint8
+    tracks: list[dict] | None = None  #: instance models: the whole video's tracks, the same in every frame
+
+    FOLDERS: ClassVar = dict(pictures='.jpg')
+
+    def objects(self) -> list[Object]:
+        """The tracks' masks in this frame, or the classes' regions."""
+        if self.tracks is None:
+            return regions(self.classes, dict(enumerate(self.class_names)))
+        found = []
+        for number, track in enumerate(self.tracks):
+            mask = coco_mask.decode(track['segmentations'][self.index]).astype(bool)
+            if mask.any():
+                label, score, extras = track['label'], track.get('score'), dict(track_id=number)
+                found.append(Object(self.class_names[label], label, box_of(mask), score, mask, extras))
+        return found
 
 
-class VideoInferencer:
+class VideoInferencer(Inferencer[FrameResult]):
     """Runs a video model on video files and folders of frames, however long; each folder of frames is one video.
 
     Memory holds one clip of frames, and for tracks the run-length codes of all frames. Tracks are known at the
     end of a video, so it is read twice.
 
     Args:
-        model: A built `VideoMask2Former` with its config as ``model.cfg`` (``mmroad.init_model``).
+        model, options: See `Inferencer`.
         clip_length: Frames in one forward pass (default: the model's; None there is the whole video).
         overlap: Frames that clips of instance models share (default: the model's).
         threshold: Tracks from this score on are drawn.
     """
 
+    kind = 'video'
+    result = FrameResult
+
     def __init__(
         self,
-        model: torch.nn.Module,
+        model: torch.nn.Module | Config | str,
         clip_length: int | None = None,
         overlap: int | None = None,
         threshold: float = 0.3,
+        **options: Any,
     ) -> None:
-        self.model, self.threshold = model.eval(), threshold
+        super().__init__(model, **options)
+        self.threshold, model = threshold, self.model
         self.clip_length = model.clip_length if clip_length is None else clip_length
         self.overlap = model.overlap if overlap is None else overlap
-        if getattr(getattr(model.track_head, 'rank_seg', None), 'oracle', False):
-            raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
+        refuse_oracle(model)
         if model.task == 'semantic' and self.overlap:
             raise ValueError(f'overlap is {self.overlap}: semantic clips do not overlap')
         if self.clip_length is not None and not 0 <= self.overlap < self.clip_length:
@@ -77,6 +106,11 @@ class VideoInferencer:
         steps = model.cfg.test_dataloader.dataset.pipeline[0]['transforms']
         self.resize = Compose([step for step in steps if step['type'] not in FROM_FILES])
         self.meta = model.dataset_meta
+        self.names = tuple(self.meta['classes'])
+
+    def __call__(self, image: Any, name: str = '') -> FrameResult:
+        """Refused: a model of videos sees several frames at once."""
+        raise ValueError('this is a model of videos: use run(VIDEO)')
 
     def run(
         self,
@@ -92,7 +126,8 @@ class VideoInferencer:
 
         Args:
             source: A video file or a folder of frames; or a folder or glob of several.
-            out_dir: Write ``NAME.mp4`` with the overlays to it, and ``classes/NAME.png`` (uint8) or
+            out_dir: Write ``NAME.mp4`` with the overlays to it, and ``classes/NAME.png`` (uint8, their names and
+                colors in ``classes.json``) or
                 ``results.json`` in YouTube-VIS's form (video_id 1); of several videos, each into a folder of its
                 name.
             progress: Show a progress bar.
@@ -134,13 +169,16 @@ class VideoInferencer:
             yield from frames
             return
         with VideoFile(output.folder.folder / f'{output.title}.mp4', output.fps) as file:
-            written = False
+            written, names = False, ClassNames(output.folder.folder, self.names, self.meta.get('palette', ()))
             for result in frames:
                 if result.tracks is not None and not written:  # all are known from the first frame on
                     write_results(to_results(1, result.tracks), output.folder.folder)
                     written = True
                 file.write(result.picture)
                 if result.classes is not None:
+                    if not written:
+                        names.close()
+                        written = True
                     write_image(output.folder.path('classes', output.name_of(result.name)), result.classes)
                 yield result
 
@@ -178,13 +216,16 @@ class VideoInferencer:
 
     @torch.no_grad()
     def _semantic(self, source: Source, advance: Callable[[], None]) -> Iterator[FrameResult]:
+        index = 0
         for _, frames in self._clips(source):
             maps = self.model.semantic_maps(*self._prepare(frames))
             for (name, image), labels in zip(frames, maps, strict=True):
                 classes = labels.cpu().numpy()
                 picture = overlay_classes(image, classes, self.meta['palette'])
+                picture = with_legend(picture, classes, self.names, self.meta['palette'])
                 advance()
-                yield FrameResult(name, classes, None, picture)
+                yield FrameResult(name, index, self.names, classes, picture=picture)
+                index += 1
 
     @torch.no_grad()
     def _instance(self, source: Source, advance: Callable[[], None]) -> Iterator[FrameResult]:
@@ -201,7 +242,7 @@ class VideoInferencer:
         for t, (name, image) in enumerate(source):
             picture = overlay_tracks(image, tracks, t, self.meta['classes'], self.threshold)
             advance()
-            yield FrameResult(name, None, tracks, picture)
+            yield FrameResult(name, t, self.names, tracks=tracks, picture=picture)
 
 
 class _Output(NamedTuple):
@@ -234,7 +275,7 @@ def _outputs(
             video, place = Source(inner, source.base, name), places.path(name or title, source=first.path)
         else:
             place = out_dir
-        files = [f'{title}.mp4', 'results.json', 'results.zip']
+        files = [f'{title}.mp4', 'classes.json', 'results.json', 'results.zip']
         folder = RunFolder(place, video, files, classes='.png')
         outputs.append(
             _Output(folder, title, fps or (frame_rate(first.path) if first.is_video else 10.0), several)
@@ -257,8 +298,6 @@ def _of_one_size(source: Source) -> Iterator[Frame]:
 @contextmanager
 def _progress(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
     """A progress bar; gives the function that advances it."""
-    from rich.progress import Progress
-
     with Progress(disable=not shown) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)

@@ -84,6 +84,8 @@ class Mask2FormerPanoptic(Mask2Former):
     """mmdet's Mask2Former whose samples carry ``pred_sem_seg`` too and, of heads that rank classes,
     ``ranking`` (C,) int64, best first."""
 
+    kind = 'segmentation'  #: the inferencer that runs it (`mmroad.inference.build`)
+
     def add_pred_to_datasample(
         self, data_samples: list[DetDataSample], results_list: list[dict]
     ) -> list[DetDataSample]:

@@ -28,6 +28,8 @@ class MaskAnomalySegmentor(EncoderDecoder):
         test_cfg: ``keep_logits=True`` keeps the semantic map, (K, H, W) float32, in the data samples.
     """
 
+    kind = 'anomaly'  #: the inferencer that runs it (`mmroad.inference.build`)
+
     def __init__(
         self,
         *args,

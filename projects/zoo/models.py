@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,23 @@ def torch_init():
     return torch.nn.init
 
 
+def model_class(name: str | Config) -> type[nn.Module]:
+    """The class of a config's model, which is registered where it was not."""
+    from mmengine.registry import MODELS, init_default_scope
+    from mmengine.utils import import_modules_from_strings
+
+    cfg = get_config(name) if isinstance(name, str) else name
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    with MODELS.switch_scope_and_registry(None) as registry:
+        return registry.get(cfg.model.type)
+
+
+class UntrainedWarning(UserWarning):
+    """A model has no weights but random ones."""
+
+
 def default_device() -> str:
     """The GPU where there is one."""
     import torch
@@ -110,7 +128,13 @@ def init_model(
         cfg.merge_from_dict(cfg_options)
     model = build_model(cfg)
     model.dataset_meta = _dataset_meta(cfg)
-    if weights is not None:
+    if weights is None:
+        warnings.warn(
+            f'{_title(cfg)} has random weights: what it finds means nothing. Give weights (a file, or "published").',
+            UntrainedWarning,
+            stacklevel=2,
+        )
+    else:
         own = load_weights(model, cfg, weights, trust=trust).get('dataset_meta')
         model.dataset_meta = {**model.dataset_meta, **(own if isinstance(own, Mapping) else {})}
     model.cfg = cfg
@@ -118,6 +142,10 @@ def init_model(
         return model.to(device or default_device()).eval()
     except (RuntimeError, AssertionError) as error:  # torch's, of a CPU-only build an AssertionError
         raise ValueError(f'device {str(device)!r} cannot be used: {str(error).splitlines()[0]}') from error
+
+
+def _title(cfg: Config) -> str:
+    return Path(cfg.filename).stem if cfg.filename else f'the {cfg.model.type}'
 
 
 def load_weights(

@@ -1,7 +1,5 @@
 """What compare_scores.py refuses, by name, before it measures anything."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +7,10 @@ import pytest
 from PIL import Image
 
 from mmroad.anomaly.saved_scores import save_scores
+from mmroad.commands import main
+from mmroad.commands.scores import compare
 
 PATH = Path(__file__).parents[2] / 'tools/analysis_tools/compare_scores.py'
-
-
-@pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location('compare_scores', PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -36,48 +28,48 @@ def saved(tmp_path):
     return tmp_path, mask
 
 
-def test_what_differs_between_images_is_named(tool, saved):
+def test_what_differs_between_images_is_named(saved):
     folder, mask = saved
     scores, masks = str(folder / 'scores'), folder / 'masks'
-    images = tool.load([scores, f'again={scores}'], masks)
+    images = compare.load([scores, f'again={scores}'], masks)
     assert list(images) == ['a', 'b']
     assert list(images['a'][1]) == ['msp', 'entropy', 'again msp', 'again entropy']
     with pytest.raises(
         ValueError, match=r'a\.npz: msp is in another folder too; tell them apart with NAME=FOLDER'
     ):
-        tool.load([scores, scores], masks)
+        compare.load([scores, scores], masks)
     save_scores(folder / 'scores/b.npz', dict(msp=np.zeros((3, 4))), mask)
     with pytest.raises(ValueError, match='b: no score entropy, which other images have'):
-        tool.load([scores], masks)
+        compare.load([scores], masks)
     save_scores(folder / 'scores/b.npz', {}, mask)
     with pytest.raises(ValueError, match=r'b\.npz: no array score_NAME; there are classes'):
-        tool.load([scores], masks)
+        compare.load([scores], masks)
     values = np.zeros((3, 4))
     values[0, 3] = np.nan  # left out
     save_scores(folder / 'scores/b.npz', dict(msp=values, entropy=values), mask)
-    tool.load([scores], masks)
+    compare.load([scores], masks)
     values[0, 0] = np.nan
     save_scores(folder / 'scores/b.npz', dict(msp=values, entropy=values), mask)
     with pytest.raises(ValueError, match=r'b\.npz: score_msp holds values that are not numbers'):
-        tool.load([scores], masks)
+        compare.load([scores], masks)
 
 
-def test_pictures_that_are_missing_or_doubled_are_named(tool, saved):
+def test_pictures_that_are_missing_or_doubled_are_named(saved):
     folder, _ = saved
     images = folder / 'images'
     (images / '._a.jpg').write_bytes(b'macOS')
-    assert tool.find_images(images, ['a', 'b']) == {name: images / f'{name}.jpg' for name in 'ab'}
+    assert compare.find_images(images, ['a', 'b']) == {name: images / f'{name}.jpg' for name in 'ab'}
     (images / 'a.png').write_bytes(b'')
     with pytest.raises(ValueError, match=r'a\.jpg and .*a\.png have one name'):
-        tool.find_images(images, ['a', 'b'])
+        compare.find_images(images, ['a', 'b'])
     (images / 'b.jpg').unlink()
     (images / 'a.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'no picture of b \(1 of 2 have none\)'):
-        tool.find_images(images, ['a', 'b'])
+        compare.find_images(images, ['a', 'b'])
 
 
 @pytest.mark.parametrize('case', ['one kind', 'other size', 'no ending'])
-def test_the_tool_ends_with_the_reason(case, tool, saved, monkeypatch, capsys):
+def test_the_tool_ends_with_the_reason(case, saved, capsys):
     folder, mask = saved
     out = folder / 'new/f.png'
     message = 'is (5, 4), its mask (3, 4)'
@@ -98,8 +90,7 @@ def test_the_tool_ends_with_the_reason(case, tool, saved, monkeypatch, capsys):
         '--out',
         out,
     ]
-    monkeypatch.setattr(sys, 'argv', ['compare_scores.py', *map(str, arguments)])
     with pytest.raises(SystemExit) as told:
-        tool.main()
+        main(['scores', 'compare', *map(str, arguments)])
     assert message in str(told.value)
     assert ('AUROC' in capsys.readouterr().out) == (case == 'other size')  # the table is printed all the same

@@ -1,7 +1,6 @@
 """The tool on saved maps: data.json, the table of images, the picture, further protocols."""
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from mmroad.anomaly.legacy import LegacyHistogram
 from mmroad.anomaly.pixel import PixelMetrics
 from mmroad.anomaly.report import FolderScores, further_numbers, plain, write
 from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
+from mmroad.commands import main
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
 
@@ -46,7 +46,7 @@ def saved(tmp_path):
 
 def test_everything_is_written(saved):
     folder, images = saved
-    command = [sys.executable, TOOL, folder / 'maps', 'masks', folder / 'set', '--out-dir', folder / 'out']
+    command = [sys.executable, TOOL, folder / 'maps', 'masks', folder / 'set', '--out', folder / 'out']
     command += ['--smiyc', 'obstacle', '--legacy-hist']
     done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     assert 'SMIYC: AP' in done.stdout and 'legacy_hist: AUROC' in done.stdout
@@ -207,18 +207,15 @@ def test_what_cannot_be_scored_is_told_before_anything_is_read(saved):
         FolderScores(find_pairs('images', folder / 'set'), 'images', folder / 'maps')
 
 
-def test_the_tool_fails_where_less_was_scored_than_asked(saved, monkeypatch, capsys):
+def test_the_tool_fails_where_less_was_scored_than_asked(saved, capsys):
     folder, _ = saved
-    spec = importlib.util.spec_from_file_location('eval_anomaly', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     arguments = [folder / 'maps', 'masks', folder / 'set', '--out-file', folder / 'out.json']
-    monkeypatch.setattr(sys, 'argv', list(map(str, ('eval_anomaly.py', *arguments))))
-    tool.main()
+    command = ['eval-anomaly', *map(str, arguments)]
+    main(command)
     for mask in (folder / 'set/masks').iterdir():  # outliers of 255, as many write them, are left out
         cv2.imwrite(str(mask), np.where(cv2.imread(str(mask), 0) == 1, 255, 0).astype(np.uint8))
     with pytest.raises(SystemExit, match=r'error: no outlier pixels: .*; 450 are left out \(255 in masks\)'):
-        tool.main()
+        main(command)
     assert json.loads((folder / 'out.json').read_text())['AP'] is None and 'inlier' in capsys.readouterr().out
 
 

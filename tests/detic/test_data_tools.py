@@ -1,6 +1,6 @@
 """Annotation files made from small published-like ones."""
 
-import importlib.util
+import argparse
 import json
 import tarfile
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmroad.commands.data import detic
 from mmroad.detic.captions import Tagger, embed_captions, tag_cc3m, tag_coco, with_lvis_synonyms
 from mmroad.detic.parts import remove_parts
 from mmroad.detic.prepare_data import class_counts, imagenet_21k, imagenet_lvis, merge_lvis_coco, without_rare
@@ -194,14 +195,11 @@ def test_cc3m_table_becomes_tags_of_the_images_that_are_there(tmp_path):
     ]
 
 
-def test_the_tool_writes_files_and_names_what_is_wrong(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/dataset_converters/detic_data.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
+def test_the_tool_writes_files_and_names_what_is_wrong(tmp_path):
     def run(*args):
-        monkeypatch.setattr('sys.argv', ['detic_data.py', *map(str, args)])
-        return tool.run(tool.parse_args())
+        parser = argparse.ArgumentParser()
+        detic.add_arguments(parser)
+        return detic.make(parser.parse_args(list(map(str, args))))
 
     boxes = [dict(id=1, image_id=1, category_id=3)]
     (tmp_path / 'lvis.json').write_text(

@@ -1,6 +1,5 @@
 """ONNX export with a fixed vocabulary, run with onnxruntime beside PyTorch."""
 
-import importlib.util
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import torch
 from mmdet.structures import DetDataSample
 
 import mmroad.detic  # noqa: F401 (registers)
+from mmroad.commands import main
 from mmroad.detic.export import ExportedC2
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
 from mmroad.zoo.configs import get_config
@@ -61,13 +61,9 @@ def test_onnxruntime_gives_pytorchs_numbers(model, tmp_path, monkeypatch, capsys
     save_vocabulary(words, tmp_path / 'w.safetensors')
     rng = np.random.default_rng(0)
     cv2.imwrite(str(tmp_path / 'a.png'), rng.integers(0, 255, (50, 90, 3), np.uint8))
-    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/deployment/export_onnx.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    command = ['export_onnx.py', tmp_path / 'config.py', tmp_path / 'm.pth', tmp_path / 'm.onnx', '--size', 64, 96,
+    command = ['export', tmp_path / 'config.py', tmp_path / 'm.pth', tmp_path / 'm.onnx', '--size', 64, 96,
                '--vocabulary', tmp_path / 'w.safetensors', '--check', tmp_path / 'a.png']  # fmt: skip
-    monkeypatch.setattr('sys.argv', list(map(str, command)))
-    tool.main()
+    main(list(map(str, command)))
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith('ONNX and PyTorch: detections ')
     numbers = dict(part.split(' ') for part in line.removeprefix('ONNX and PyTorch: ').split(', '))

@@ -1,6 +1,5 @@
 """The inferencer and its tool on made images with untrained weights."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,14 +9,16 @@ import pytest
 import torch
 from pycocotools import mask
 
+from mmroad.commands import main
 from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
-from mmroad.files.sources import LeftOut
+from mmroad.files.sources import Item, LeftOut
 from mmroad.inference.build import inferencer
-from mmroad.inference.open_vocabulary import DeticInferencer, OpenDetections, ResultWriter, match_images
+from mmroad.inference.coco_results import ResultWriter, match_images
+from mmroad.inference.detection import Detections
+from mmroad.inference.open_vocabulary import DeticInferencer
 from mmroad.zoo.configs import get_config
 from mmroad.zoo.models import init_model
 
-ROOT = Path(__file__).parents[2]
 CONFIG = 'BoxSup-C2_LCOCO_CLIP_R18_640b32_4x'
 CLASSES = ('road cone', 'dog', 'zebra', 'kite')
 
@@ -136,10 +137,7 @@ def test_another_vocabulary_and_what_is_refused(files):
         DeticInferencer(net)
 
 
-def test_the_tool_writes_pictures_features_and_three_formats(files, tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/infer_detic.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_the_tool_writes_pictures_features_and_three_formats(files, tmp_path, capsys):
     images = [dict(id=70 + i, file_name=f'{n}.png', width=64, height=48) for i, n in enumerate('ab')]
     categories = [dict(id=30, name='Dog'), dict(id=40, name='cone')]
     (tmp_path / 'ann.json').write_text(json.dumps(dict(images=images, categories=categories)))
@@ -151,17 +149,16 @@ def test_the_tool_writes_pictures_features_and_three_formats(files, tmp_path, mo
             files / 'config.py',
             files / 'm.pth',
             files / 'in',
-            '--out-dir',
+            '--out',
             tmp_path / 'out',
             *options,
         ]
-        monkeypatch.setattr('sys.argv', ['infer_detic.py', *map(str, command)])
-        tool.main()
+        main(['infer', *map(str, command)])
 
     run('--classes', 'dog, cone=traffic cone', '--features', '--annotations', tmp_path / 'ann.json',
         '--embeddings', files / 'm.pth', '--embeddings', tmp_path / 'cone.safetensors')  # fmt: skip
     out = tmp_path / 'out'
-    assert '2 results written' in capsys.readouterr().out
+    assert '2 images written' in capsys.readouterr().out
     records = json.loads((out / 'results.json').read_text())
     assert {r['image_id'] for r in records} == {70, 71} and {r['category_id'] for r in records} <= {30, 40}
     assert mask.decode(records[0]['segmentation']).shape == (48, 64)
@@ -269,7 +266,8 @@ def test_no_detection_is_an_empty_list_and_no_image_no_file(tmp_path):
     assert not (tmp_path / 'none').exists()
     writer = ResultWriter(tmp_path / 'one', ['car'])
     none = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
-    writer.add(OpenDetections('a.png', *none, [], None, None, None), (4, 6), Path('a.png'))
+    result = Detections('a.png', *none, [], picture=np.zeros((4, 6, 3), np.uint8))
+    writer.add(result, Item('a.png', Path('a.png'), False))
     writer.close()
     assert json.loads((tmp_path / 'one/results.json').read_text()) == []
     assert json.loads((tmp_path / 'one/results_ids.json').read_text()) == dict(

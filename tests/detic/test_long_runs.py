@@ -1,6 +1,5 @@
 """Tools that take hours: what they read is checked before, nothing is replaced, an interrupted run goes on rightly."""
 
-import importlib.util
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmroad.commands import main
 from mmroad.detic.captions import Tagger, embed_captions, tag_cc3m
 from mmroad.detic.drawn_shapes import write_shapes
 from mmroad.detic.make_vocabulary import make_vocabulary
@@ -30,14 +30,10 @@ def progress(steps, _=''):
     return steps
 
 
-def tool(path, monkeypatch, *args):
+def tool(path, *args):
     """Run a tool's main; what it exits with (None: nothing)."""
-    spec = importlib.util.spec_from_file_location('tool', TOOLS / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr('sys.argv', [path, *map(str, args)])
     try:
-        module.main()
+        main([*path.split(), *map(str, args)])
     except SystemExit as end:
         return end.code
     return None
@@ -102,7 +98,7 @@ def test_a_tar_index_is_of_the_files_that_are_there(tmp_path, monkeypatch):
 def test_an_index_never_replaces_a_tar(tmp_path, monkeypatch):
     a, b = tar_of(tmp_path / 'a.tar', b'one'), tar_of(tmp_path / 'b.tar', b'two')
     whole = a.read_bytes()
-    said = tool('dataset_converters/tar_index.py', monkeypatch, a, b)  # the output was forgotten
+    said = tool('data tar-index', a, b)  # the output was forgotten
     assert 'a.tar: the output is a .npz file' in said and a.read_bytes() == whole
     for tars, words in (
         ([a, b, a], 'tar files given more than once: .*a.tar'),
@@ -167,7 +163,7 @@ def test_unreadable_images_are_listed_and_the_tool_fails(tmp_path, monkeypatch, 
     (tmp_path / 'in').mkdir()
     Image.new('RGB', (3, 2)).save(tmp_path / 'in/1.jpg')
     (tmp_path / 'in/2.jpg').write_text('damaged')
-    command = ['dataset_converters/detic_data.py', monkeypatch, 'cc3m', tmp_path / 'cc.tsv', tmp_path / 'in']
+    command = ['data detic', 'cc3m', tmp_path / 'cc.tsv', tmp_path / 'in']
     said = tool(*command, tmp_path / 'lvis.json', tmp_path / 'out.json')
     assert said == 'left out, not to be read: 1 images\n  2.jpg'
     assert 'out.json: 1 images, 0 boxes; left out, not to be read: 2 images' in capsys.readouterr().out
@@ -182,14 +178,12 @@ def test_a_tool_never_replaces_its_source(tmp_path, monkeypatch):
     whole = source.read_bytes()
     os.symlink(source, tmp_path / 'link.json')
     for out in (source, tmp_path / 'link.json'):
-        said = tool('dataset_converters/detic_data.py', monkeypatch, 'lvis-base', source, out)
+        said = tool('data detic', 'lvis-base', source, out)
         assert 'would replace the source' in said and source.read_bytes() == whole
-    said = tool('dataset_converters/detic_data.py', monkeypatch, 'lvis-base', source, tmp_path / 'out.txt')
+    said = tool('data detic', 'lvis-base', source, tmp_path / 'out.txt')
     assert 'out.txt: the output is a .json file' in said
     np.save(tmp_path / 'w.npy', np.ones((2, 512)))
-    said = tool(
-        'make_vocabulary.py', monkeypatch, tmp_path / 'w.npy', 'a', '--source', f'{tmp_path}/w.npy:a,b'
-    )
+    said = tool('vocabulary', tmp_path / 'w.npy', 'a', '--source', f'{tmp_path}/w.npy:a,b')
     assert 'w.npy: the output is a .safetensors file' in said and np.load(tmp_path / 'w.npy').shape == (
         2,
         512,
@@ -213,18 +207,16 @@ def test_fields_that_a_command_needs_are_named(tmp_path, monkeypatch, changes, w
     found = dict(images=[], annotations=[], categories=LVIS) | changes
     (tmp_path / 'lvis.json').write_text(json.dumps(found))
     said = tool(
-        'dataset_converters/detic_data.py',
-        monkeypatch,
+        'data detic',
         'lvis-base',
         tmp_path / 'lvis.json',
         tmp_path / 'o.json',
     )
-    assert said.startswith('error: ') and re.search(words, said), said
+    assert said.startswith('mmroad data detic: ') and re.search(words, said), said
     assert not (tmp_path / 'o.json').exists()
     (tmp_path / 'lvis.json').write_text('[]')
     said = tool(
-        'dataset_converters/detic_data.py',
-        monkeypatch,
+        'data detic',
         'lvis-base',
         tmp_path / 'lvis.json',
         tmp_path / 'o.json',
@@ -337,9 +329,7 @@ def test_drawn_shapes_replace_their_own_files_alone(tmp_path, monkeypatch):
     assert (tmp_path / 'val.json').read_bytes() == first and not list(tmp_path.rglob('.*'))
     other = json.dumps(dict(images=[], categories=[dict(id=1, name='car')]))
     (tmp_path / 'val.json').write_text(other)
-    said = tool('dataset_converters/make_drawn_shapes.py', monkeypatch, tmp_path, '--train', 3)
+    said = tool('data drawn-shapes', tmp_path, '--train', 3)
     assert 'val.json is of another data set' in said and (tmp_path / 'val.json').read_text() == other
     assert len(list((tmp_path / 'train').iterdir())) == 2
-    assert 'each part needs an image' in tool(
-        'dataset_converters/make_drawn_shapes.py', monkeypatch, tmp_path, '--val', 0
-    )
+    assert 'each part needs an image' in tool('data drawn-shapes', tmp_path, '--val', 0)

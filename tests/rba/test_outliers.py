@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 from mmseg.datasets import MapillaryDataset_v1
 from PIL import Image
 
+from mmroad.commands import main
 from mmroad.rba.outliers import LoadMapillaryAsCityscapes, PasteOutlier
 
 ROOT = Path(__file__).parents[2]
@@ -155,16 +155,6 @@ def test_mapillary_and_cityscapes_in_one_training_set(objects, tmp_path):
     assert built[0]['inputs'].shape == (3, 512, 900)
 
 
-@pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location(
-        'coco_outlier_masks', ROOT / 'tools/dataset_converters/coco_outlier_masks.py'
-    )
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
 BOX = [[2, 3, 8, 3, 8, 9, 2, 9]]
 
 
@@ -193,7 +183,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize('kind', SHAPES)
-def test_bad_segmentations_leave_their_image_out_by_name(kind, tool, tmp_path, capsys):
+def test_bad_segmentations_leave_their_image_out_by_name(kind, tmp_path, capsys):
     annotations = [
         dict(id=5, image_id=0, category_id=18, segmentation=SHAPES[kind]),
         dict(id=6, image_id=1, category_id=18, segmentation=BOX),
@@ -203,7 +193,7 @@ def test_bad_segmentations_leave_their_image_out_by_name(kind, tool, tmp_path, c
     with pytest.raises(
         SystemExit, match=r'1 images are left out:\nimage 0 \(a\.jpg\), annotation 5: segmentation'
     ):
-        tool.main([str(tmp_path), '--min-size', '10'])
+        main(['data', 'outlier-masks', str(tmp_path), '--min-size', '10'])
     assert '1 masks written' in capsys.readouterr().out
     assert [path.name for path in (tmp_path / 'annotations/ood_seg_train2017').iterdir()] == ['b.png']
 
@@ -223,16 +213,16 @@ FILES = {
 
 
 @pytest.mark.parametrize('kind', FILES)
-def test_bad_annotation_files_are_named_and_nothing_is_written(kind, tool, tmp_path):
+def test_bad_annotation_files_are_named_and_nothing_is_written(kind, tmp_path):
     content, message = FILES[kind]
     (tmp_path / 'annotations').mkdir()
     (tmp_path / 'annotations/instances_train2017.json').write_text(content)
     with pytest.raises(SystemExit, match=rf'instances_train2017\.json: .*{message}'):
-        tool.main([str(tmp_path)])
+        main(['data', 'outlier-masks', str(tmp_path)])
     assert not (tmp_path / 'annotations/ood_seg_train2017').exists()
 
 
-def test_coco_masks(tool, tmp_path, capsys):
+def test_coco_masks(tmp_path, capsys):
     box = BOX
     rle = dict(counts=[0, 5, 20 * 20 - 5], size=[20, 20])
     content = dict(
@@ -248,7 +238,7 @@ def test_coco_masks(tool, tmp_path, capsys):
     )
     (tmp_path / 'annotations').mkdir()
     (tmp_path / 'annotations/instances_train2017.json').write_text(json.dumps(content))
-    tool.main([str(tmp_path), '--min-size', '10'])
+    main(['data', 'outlier-masks', str(tmp_path), '--min-size', '10'])
     assert (
         '4 images: 1 show a known class, 1 have no object, 1 are too small; 1 masks'
         in capsys.readouterr().out

@@ -19,6 +19,7 @@ from children import Attempt, finish, fork, kill_when, leftovers, program, ranks
 from torch import nn
 
 import mmroad.converters
+from mmroad.commands import main
 from mmroad.files.images import read_image, write_image
 from mmroad.road_scenes.write import write_dataset
 from mmroad.zoo import weights
@@ -235,7 +236,7 @@ def odd_images(folder: Path, rng: Random) -> Iterator[Attempt]:
         for name, content in given.items():
             (source / name).write_bytes(content)
         log = folder / f'log-{number}'
-        end = finish(fork(program('infer_image.py', CONFIG, model, source, '--out-dir', out), log))
+        end = finish(fork(partial(main, ['infer', CONFIG, str(model), str(source), '--out', str(out)]), log))
         said, broken = log.read_text(), []
         names = {frame['name'] for frame in json.loads((out / 'det.json').read_text())['frames']}
         broken += [f'{name} is missing' for name in good if name not in names]

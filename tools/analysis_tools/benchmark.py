@@ -1,6 +1,6 @@
 """A door of ``mmroad speed``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['speed'])
+    door('speed')

@@ -1,6 +1,6 @@
 """A door of ``mmroad scores meta``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['scores', 'meta'])
+    door('scores', 'meta')

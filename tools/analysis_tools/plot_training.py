@@ -1,6 +1,6 @@
 """A door of ``mmroad plot``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['plot'])
+    door('plot')

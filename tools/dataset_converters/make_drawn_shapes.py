@@ -1,6 +1,6 @@
 """A door of ``mmroad data drawn-shapes``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['data', 'drawn-shapes'])
+    door('data', 'drawn-shapes')

@@ -1,6 +1,6 @@
 """A door of ``mmroad data road-scenes``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['data', 'road-scenes'])
+    door('data', 'road-scenes')

@@ -1,6 +1,6 @@
 """A door of ``mmroad data ood-subset``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['data', 'ood-subset'])
+    door('data', 'ood-subset')

@@ -1,6 +1,6 @@
 """A door of ``mmroad data split-ytvis``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['data', 'split-ytvis'])
+    door('data', 'split-ytvis')

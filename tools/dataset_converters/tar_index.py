@@ -1,6 +1,6 @@
 """A door of ``mmroad data tar-index``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['data', 'tar-index'])
+    door('data', 'tar-index')

@@ -1,6 +1,6 @@
 """A door of ``mmroad convert``."""
 
-from mmroad.commands import main
+from mmroad.commands import door
 
 if __name__ == '__main__':
-    main(['convert'])
+    door('convert')

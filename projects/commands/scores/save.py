@@ -9,6 +9,7 @@ images that share one are refused.
 
 import argparse
 
+from ..infer import go_through
 from ..shared import add_device, use_device
 
 
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     from pathlib import PurePath
 
     import torch
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from ...anomaly.saved_scores import save_scores
     from ...files import OutputNames
     from ...files.sources import open_source
-    from ...inference.base import run_over, run_tool
+    from ...inference.base import run_over
     from ...zoo.models import init_model
 
     names = OutputNames(args.out)
@@ -58,4 +59,4 @@ def run(args: argparse.Namespace) -> None:
         save_scores(place(name), scores, dense.classes[0, 0].cpu().numpy(), probs)
         return name
 
-    run_tool(run_over(source, infer), args.out, 'images')
+    return go_through(run_over(source, infer), args.out)

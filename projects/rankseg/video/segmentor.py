@@ -29,6 +29,8 @@ class VideoMask2Former(Mask2FormerVideo):
     backbone_frames: Frames in one pass of the backbone.
     """
 
+    kind = 'video'  #: the inferencer that runs it (`mmroad.inference.build`)
+
     def __init__(
         self,
         *args,
