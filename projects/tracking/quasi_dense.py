@@ -22,6 +22,8 @@ class QuasiDenseTrack(QDTrack):
     then knows the first class alone (open-mmlab/mmdetection issue 11409). Here the RPN gets samples of its own.
     """
 
+    kind = 'tracking'
+
     def loss(self, inputs: Tensor, data_samples: TrackSampleList, **kwargs) -> dict[str, Tensor]:
         """Losses of the detector on key frames, and of the track head on pairs.
 
