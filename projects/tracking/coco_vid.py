@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..files import read_json
+from ..files.json_files import read_json
 from .frames import Frames
 
 

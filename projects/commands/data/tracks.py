@@ -44,15 +44,19 @@ def run(args: argparse.Namespace) -> int:
     from ...tracking.frames import read_frames
     from ...tracking.mot import from_mot, write_mot
 
-    out, classes = Path(args.out), args.classes or TRACK_CLASSES
+    out = Path(args.out)
     if out.resolve() == Path(args.source).resolve():
         raise ValueError(f'{out} is the source: choose another place')
     if args.source_form == 'box-track':
-        frames = read_frames(args.source, classes)
+        frames = read_frames(args.source, args.classes or TRACK_CLASSES)
     elif args.source_form == 'mot':
         frames = from_mot(args.source, args.classes)
     else:
         frames = from_coco_vid(args.source)
+    found = dict.fromkeys(label['category'] for f in frames.frames for label in f.get('labels') or ())
+    classes = args.classes or (TRACK_CLASSES if found.keys() <= set(TRACK_CLASSES) else tuple(found))
+    if other := sorted(found.keys() - set(classes)):
+        raise ValueError(f'{args.source}: it has boxes of {", ".join(other)}, which --classes does not name')
     if args.to == 'mot':
         write_mot(frames, out, classes, tuple(args.size), args.fps, truth=not args.predictions)
     elif args.to == 'coco-vid':

@@ -43,7 +43,8 @@ def same(ours, theirs):
     for key, rows in ours.items():
         mine, want = ([{'': v}] if not isinstance(v, list) else v for v in (rows, theirs[key]))
         assert [list(row) for row in mine] == [list(row) for row in want]
-        for name, a, b in ((n, a[n], b[n]) for a, b in zip(mine, want) for n in a):
+        pairs = [(name, ours_[name], theirs_[name]) for ours_, theirs_ in zip(mine, want) for name in ours_]
+        for name, a, b in pairs:
             assert type(a) is type(b), (key, name, a, b)
             close = a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) < 1e-9
             assert close, (key, name, a, b)
