@@ -8,7 +8,7 @@ from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
 from torch import nn
 
-from .dataset import BDD100KDetDataset
+from .dataset import ScalabelDetDataset
 
 
 @HOOKS.register_module()
@@ -31,8 +31,8 @@ class StrongAugmentationOff(Hook):
         dataset = loader.dataset
         dataset.pipeline = [TRANSFORMS.build(step) for step in self.pipeline]
         dataset.pipeline_types = [step['type'] for step in self.pipeline]
-        if getattr(loader, 'persistent_workers', False) and loader._iterator is not None:
-            loader._iterator._shutdown_workers()  # they hold the old pipeline
+        if loader._iterator is not None:  # persistent workers hold the old pipeline
+            loader._iterator._shutdown_workers()
             loader._iterator = None
         self._done = True
         runner.logger.info(f'strong augmentation is off from epoch {runner.epoch} on')
@@ -43,7 +43,7 @@ class DetSetupHook(Hook):
     """Compares the parts of a detection run before its first step, and gives the metric its ground truth.
 
     Every data set has the same classes in the same order, the model's heads have as many, and
-    ``BDD100KDetMetric`` has the images that will be run in its ground truth.
+    ``ScalabelDetMetric`` has the images that will be run in its ground truth.
 
     Args:
         check_classes: False for models that take their classes from a vocabulary, one each for training and test.
@@ -72,7 +72,7 @@ class DetSetupHook(Hook):
             _compare(classes, runner.model)
         for loop in loops.values():
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
-            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
+            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
             for metric in metrics:
                 if not hasattr(metric, 'use') or not datasets:
                     continue

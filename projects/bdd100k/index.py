@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ..files import replacing
+from .categories import BDD100K, Categories
 from .columns import Columns, read_columns
 from .scalabel import LabelFileError, json_files
 
 #: Part of every key: another layout or reading makes other caches.
-VERSION = 3
+VERSION = 4
 _MAGIC = b'mmroad-index'
 _CHECKSUM = 16  # bytes, of all that follows it
 _MISSING = b'\xff'  # no text in UTF-8
@@ -67,15 +68,18 @@ class Kind:
         'ignored',
         'crowd',
         'file_rows',
+        'image_ids',
     )
     texts: tuple[str, ...] = ('names', 'videos', 'files')
-    suffix: str = 'index'  #: of the cache's file
+    mark: str = ''  #: in the cache's name, which tells readings apart
 
 
 BOXES = Kind()
 
 
-def indexed_columns(path: str | Path, *, progress=None, kind: Kind = BOXES) -> Columns:
+def indexed_columns(
+    path: str | Path, categories: Categories = BDD100K, *, progress=None, kind: Kind = BOXES
+) -> Columns:
     """Boxes, or what ``kind.read`` reads, through a cache beside the label file (or in ``$MMROAD_HOME/index``
     where that folder cannot be written).
 
@@ -87,7 +91,7 @@ def indexed_columns(path: str | Path, *, progress=None, kind: Kind = BOXES) -> C
     """
     path, files = Path(path), json_files(path)
     stats = [f'{VERSION}'] + [_stat(file) for file in files]
-    caches = _places(path, kind)
+    caches = _places(path, categories.mark + kind.mark)
     digest = None
     for cache in caches:
         found = _open(cache, path, kind)
@@ -101,7 +105,7 @@ def indexed_columns(path: str | Path, *, progress=None, kind: Kind = BOXES) -> C
             if header['digest'] == digest:
                 _write(caches, columns, stats, digest, kind)
                 return columns
-    columns = (kind.read or read_columns)(path, progress=progress)
+    columns = (kind.read or read_columns)(path, categories=categories, progress=progress)
     digest = digest or _digest(files)
     after = [f'{VERSION}'] + [_stat(file) for file in files]
     if after != stats:
@@ -125,20 +129,19 @@ def _digest(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _places(path: Path, kind: Kind) -> list[Path]:
-    """Where the cache may be: beside the labels, else in the user's cache folder."""
+def _places(path: Path, mark: str) -> list[Path]:
+    """Where the cache may be: beside the labels, else in the user's cache folder. ``mark`` tells readings apart."""
     home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
     path = path.absolute()
-    return [
-        path.with_name(f'.{path.name}.{kind.suffix}'),
-        home / 'index' / f'{path.stem}-{name}.{kind.suffix}',
-    ]
+    return [path.with_name(f'.{path.name}{mark}.index'), home / 'index' / f'{path.stem}-{name}{mark}.index']
 
 
 def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str, kind: Kind) -> Path | None:
     arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in kind.arrays}
     arrays |= {f'attribute.{k}': v for k, v in columns.attributes.items()}
+    if columns.area is not None:
+        arrays['area'] = columns.area
     for key in kind.texts:
         names = getattr(columns, key)
         names = names if isinstance(names, Names) else Names.of(names)
@@ -153,6 +156,8 @@ def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str, 
         arrays=layout,
         attribute_values=columns.attribute_values,
         unboxed=columns.unboxed,
+        classes=columns.classes,
+        category_ids=list(columns.category_ids),
     )
     head = json.dumps(header).encode()
     head = len(head).to_bytes(8, 'little') + head
@@ -196,6 +201,9 @@ def _open(cache: Path, source: Path, kind: Kind) -> tuple[Columns, dict] | None:
         attribute_values=header['attribute_values'],
         source=str(source),
         unboxed=header['unboxed'],
+        classes=tuple(header['classes']),
+        category_ids=tuple(header['category_ids']),
+        area=arrays.get('area'),
         **{key: arrays[key] for key in kind.arrays},
     )
     return columns, header

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .categories import BDD100K, Categories
 from .columns import Builder, Columns, _Attributes, _Frame, _Label, read_columns
 from .index import BOXES, Kind
 from .scalabel import DET_CLASSES, LabelFileError
@@ -82,8 +83,8 @@ class _TrackBuilder(Builder):
     frame_type = _TrackFrame
     kind = TrackColumns
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
         self.boxes['track'] = []
         self.table: dict[str, int] = {}
         self.frame_index: list[int] = []
@@ -132,12 +133,16 @@ def _to_present_form(frame: _TrackFrame) -> None:
 
 
 def read_track_columns(
-    path: str | Path, *, progress: Callable[[int, int], None] | None = None
+    path: str | Path,
+    categories: Categories = BDD100K,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> TrackColumns:
     """Read labels or predictions of box tracking.
 
     Args:
         path: A file, a folder of files (``scalabel.json_files``), or a zip of a file or of such a folder.
+        categories: What the categories of the file may be.
         progress: Called with bytes done and bytes in all.
 
     Raises:
@@ -147,9 +152,9 @@ def read_track_columns(
     if path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix='mmroad-') as folder:
             names = _unpack(path, Path(folder))
-            found = read_track_columns(folder, progress=progress)
+            found = read_track_columns(folder, categories, progress=progress)
             return replace(found, source=str(path), files=[names[name] for name in found.files])
-    return read_columns(path, progress=progress, builder=_TrackBuilder())
+    return read_columns(path, categories, progress=progress, builder=_TrackBuilder)
 
 
 def _unpack(path: Path, folder: Path) -> dict[str, str]:
@@ -179,5 +184,5 @@ TRACKS = Kind(
     columns=TrackColumns,
     arrays=(*BOXES.arrays, 'track', 'frame_index'),
     texts=(*BOXES.texts, 'ids'),
-    suffix='tracks.index',
+    mark='.tracks',
 )

@@ -208,6 +208,8 @@ def frames_where(columns: TrackColumns, keep: np.ndarray) -> TrackColumns:
         frame=new[columns.frame[boxes]].astype(np.int32),
         files=(),
         file_rows=np.zeros(0, np.int32),
+        box_attributes={},
+        image_ids=None,
         **{key: getattr(columns, key)[boxes] for key in per_box},
     )
 

@@ -60,6 +60,11 @@ class Rendered:
         dict
     ]  #: category ('ood': of no class), id of the track, box2d (inclusive), occluded, truncated
     ood: np.ndarray  #: (H, W) bool, objects of no class
+    drivable: np.ndarray  #: (H, W) uint8, 0 the lane of one's own, 1 the rest of the road, 2 what is no road
+    instances: (
+        np.ndarray
+    )  #: (H, W) int32, the visible object of a pixel, a row of ``parts`` plus one; 0 is none
+    parts: list[str]  #: their categories
 
 
 class Scene:
@@ -148,7 +153,16 @@ class Scene:
                 parts.append((category, drawn, 10 * number + part + 1))
                 instances[drawn] = len(parts)
         boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
-        return Rendered(self._light(image, frame), sem_seg, boxes, ood)
+        categories, drivable = [category for category, _ in parts], self._drivable(sem_seg)
+        return Rendered(self._light(image, frame), sem_seg, boxes, ood, drivable, instances, categories)
+
+    def _drivable(self, sem_seg: np.ndarray) -> np.ndarray:
+        left, right = self._road(self.height)
+        drivable = np.ones(sem_seg.shape, np.uint8)
+        lane = [(self.vanish, self.horizon), *((left + k / 3 * (right - left), self.height) for k in (2, 1))]
+        cv2.fillPoly(drivable, [np.array(lane, np.int32)], 0)
+        drivable[sem_seg != SEM_SEG_IDS['road']] = 2
+        return drivable
 
     def _seen(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """The background's image and labels."""
