@@ -5,12 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from ..files.outputs import OutputNames
 from ..files.replacing import replacing
 from .columns import FRAME_ATTRIBUTES
 from .format import Prediction, finite, not_finite
@@ -92,8 +93,9 @@ def write_tracks(
     with replacing(archive) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as file:
         file.write(path, path.name)
     if per_video:
+        names = OutputNames(folder / 'box_track')
         for video, frames in groupby(good, key=lambda p: p.video):
-            place = folder / 'box_track' / f'{PurePath(video).name}.json'
+            place = names.path(video, '.json')
             _write_frames(place, frames, classes)
             written.append(place)
     if broken:

@@ -12,7 +12,7 @@ import msgspec
 
 from ..bdd100k.scalabel import IGNORE_MAPPING, NAME_MAPPING, LabelFileError, json_files, naming
 from ..bdd100k.track_columns import TRACK_CLASSES
-from ..files import write_text
+from ..files import OutputNames, write_text
 
 #: Keys of the older release of the labels, and today's.
 _FRAME_KEYS = {'video_name': 'videoName', 'index': 'frameIndex', 'frame_index': 'frameIndex'}
@@ -40,7 +40,8 @@ class Frames:
         if path.suffix == '.json':
             write_text(path, json.dumps(dict(frames=self.frames)) + '\n')
             return [path]
-        written = [path / f'{video}.json' for video in self.by_video()]
+        names = OutputNames(path)
+        written = [names.path(video, '.json') for video in self.by_video()]
         for place, found in zip(written, self.by_video().values()):
             write_text(place, json.dumps(found) + '\n')
         return written

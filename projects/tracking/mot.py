@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
+from ..files import OutputNames, write_text
 from .frames import Frames
 
 LABELS = 'labels.txt'
@@ -41,6 +41,7 @@ def write_mot(
         ValueError: An id is no whole number from 1 on (the format has no other); the message names the place.
     """
     folder, number, written = Path(folder), {name: row + 1 for row, name in enumerate(classes)}, []
+    names = OutputNames(folder)
     for video, found in frames.by_video().items():
         lines = []
         for place, frame in enumerate(found):
@@ -49,7 +50,7 @@ def write_mot(
                 if label.get('box2d') is None or label['category'] not in number:
                     continue
                 lines.append(_line(video, frame['name'], index + 1, label, number[label['category']], truth))
-        path = folder / video / 'gt/gt.txt' if truth else folder / f'{video}.txt'
+        path = names.path(f'{video}/gt/gt.txt' if truth else f'{video}.txt')
         write_text(path, ''.join(lines))
         written.append(path)
         if truth:
@@ -62,7 +63,7 @@ def write_mot(
             info = dict(name=video, imDir='img1', frameRate=f'{fps:g}', seqLength=str(last + 1))
             info |= dict(imWidth=str(width), imHeight=str(height), imExt=Path(found[0]['name']).suffix)
             text = ''.join(f'{key}={value}\n' for key, value in info.items())
-            write_text(folder / video / 'seqinfo.ini', f'[Sequence]\n{text}')
+            write_text(path.parents[1] / 'seqinfo.ini', f'[Sequence]\n{text}')
     write_text(folder / LABELS, ''.join(f'{name}\n' for name in classes))
     return written
 
