@@ -153,7 +153,7 @@ class Scene:
                 parts.append((category, drawn, 10 * number + part + 1))
                 instances[drawn] = len(parts)
         boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
-        categories, drivable = [category for category, _ in parts], self._drivable(sem_seg)
+        categories, drivable = [part[0] for part in parts], self._drivable(sem_seg)
         return Rendered(self._light(image, frame), sem_seg, boxes, ood, drivable, instances, categories)
 
     def _drivable(self, sem_seg: np.ndarray) -> np.ndarray:
