@@ -195,6 +195,8 @@ def _open(cache: Path, source: Path, kind: Kind) -> tuple[Columns, dict] | None:
         count = int(np.prod(shape)) * np.dtype(dtype).itemsize
         part = block[start + offset : start + offset + count]
         arrays[key] = np.asarray(part).view(dtype).reshape(shape)
+    if 'classes' not in header:  # of a version before
+        return None
     columns = kind.columns(
         **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in kind.texts},
         attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
