@@ -33,7 +33,7 @@ from ..tracking.pictures import TrailPainter
 from ..zoo.models import single_dataset
 from .base import Inferencer, Run, Writer, run_over
 from .build import inferencer
-from .detection import DetInferencer
+from .detection import DetInferencer, finite_and_sorted
 from .results import Object, Result
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class TrackInferencer:
     def _tracked(self, image: np.ndarray, name: str, place: _Place, state: _State) -> Tracked:
         if hasattr(self.detect.model, 'tracker'):
             return self.detect.track(image, name, place.index, state.tracker)
-        found = self.detect.predict(image, name)
+        sample = self.detect.forward([self.detect.prepare(image, name)])[0]
+        found = finite_and_sorted(sample.pred_instances.cpu(), name)
         boxes, scores, labels = (getattr(found, key).numpy() for key in ('bboxes', 'scores', 'labels'))
         motion = None
         if state.camera is not None:
