@@ -116,14 +116,7 @@ class ScalabelDetDataset(BaseDetDataset):
     def full_init(self) -> None:
         if self._fully_initialized:
             return
-        if self.ann_file:
-            self._columns = indexed_columns(self.ann_file, self.CATEGORIES)
-            self._columns.check_boxes()
-            repeated = self._columns.repeated()
-            if repeated:
-                raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
-        else:
-            self._columns = self._unlabeled_images()
+        self._columns = self._labeled_images() if self.ann_file else self._unlabeled_images()
         columns = self._columns
         if self._metainfo.get('classes') is None:
             self._metainfo['classes'] = self._named(columns.classes)
@@ -136,6 +129,14 @@ class ScalabelDetDataset(BaseDetDataset):
             self._frames = self._frames[self._subset(self._indices)]
         self._check_images()
         self._fully_initialized = True
+
+    def _labeled_images(self) -> Columns:
+        columns = indexed_columns(self.ann_file, self.CATEGORIES)
+        columns.check_boxes()
+        repeated = columns.repeated()
+        if repeated:
+            raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
+        return columns
 
     def _unlabeled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))

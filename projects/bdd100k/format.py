@@ -34,7 +34,6 @@ class Prediction(msgspec.Struct, array_like=True):
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Prediction)
 
 
 class PartWriter:
@@ -66,9 +65,12 @@ def _part(folder: str | Path, rank: int, run: str) -> Path:
     return Path(folder) / run / f'{rank}'
 
 
-def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterator[Prediction]:
+def read_parts(
+    folder: str | Path, world_size: int, run: str = PARTS, kind: type[Prediction] = Prediction
+) -> Iterator[Prediction]:
     """The predictions of all parts in the order of their index, an index that is in several once, as the first
     rank has it (samplers repeat images to give every rank as many)."""
+    decoder = msgspec.msgpack.Decoder(kind)
     places: dict[int, tuple] = {}
     files = []
     try:
@@ -86,12 +88,12 @@ def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterato
                 record = file.read(size)
                 if len(head) < 8 or len(record) < size:
                     raise OSError(f'{file.name} ends inside a record: its rank was interrupted')
-                found = _DECODER.decode(record)
+                found = decoder.decode(record)
                 *_, name = places.setdefault(found.index, (rank, start, size, found.name))
                 check_same(found, name)
         for _, (rank, start, size, _) in sorted(places.items()):
             files[rank].seek(start)
-            yield _DECODER.decode(files[rank].read(size))
+            yield decoder.decode(files[rank].read(size))
     finally:
         for file in files:
             file.close()

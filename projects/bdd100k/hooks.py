@@ -10,7 +10,6 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from .dataset import ScalabelDetDataset
-from .metric import ScalabelDetMetric
 
 
 @HOOKS.register_module()
@@ -78,7 +77,7 @@ class DetSetupHook(Hook):
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
             datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
             for metric in metrics:
-                if not isinstance(metric, ScalabelDetMetric) or not datasets:
+                if not hasattr(metric, 'use') or not datasets:
                     continue
                 if len(datasets) > 1:
                     raise ValueError(

@@ -21,6 +21,7 @@ COMMANDS = {
         'train': 'train a model',
         'test': 'test a model, or write its predictions',
         'infer': 'run a model on images, folders, globs and videos',
+        'track': 'follow the objects of a video or a folder of frames',
         'list': 'list the models of the zoo',
         'config': 'print a config with everything it inherits',
         'convert': "convert a published checkpoint to this package's keys",
@@ -56,6 +57,7 @@ COMMANDS = {
         'data ood-subset': 'choose the out-of-distribution images of COCO or OpenImages',
         'data detic': "make annotation files for Detic's training",
         'data tar-index': 'index tar files, so that images inside are read by position',
+        'data tracks': 'convert tracks between BDD100K, MOTChallenge and COCO-VID',
         'data split-ytvis': "hold out a part of YouTube-VIS's training videos",
     },
 }

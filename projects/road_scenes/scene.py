@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -56,7 +56,9 @@ class Rendered:
 
     image: np.ndarray  #: (H, W, 3) uint8 BGR
     sem_seg: np.ndarray  #: (H, W) uint8 of ``SEM_SEG_IDS``, 255 on objects of no class
-    boxes: list[dict]  #: category ('ood': of no class), box2d (x2 and y2 inclusive), occluded, truncated
+    boxes: list[
+        dict
+    ]  #: category ('ood': of no class), id of the track, box2d (inclusive), occluded, truncated
     ood: np.ndarray  #: (H, W) bool, objects of no class
     drivable: np.ndarray  #: (H, W) uint8, 0 the lane of one's own, 1 the rest of the road, 2 what is no road
     instances: (
@@ -135,22 +137,24 @@ class Scene:
 
     def render(self, frame: int = 0) -> Rendered:
         """The scene after ``frame`` steps of motion."""
-        image, sem_seg = self._background()
+        image, sem_seg = self._seen(frame)
         instances = np.zeros(sem_seg.shape, np.int32)
         parts, ood = [], np.zeros(sem_seg.shape, bool)
-        for thing in self.objects:
+        for number, x, y, height in self._places(frame):
+            thing = self.objects[number]
             rng = np.random.default_rng(thing.seed)
-            x = thing.x + frame * thing.speed
-            for category, mask in thing.draw(image, round(x), round(thing.y), round(thing.height), rng):
+            for part, (category, mask) in enumerate(
+                thing.draw(image, round(x), round(y), round(height), rng)
+            ):
                 drawn = mask > 0
                 if not drawn.any():
                     continue
                 sem_seg[drawn] = SEM_SEG_IDS.get(category, 255)
                 ood[drawn] = category == 'ood'
-                parts.append((category, drawn))
+                parts.append((category, drawn, 10 * number + part + 1))
                 instances[drawn] = len(parts)
         boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
-        categories, drivable = [category for category, _ in parts], self._drivable(sem_seg)
+        categories, drivable = [part[0] for part in parts], self._drivable(sem_seg)
         return Rendered(self._light(image, frame), sem_seg, boxes, ood, drivable, instances, categories)
 
     def _drivable(self, sem_seg: np.ndarray) -> np.ndarray:
@@ -161,7 +165,16 @@ class Scene:
         drivable[sem_seg != SEM_SEG_IDS['road']] = 2
         return drivable
 
-    def _box(self, category: str, drawn: np.ndarray, visible: np.ndarray) -> dict | None:
+    def _seen(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """The background's image and labels."""
+        return self._background()
+
+    def _places(self, frame: int) -> Iterator[tuple[int, float, float, float]]:
+        """Where objects are, from far to near: their number, feet x and y, and height, in pixels."""
+        for number, thing in enumerate(self.objects):
+            yield number, thing.x + frame * thing.speed, thing.y, thing.height
+
+    def _box(self, category: str, drawn: np.ndarray, track: int, visible: np.ndarray) -> dict | None:
         """The box of an object's visible pixels; None for poles and where too little is seen."""
         if category == 'pole' or visible.sum() < max(0.3 * drawn.sum(), 12):
             return None
@@ -171,6 +184,7 @@ class Scene:
             return None
         return dict(
             category=category,
+            id=track,
             box2d=dict(x1=x1, y1=y1, x2=x2, y2=y2),
             occluded=bool(visible.sum() < 0.9 * drawn.sum()),
             truncated=x1 == 0 or y1 == 0 or x2 == self.width - 1 or y2 == self.height - 1,

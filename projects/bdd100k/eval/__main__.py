@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .compare import Comparison
     from .result import Scores
 
-TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
+TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg', 'box_track')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
 
 
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '-g', '--gt', required=True, help='ground truth: labels of boxes in any format, or bitmasks'
     )
-    parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
+    parser.add_argument(
+        '-r', '--result', required=True, help='predictions: a file or folder (box_track: or a zip)'
+    )
     parser.add_argument('--out-file', help='write the scores as JSON')
     parser.add_argument(
         '--compare',
@@ -44,14 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('-q', '--quiet', action='store_true', help='print the table alone')
     parser.add_argument('--score-file', help='scores of the predicted bitmasks (ins_seg)')
-    det = parser.add_argument_group('det')
-    det.add_argument('--backend', default='auto', choices=('auto', 'hotcoco', 'pycocotools'))
-    det.add_argument(
+    both = parser.add_argument_group('det and box_track')
+    both.add_argument(
         '--by-attribute',
         nargs='*',
         choices=ATTRIBUTES,
-        help='scores split by these frame attributes (default: all three), as Markdown',
+        help='scores split by these attributes of frames or videos (default: all three), as Markdown',
     )
+    both.add_argument('--csv', help='write the split scores of every class here')
+    det = parser.add_argument_group('det')
+    det.add_argument('--backend', default='auto', choices=('auto', 'hotcoco', 'pycocotools'))
     det.add_argument(
         '--classes',
         nargs='+',
@@ -65,26 +69,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
     )
     det.add_argument('--images', metavar='DIR', help='the images, whose sizes text files of YOLO need')
-    det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
+    track = parser.add_argument_group('box_track')
+    track.add_argument('--by-video', action='store_true', default=None, help='scores of each video')
+    track.add_argument('--hota', action='store_true', default=None, help='HOTA, DetA and AssA too')
+    track.add_argument('--teta', action='store_true', default=None, help='TETA, LocA, AssocA and ClsA too')
+    track.add_argument('--iou-thr', type=float, help='IoU from which a prediction is right (default: 0.5)')
+    track.add_argument(
+        '--ignore-iof-thr',
+        type=float,
+        help='wrong predictions that lie by more than this part in crowd or ignored boxes do not count '
+        '(default: 0.5)',
+    )
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that the task does not have."""
-    extras = (
-        'classes',
-        'class_names',
-        'class_map',
-        'images',
-        'by_attribute',
-        'csv',
-        'confusion',
-        'pr_curves',
-    )
-    given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
-    if args.task != 'det' and given:
-        parser.error(f'{", ".join(given)}: only for -t det')
+    for tasks, names in _OWN.items():
+        given = [f'--{name.replace("_", "-")}' for name in names if getattr(args, name) is not None]
+        if given and args.task not in tasks:
+            parser.error(f'{", ".join(given)}: only for -t {" and ".join(tasks)}')
     for option in ('compare_out', 'names'):
         if getattr(args, option) and not args.compare:
             parser.error(f'--{option.replace("_", "-")}: only with --compare')
@@ -93,6 +98,14 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     for path in args.compare_out or ():
         if Path(path).suffix not in ('.md', '.csv'):
             parser.error(f'--compare-out: {path} ends in neither .md nor .csv')
+
+
+#: Options of some tasks alone.
+_OWN = {
+    ('det',): ('classes', 'class_names', 'class_map', 'images', 'confusion', 'pr_curves'),
+    ('det', 'box_track'): ('by_attribute', 'csv'),
+    ('box_track',): ('by_video', 'hota', 'teta', 'iou_thr', 'ignore_iof_thr'),
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -113,7 +126,7 @@ def run(args: argparse.Namespace) -> None:
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
         try:
             names = named_results([args.result, *(args.compare or ())], args.names)
-            scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
+            scores, steps = _task(args)
             table = scores.table()
             if args.compare:
                 comparison = _compare(args, names, scores)
@@ -136,16 +149,28 @@ def run(args: argparse.Namespace) -> None:
         sys.exit('\n'.join(failed))
 
 
+def _task(args: argparse.Namespace) -> tuple:
+    if args.task == 'det':
+        return _detection(args)
+    if args.task == 'box_track':
+        from .track_report import tracking
+
+        return tracking(args, _say)
+    return _segmentation(args), []
+
+
 def _compare(args: argparse.Namespace, names: list[str], scores: Scores) -> Comparison:
     """The scores of the other results beside those of the first."""
     from .compare import Comparison
 
     found = {names[0]: scores}
     plain = argparse.Namespace(
-        **dict(vars(args), by_attribute=None, csv=None, confusion=None, pr_curves=None, quiet=True)
+        **dict(
+            vars(args), by_attribute=None, csv=None, confusion=None, pr_curves=None, by_video=None, quiet=True
+        )
     )
     for name, plain.result in zip(names[1:], args.compare):
-        found[name] = _detection(plain)[0] if args.task == 'det' else _segmentation(plain)
+        found[name] = _task(plain)[0]
     return Comparison(found)
 
 
