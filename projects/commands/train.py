@@ -11,6 +11,8 @@ import argparse
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
 
+TRACKERS = ('tensorboard', 'wandb', 'mlflow', 'clearml', 'neptune', 'dvclive', 'aim')
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
@@ -24,10 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='auto',
         help='go on from this checkpoint, or from the last one of the work folder',
     )
+    parser.add_argument(
+        '--tracker',
+        nargs='+',
+        choices=TRACKERS,
+        help='also tell these trackers what is logged and drawn; each needs its package',
+    )
+    parser.add_argument(
+        '--val-loss',
+        action='store_true',
+        help='compute the loss of the validation images at each validation too',
+    )
     add_common_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.tracker:
+        from ..runtime.training.trackers import check_trackers
+
+        check_trackers(args.tracker)
     say_device(args.launcher)
     cfg = load_config(args)
     if args.auto_scale_lr:
@@ -36,13 +53,17 @@ def run(args: argparse.Namespace) -> None:
                 f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
             )
         cfg.auto_scale_lr.enable = True
-    from ..runtime.training import DivergedError, go_on, make_resumable
+    from ..runtime.training import DivergedError, add_trackers, add_val_loss, go_on, make_resumable
     from ..zoo.checkpoint import CheckpointError
     from ..zoo.class_order import ClassOrderError
     from ..zoo.loader import install_safe_loader
 
     install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)
+    if args.tracker:
+        add_trackers(cfg, args.tracker)
+    if args.val_loss:
+        add_val_loss(cfg)
     say(go_on(cfg, args.resume, trust=args.trust_checkpoint))
     args.debug = True  # from here on an error that is none of these has a traceback
     try:

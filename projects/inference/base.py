@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from rich.progress import Progress
 
 from ..files.images import ImageError, as_bgr, read_image
 from ..files.outputs import RunFolder
+from ..files.progress import steps
 from ..files.sources import Item, Source, open_source
 from ..files.videos import VideoFiles
 from ..runtime.speed.accelerate import for_inference
@@ -203,10 +203,9 @@ def run_over(
 
     def results() -> Iterator[R]:
         try:
-            with Progress(disable=not progress) as bar:
-                task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
+            with steps(os.path.basename(source.title) or source.title, source.total, progress) as advance:
                 for item, name, image in source.frames():
-                    bar.advance(task)
+                    advance()
                     try:
                         result = infer(image, name)
                     except (ImageError, MemoryError, RuntimeError, cv2.error) as error:
