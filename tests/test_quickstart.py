@@ -83,7 +83,7 @@ def test_steps_and_second_run(data, tmp_path, stand_in):
     assert test[:3] == ['tools/test.py', train[1], 'epoch_8.pth'] and '--format-only' in test
     assert score[score.index('-g') + 1] == str(data / 'labels/det_20/det_val.json')
     assert score[score.index('-r') + 1] == str(out / 'det.json')
-    assert draw[0].endswith('visualize.py') and plot[0].endswith('plot_training.py')
+    assert draw[:3] == ['-m', 'mmroad', 'visualize'] and plot[:3] == ['-m', 'mmroad', 'plot']
     assert 'Epoch(train)' in done.stdout and 'AP50 43.2 on the held-out images' in done.stdout
     assert [line for line in done.stdout.splitlines() if 'tools/train.py faster_rcnn_r50' in line]
 

@@ -52,7 +52,7 @@ else
         say "1/5 $data is there (delete it to draw new scenes)"
     else
         say "1/5 drawing synthetic road scenes into $data"
-        "$python" tools/dataset_converters/make_road_scenes.py --out "$data"
+        "$python" -m mmroad data road-scenes --out "$data"
     fi
 fi
 truth=$data/labels/det_20/det_val.json
@@ -85,8 +85,8 @@ say "4/5 scoring with BDD100K's own evaluator"
 run '^ +AP |^[a-z ]+ +(-|[0-9.]+) |^OVERALL|^-+$' "$python" -m bdd100k.eval.run -t det -g "$truth" -r "$out/det.json" --nproc 1 \
     --out-file "$out/scores.json"
 say '5/5 drawing pictures and curves'
-"$python" tools/analysis_tools/visualize.py "$out/det.json" "$data/images/100k/val" "$out/pictures" --gt "$truth"
-"$python" tools/analysis_tools/plot_training.py "$out/train" "$out/pictures/training.png"
+"$python" -m mmroad visualize "$out/det.json" "$data/images/100k/val" "$out/pictures" --gt "$truth"
+"$python" -m mmroad plot "$out/train" "$out/pictures/training.png"
 
 ap50=$("$python" -c 'import json, sys; print("%.1f" % json.load(open(sys.argv[1]))["AP50"][1]["OVERALL"])' "$out/scores.json")
 real=faster_rcnn_r50_fpn_1x_det_bdd100k

@@ -27,4 +27,5 @@ optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=5, norm_type=2),
 )
+auto_scale_lr = dict(base_batch_size=4)
 default_hooks = dict(logger=dict(interval=25))

@@ -2,12 +2,14 @@
 
 mmroad train faster_rcnn_r50_fpn_1x_det_bdd100k
 bash tools/dist_train.sh CONFIG 8               on several GPUs
+mmroad train faster_rcnn_r50_fpn_1x_det_bdd100k --data data/forklifts      your images, your classes
 """
 
 from __future__ import annotations
 
 import argparse
 
+from ..owndata import options
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
 
@@ -38,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='compute the loss of the validation images at each validation too',
     )
     add_common_arguments(parser)
+    options.add_arguments(parser)
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    options.check(parser, args)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -46,6 +53,12 @@ def run(args: argparse.Namespace) -> None:
 
         check_trackers(args.tracker)
     say_device(args.launcher)
+    if options.is_own(args):
+        from ..owndata.own_config import write_own_config
+
+        args.config, said = write_own_config(args)
+        args.config = str(args.config)
+        say(said)
     cfg = load_config(args)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +16,11 @@ from mmroad.anomaly.figure import curves, excess, overlay
 from mmroad.anomaly.meta_classification import dispersion, leave_one_out, segments
 from mmroad.anomaly.saved_scores import ClassStatistics, load_scores, save_scores
 
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
-
 
 def run(tool, *args):
-    done = subprocess.run([sys.executable, TOOLS / tool, *map(str, args)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-m', 'mmroad', *tool.split(), *map(str, args)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -232,7 +231,7 @@ def test_tools_on_a_folder(tmp_path):
         scores = dict(msp=1 - probs.max(0), entropy=dispersion(probs)[0])
         save_scores(tmp_path / f'scores/{i}.npz', scores, probs.argmax(0), probs)
     out = run(
-        'compare_scores.py', tmp_path / 'scores', '--images', tmp_path / 'images', '--masks',
+        'scores compare', tmp_path / 'scores', '--images', tmp_path / 'images', '--masks',
         tmp_path / 'masks', '--out', tmp_path / 'f.png', '--rows', 2, '--json', tmp_path / 'f.json',
     )  # fmt: skip
     measures = json.loads((tmp_path / 'f.json').read_text())
@@ -243,14 +242,14 @@ def test_tools_on_a_folder(tmp_path):
     assert measures['msp']['ap'] == pytest.approx(average_precision_score(truth == 1, values))
     assert 'msp' in out and Image.open(tmp_path / 'f.png').size[0] > 500
     out = run(
-        'meta_classification.py', tmp_path / 'scores', '--masks', tmp_path / 'masks', '--threshold', 0.6,
+        'scores meta', tmp_path / 'scores', '--masks', tmp_path / 'masks', '--threshold', 0.6,
         '--out', tmp_path / 'kept',
     )  # fmt: skip
     assert '75 features' in out and len(list((tmp_path / 'kept').glob('*.png'))) == 6
     before = (tmp_path / 'masks/0.png').read_bytes()
     command = [
         sys.executable,
-        TOOLS / 'meta_classification.py',
+        *('-m', 'mmroad', 'scores', 'meta'),
         tmp_path / 'scores',
         '--masks',
         tmp_path / 'masks',

@@ -158,7 +158,7 @@ def write(path, frames):
 
 
 def run_tool(*arguments):
-    command = [sys.executable, ROOT / 'tools/analysis_tools/eval_ood_detection.py', *map(str, arguments)]
+    command = [sys.executable, '-m', 'mmroad', 'eval-ood', *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

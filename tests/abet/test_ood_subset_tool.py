@@ -1,13 +1,12 @@
 """Subsets of COCO and OpenImages: what the tool refuses, and what it never replaces."""
 
 import json
-import runpy
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/ood_subset.py'
+from mmroad.commands import main
 
 
 def coco(**changes):
@@ -19,12 +18,9 @@ def coco(**changes):
 
 
 @pytest.fixture
-def tool(monkeypatch, tmp_path):
+def tool():
     def run(kind, annotations, output, *options):
-        monkeypatch.setattr(
-            'sys.argv', ['ood_subset.py', kind, str(annotations), str(output), *map(str, options)]
-        )
-        runpy.run_path(str(TOOL), run_name='__main__')
+        main(['data', 'ood-subset', kind, str(annotations), str(output), *map(str, options)])
         return json.loads(Path(output).read_text())
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,11 @@ def taken_for(data: Matchable, pairs: Pairs, iou: float = 0.5) -> tuple[np.ndarr
 
 
 def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> np.ndarray:
-    """(11, 11) counts: rows the ground truth's class, columns the prediction's, last "none".
+    """(K + 1, K + 1) counts: rows the ground truth's class, columns the prediction's, last "none".
 
     Predictions from ``score`` on are matched as `taken_for` says. Crowd boxes are left out.
     """
-    none = len(DET_CLASSES)
+    none = len(data.classes)
     match, on_crowd = taken_for(data, pairs_of(data, iou), iou)
     gt_class, dt_class = data.gt_category - 1, data.dt_category - 1
     kept = (data.dt_score >= score) & ~on_crowd
@@ -55,9 +56,9 @@ def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> n
     return matrix
 
 
-def save_confusion(matrix: np.ndarray, path: Path) -> None:
+def save_confusion(matrix: np.ndarray, path: Path, classes: Sequence[str] = DET_CLASSES) -> None:
     """Write the matrix as CSV with its class names."""
-    names = [*DET_CLASSES, 'none']
+    names = [*classes, 'none']
     rows = [[name, *row] for name, row in zip(names, matrix.tolist())]
     write_text(path, csv_text([['ground truth \\ prediction', *names], *rows]))
 
@@ -72,12 +73,12 @@ def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
     precision = _accumulate(data, backend)['precision'][..., 0, 2]
     recall = np.linspace(0, 1, precision.shape[1])
     figure, axes = plt.subplots(figsize=(8, 6))
-    for k, name in enumerate(DET_CLASSES):
+    for k, name in enumerate(data.classes):
         for iou, style in ((0.5, '-'), (0.75, '--')):
             curve = precision[np.isclose(IOU_THRESHOLDS, iou)][0, :, k]
             if (curve > -1).all():
                 label = f'{name} {100 * curve.mean():.1f}' if iou == 0.5 else None
-                axes.plot(recall, curve, style, color=f'C{k}', label=label)
+                axes.plot(recall, curve, style, color=f'C{k % 10}', label=label)
     axes.set(
         xlabel='recall',
         ylabel='precision',

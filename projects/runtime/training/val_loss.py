@@ -132,7 +132,9 @@ class ValLossHook(Hook):
             return
         for name, value in self._losses(runner).items():
             key = f'val/val_{name}'  # `loss` is the training's in trackers
-            runner.message_hub.log_scalars.pop(key, None)  # the log shows means over the last values of a loss
+            runner.message_hub.log_scalars.pop(
+                key, None
+            )  # the log shows means over the last values of a loss
             runner.message_hub.update_scalar(key, value)
 
     def _losses(self, runner: Runner, batches: int | None = None) -> dict[str, float]:

@@ -116,7 +116,7 @@ AWKWARD = {
     'box with a text side': ([G], [with_box(P, x1='left')]),
     'frame without a name': ([G], [{'labels': P['labels']}]),
     'COCO results': ([G], [dict(image_id=1, category_id=3, bbox=[1, 2, 3, 4], score=0.5)]),
-    'COCO file': (dict(images=[], annotations=[], categories=[]), [P]),
+    'COCO file': (dict(images=[], annotations=[]), [P]),
     'empty object': ([G], {}),
 }
 
@@ -383,7 +383,7 @@ def test_real_sample_beside_the_official_tool(gt, pred):
 
 def test_benchmark_compares_both_tools(tmp_path):
     gt, pred = save(tmp_path, *made_set(2, frames=3))
-    tool = Path(__file__).parents[3] / 'tools/analysis_tools/benchmark_eval.py'
+    tool = Path(__file__).parents[3] / 'benchmarks/eval.py'
     run = [sys.executable, str(tool), '-g', str(gt), '-r', str(pred)]
     out = subprocess.run(run, check=True, capture_output=True, text=True).stdout
     assert '| mmroad |' in out and '| official |' in out

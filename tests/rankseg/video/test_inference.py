@@ -281,10 +281,14 @@ def test_split(tmp_path):
     )
     path = tmp_path / 'train.json'
     path.write_text(json.dumps(content))
-    tool = ROOT / 'tools/dataset_converters/split_ytvis.py'
+    tool = [sys.executable, '-m', 'mmroad', 'data', 'split-ytvis']
     parts = []
     for _ in range(2):
-        subprocess.run([sys.executable, str(tool), str(path)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, '-m', 'mmroad', 'data', 'split-ytvis', str(path)],
+            check=True,
+            capture_output=True,
+        )
         parts.append([json.loads((tmp_path / f).read_text()) for f in ('train_split.json', 'holdout.json')])
     assert parts[0] == parts[1]
     train, held = parts[0]
@@ -297,7 +301,5 @@ def test_split(tmp_path):
         assert {ann['video_id'] for ann in part['annotations']} == chosen
         assert part['categories'] == content['categories']
     (tmp_path / 'test.json').write_text(json.dumps(dict(content, annotations=[])))
-    bad = subprocess.run(
-        [sys.executable, str(tool), str(tmp_path / 'test.json')], capture_output=True, text=True
-    )
+    bad = subprocess.run([*tool, str(tmp_path / 'test.json')], capture_output=True, text=True)
     assert bad.returncode and 'no annotations' in bad.stderr
