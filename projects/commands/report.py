@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'images/NAME.jpg and masks/NAME.png)',
     )
     parser.add_argument(
-        '--names', nargs='+', help="what the results are called (default: by their files' names)"
+        '--result-names', nargs='+', help="what the results are called (default: by their files' names)"
     )
     parser.add_argument(
         '--thumbnails',
