@@ -113,6 +113,9 @@ class Columns:
     #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
     box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         if self.image_ids is None:
             self.image_ids = np.arange(1, len(self.names) + 1)
@@ -136,8 +139,8 @@ class Columns:
             self,
             **{key: getattr(self, key)[keep] for key in ('frame', 'xyxy', 'score', 'ignored', 'crowd')},
             area=None if self.area is None else self.area[keep],
-            category=category[keep],
             box_attributes={key: values[keep] for key, values in self.box_attributes.items()},
+            category=category[keep],
             classes=tuple(classes),
             category_ids=tuple(ids[name] for name in classes),
         )

@@ -32,8 +32,8 @@ class StrongAugmentationOff(Hook):
         dataset = loader.dataset
         dataset.pipeline = [TRANSFORMS.build(step) for step in self.pipeline]
         dataset.pipeline_types = [step['type'] for step in self.pipeline]
-        if getattr(loader, 'persistent_workers', False) and loader._iterator is not None:
-            loader._iterator._shutdown_workers()  # they hold the old pipeline
+        if loader._iterator is not None:  # persistent workers hold the old pipeline
+            loader._iterator._shutdown_workers()
             loader._iterator = None
         self._done = True
         runner.logger.info(f'strong augmentation is off from epoch {runner.epoch} on')

@@ -1,7 +1,7 @@
 """Write a report of results as a folder whose index.html opens from disk and from any server.
 
 mmroad report -t det -g GT.json -r OUT/det.json --images data/bdd100k/images/100k/val --out REPORT
-mmroad report -t det -g GT.json -r A/det.json -r B/det.json --result-names before after --out REPORT
+mmroad report -t det -g GT.json -r A/det.json -r B/det.json --names before after --out REPORT
 mmroad report -t sem_seg -g MASKS -r OUT/masks --images IMAGES --out REPORT
 mmroad report -t anomaly --layout fishyscapes_laf -g data/fishyscapes -r MAPS --out REPORT
 """
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'images/NAME.jpg and masks/NAME.png)',
     )
     parser.add_argument(
-        '--result-names', nargs='+', help="what the results are called (default: by their files' names)"
+        '--names', nargs='+', help="what the results are called (default: by their files' names)"
     )
     parser.add_argument(
         '--thumbnails',
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--classes', nargs='+', help='classes of your own, or from-files for those of the ground truth'
     )
     det.add_argument(
-        '--names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+        '--class-names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
     )
     det.add_argument(
         '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
@@ -78,7 +78,7 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('--layout: only for -t anomaly')
     if args.images and args.task == 'anomaly':
         parser.error('--images: the data set of anomaly maps has its images')
-    given = [f'--{n.replace("_", "-")}' for n in ('classes', 'names', 'class_map') if getattr(args, n)]
+    given = [f'--{n.replace("_", "-")}' for n in ('classes', 'class_names', 'class_map') if getattr(args, n)]
     if given and args.task != 'det':
         parser.error(f'{", ".join(given)}: only for -t det')
     if args.draws < 2 or args.thumbnails < 0:
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from ..report.page import check_folder
 
     check_folder(args.out)
-    common = dict(out=args.out, names=args.result_names, thumbnails=args.thumbnails, track=track)
+    common = dict(out=args.out, names=args.names, thumbnails=args.thumbnails, track=track)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f'warning: {message}', file=sys.stderr)
         warnings.simplefilter('always', UserWarning)
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.task == 'det':
             from ..report.det import write_det_report
 
-            common.update(classes=args.classes, class_names=args.names, class_map=args.class_map)
+            common.update(classes=args.classes, class_names=args.class_names, class_map=args.class_map)
             problems = write_det_report(args.gt, args.result, images=args.images, number=args.draws, **common)
         else:
             from ..report.sem_seg import write_sem_seg_report

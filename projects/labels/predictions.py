@@ -98,12 +98,12 @@ def _class_name(category: str | int, numbers: dict[int, str] | None, truth: Colu
         return category
     if numbers is None:
         raise LabelFileError(
-            f'{path}: its classes are numbers, such as {category}: say what they are called with --names: coco80 '
+            f'{path}: its classes are numbers, such as {category}: say what they are called with --class-names: coco80 '
             '(YOLO), coco91 (torchvision, RF-DETR), data.yaml or a list'
         )
     if category not in numbers:
         raise LabelFileError(
-            f'{path}: class {category} has no name in --names, which has {sorted(numbers)[:5]}, ...'
+            f'{path}: class {category} has no name in --class-names, which has {sorted(numbers)[:5]}, ...'
         )
     return numbers[category]
 

@@ -188,7 +188,7 @@ def test_coco_s_names_on_bdd100k_are_mapped_and_the_rest_is_told(tmp_path, capsy
     table = dict(boxes=[[1, 1, 41, 41]] * 4, labels=[1, 13, 17, 17], scores=[0.9, 0.8, 0.7, 0.6])
     (tmp_path / 'p.json').write_text(json.dumps({'a.jpg': table, 'other.jpg': table}))
     words = ['-t', 'det', '-g', str(tmp_path / 'gt.json'), '-r', str(tmp_path / 'p.json')]
-    main([*words, '--names', 'coco91', '--out-file', str(tmp_path / 'scores.json')])
+    main([*words, '--class-names', 'coco91', '--out-file', str(tmp_path / 'scores.json')])
     said = capsys.readouterr().err
     assert "2 predictions of 'cat' are left out: no class of the ground truth" in said
     assert (
@@ -207,7 +207,7 @@ def test_coco_s_names_on_bdd100k_are_mapped_and_the_rest_is_told(tmp_path, capsy
         main(words)
     (tmp_path / 'map.json').write_text('{"person": "tree"}')
     with pytest.raises(SystemExit, match=r'map\.json: maps to tree'):
-        main([*words, '--class-map', str(tmp_path / 'map.json'), '--names', 'coco91'])
+        main([*words, '--class-map', str(tmp_path / 'map.json'), '--class-names', 'coco91'])
 
 
 def test_own_classes_are_scored_from_the_command_line(made, tmp_path, capsys):

@@ -40,7 +40,7 @@ def test_a_second_run_replaces_the_report_alone(world, report, tmp_path):
     report_of(world, out)
     (out / 'mine.txt').write_text('kept')
     (out / 'data' / 'images-99.js').write_text('of a larger set')
-    report_of(world, out, '--result-names', 'a', 'b')
+    report_of(world, out, '--names', 'a', 'b')
     assert (out / 'mine.txt').read_text() == 'kept' and not (out / 'data' / 'images-99.js').exists()
     assert read(out, 'report')['results'] == ['a', 'b'] and not (out / 'pictures').exists()
     assert sorted(p.name for p in out.iterdir()) == ['data', 'index.html', 'mine.txt', 'page']
@@ -75,7 +75,7 @@ def test_images_that_cannot_be_used_are_named(world, tmp_path, capsys):
     [
         (['--images', 'nowhere'], 'nowhere: no such folder of images'),
         (['-r', 'gone.json'], 'gone.json: no such file or folder'),
-        (['--result-names', 'one'], '1 names (one) for 2 results'),
+        (['--names', 'one'], '1 names (one) for 2 results'),
     ],
 )
 def test_mistakes_are_one_sentence(world, tmp_path, more, said):

@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compare-out', nargs='+', metavar='FILE', help='write that table too: FILE.md, FILE.csv or both'
     )
-    parser.add_argument(
-        '--result-names', nargs='+', help='what the compared results are called, that of -r first'
-    )
+    parser.add_argument('--names', nargs='+', help='what the compared results are called, that of -r first')
     parser.add_argument(
         '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
@@ -61,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'ground truth has, are scored too',
     )
     det.add_argument(
-        '--names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+        '--class-names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
     )
     det.add_argument(
         '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
@@ -74,11 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that the task does not have."""
-    extras = ('classes', 'names', 'class_map', 'images', 'by_attribute', 'csv', 'confusion', 'pr_curves')
+    extras = (
+        'classes',
+        'class_names',
+        'class_map',
+        'images',
+        'by_attribute',
+        'csv',
+        'confusion',
+        'pr_curves',
+    )
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
-    for option in ('compare_out', 'result_names'):
+    for option in ('compare_out', 'names'):
         if getattr(args, option) and not args.compare:
             parser.error(f'--{option.replace("_", "-")}: only with --compare')
     if args.compare and args.score_file:
@@ -105,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
         try:
-            names = named_results([args.result, *(args.compare or ())], args.result_names)
+            names = named_results([args.result, *(args.compare or ())], args.names)
             scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
             table = scores.table()
             if args.compare:
@@ -148,7 +155,7 @@ def _detection(args: argparse.Namespace) -> tuple:
     from .det import align, scores_of
 
     gt, said = read_truth(args.gt, args.classes)
-    pred, left_out = read_result(args.result, gt, args.names, args.class_map, args.images)
+    pred, left_out = read_result(args.result, gt, args.class_names, args.class_map, args.images)
     for line in () if args.quiet else said:
         _say(line)
     for line in left_out:

@@ -52,10 +52,10 @@ class Matchable:
     dt_score: np.ndarray
     missing: list[str]  #: names of images without a predicted frame
     extra: list[str]  #: predicted frames of other images
+    frames: np.ndarray  #: (num_images,) row of each image in the ground truth's columns
+    gt_rows: np.ndarray  #: (g,) row of each box there
     classes: tuple[str, ...] = ()  #: names of the categories, 1 first
     gt_area: np.ndarray | None = None  #: (g,) pixels; None is width times height
-    frames: np.ndarray | None = None  #: (num_images,) row of each image in the ground truth's columns
-    gt_rows: np.ndarray | None = None  #: (g,) row of each box there
 
 
 def evaluate_det(
@@ -118,10 +118,10 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
         dt_score=pred.score[dt_source],
         missing=[names[row] for row, m in zip(rows, matched) if m < 0],
         extra=[name for name, key in zip(pred_names, pred_keys) if key not in present],
-        classes=gt.classes,
-        gt_area=None if gt.area is None else gt.area[gt_source],
         frames=np.array(rows, np.int64),
         gt_rows=gt_source,
+        classes=gt.classes,
+        gt_area=None if gt.area is None else gt.area[gt_source],
     )
 
 

@@ -88,7 +88,7 @@ def test_command(tmp_path, capsys):
     assert difference == pytest.approx(b - a, abs=0.011)
     assert (tmp_path / 'a.md').read_text().startswith('|  | old run | new run | new run - old run |')
     for more, message in (
-        (['--result-names', 'a'], 'only with --compare'),
+        (['--names', 'a'], 'only with --compare'),
         (['--compare', str(gt), '--compare-out', 'x.txt'], 'ends in neither .md nor .csv'),
     ):
         with pytest.raises(SystemExit):
