@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 from ..owndata import options
+from ..runtime.speed import training_options
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
 
@@ -18,7 +19,6 @@ TRACKERS = ('tensorboard', 'wandb', 'mlflow', 'clearml', 'neptune', 'dvclive', '
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch of this run'
     )
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='compute the loss of the validation images at each validation too',
     )
+    training_options.add_arguments(parser)
     add_common_arguments(parser)
     options.add_arguments(parser)
 
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
                 f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
             )
         cfg.auto_scale_lr.enable = True
+    say(training_options.change(cfg, args))
     from ..runtime.training import DivergedError, add_trackers, add_val_loss, go_on, make_resumable
     from ..zoo.checkpoint import CheckpointError
     from ..zoo.class_order import ClassOrderError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...zoo import class_order_hook
 from ...zoo.options import add_import
-from . import checkpoints, divergence, loops, val_loss
+from . import accumulation, checkpoints, divergence, fast_hook, loops, val_loss
 from .divergence import DivergedError
 from .resume import newest_checkpoint, read_training
 from .trackers import TRACKERS, add_trackers, check_trackers
@@ -27,9 +27,11 @@ __all__ = [
     'add_trackers',
     'add_val_loss',
     'check_trackers',
+    'accumulation',
     'checkpoints',
     'class_order_hook',
     'divergence',
+    'fast_hook',
     'go_on',
     'loops',
     'make_resumable',
