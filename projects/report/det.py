@@ -72,7 +72,7 @@ def write_det_report(
     _check(truth)
     found, notes, predictions = [], [], []
     for path, label in zip(results, labels):
-        pred, said = read_result(path, truth, class_names, class_map, None if images is None else str(images))
+        pred, said = _read_result(path, truth, class_names, class_map, images)
         _check(pred)
         predictions.append(pred)
         notes += [f'{label}: {line}' for line in said]
@@ -116,6 +116,21 @@ def write_det_report(
         page.put('images', _index(truth, found, errors, labels, image_names, pictures.links(Path(out))))
         page.put('report', _report(truth, found, errors, labels, cells, resampled, notes))
     return pictures.missing
+
+
+def _read_result(
+    path: str | Path,
+    truth: Columns,
+    names: str | None,
+    class_map: str | None,
+    images: str | Path | None,
+) -> tuple[Columns, list[str]]:
+    """`read_result`, with what the result's form asks for: the sizes of the images only where it is text files, and
+    nothing where it is a folder of Scalabel files."""
+    path = Path(path)
+    if path.is_dir() and any(path.glob('[!.]*.json')):
+        return read_result(path, truth)
+    return read_result(path, truth, names, class_map, str(images) if images and path.is_dir() else None)
 
 
 def _check(columns: Columns) -> None:

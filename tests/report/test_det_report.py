@@ -133,3 +133,23 @@ def test_classes_of_a_coco_file(tmp_path):
     assert [row['name'] for row in rows['class']] == list(official['AP'][0])
     assert 'weather' not in rows and 'occluded' not in rows
     assert read(tmp_path / 'out', 'images')['classes']['names'] == list(official['AP'][0])
+
+
+def test_text_files_of_yolo_take_the_sizes_of_the_images(world, tmp_path):
+    frames = json.loads((world / 'first/det.json').read_text())
+    folder = tmp_path / 'labels'
+    (folder / 'drive one').mkdir(parents=True)
+    for frame in frames:
+        lines = []
+        for label in frame['labels']:
+            x1, y1, x2, y2 = (label['box2d'][k] for k in ('x1', 'y1', 'x2', 'y2'))
+            w, h = x2 - x1 + 1, y2 - y1 + 1
+            shares = (x1 + w / 2) / 320, (y1 + h / 2) / 192, w / 320, h / 192
+            lines.append(' '.join(map(str, (DET_CLASSES.index(label['category']), *shares, label['score']))))
+        (folder / frame['name']).with_suffix('.txt').write_text('\n'.join(lines))
+    args = ['-g', str(world / 'gt.json'), '-r', str(folder), '-r', str(world / 'first'), '--draws', '2']
+    (tmp_path / 'names.txt').write_text('\n'.join(DET_CLASSES))
+    args += ['--class-names', str(tmp_path / 'names.txt'), '--images', str(world / 'images')]
+    main(['report', '-t', 'det', *args, '--out', str(tmp_path / 'out')])
+    values = [item['values'] for item in read(tmp_path / 'out', 'report')['headline']]
+    assert [a for a, _ in values] == pytest.approx([b for _, b in values])
