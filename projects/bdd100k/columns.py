@@ -110,6 +110,8 @@ class Columns:
     image_ids: np.ndarray | None = None  #: (m,) int64 ids of the images in a COCO file; else 1, 2, ...
     category_ids: Sequence[int] | None = None  #: of ``classes`` in a COCO file; else 1, 2, ...
     area: np.ndarray | None = None  #: (n,) ``area`` of a COCO file, pixels; None: width times height
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
     #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
     box_attributes: dict[str, np.ndarray] = field(default_factory=dict)

@@ -357,16 +357,16 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def _bar(name: str) -> Callable[[int, int | None], None]:
-    """A progress bar of rich, made at the first block."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    """A progress bar, made at the first block."""
+    from ..files.progress import bar
 
-    bar = Progress(TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    task = bar.add_task(name, total=None)
+    progress = bar('bytes')
+    task = progress.add_task(name, total=None)
 
     def update(done: int, total: int | None) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
+        progress.start()
+        progress.update(task, completed=done, total=total)
         if done == total:
-            bar.stop()
+            progress.stop()
 
     return update

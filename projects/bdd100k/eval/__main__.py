@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compare-out', nargs='+', metavar='FILE', help='write that table too: FILE.md, FILE.csv or both'
     )
-    parser.add_argument('--names', nargs='+', help='what the compared results are called, the first of -r')
+    parser.add_argument('--names', nargs='+', help='what the compared results are called, that of -r first')
     parser.add_argument(
         '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
