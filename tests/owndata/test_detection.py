@@ -242,6 +242,12 @@ def test_models_with_a_vocabulary_are_refused(warehouse, options):
         write_own_config(options('Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size', '--data', warehouse))
 
 
+def test_models_of_masks_are_refused(warehouse, options):
+    (name, *_) = list_models('mask_rcnn*_ins_seg_bdd100k')
+    with pytest.raises(ValueError, match='its model predicts masks'):
+        write_own_config(options(name, '--data', warehouse))
+
+
 def test_options_that_need_others_are_refused(options, capsys):
     for words in (
         ['--val-split', '0.5'],
