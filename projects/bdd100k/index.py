@@ -170,6 +170,8 @@ def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
         count = int(np.prod(shape)) * np.dtype(dtype).itemsize
         part = block[start + offset : start + offset + count]
         arrays[key] = np.asarray(part).view(dtype).reshape(shape)
+    if 'classes' not in header:  # of a version before
+        return None
     columns = Columns(
         **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in _TEXTS},
         attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},

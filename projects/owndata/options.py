@@ -58,7 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--early-stopping', type=_positive, metavar='N', help='end after N validations without a gain'
     )
     recipe.add_argument('--ema', action='store_true', help='average the weights, and validate the average')
-    recipe.add_argument('--accumulate', type=_positive, metavar='N', help='a step every N batches')
+    recipe.add_argument(
+        '--accumulate',
+        type=_positive,
+        metavar='N',
+        help='a step every N batches, with the mean of their gradients (docs/speed.md)',
+    )
     recipe.add_argument(
         '--small-gpu',
         action='store_true',
@@ -95,7 +100,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-#: The options of `add_arguments` that change a config, with what they are when not given.
+#: The options of `add_arguments` that make a config of one's own, with what they are when not given. ``--accumulate``
+#: alone leaves the schedule of a config as it is (`mmroad.runtime.training.accumulation`).
 RECIPES = dict(
     image_size=None,
     epochs=None,
@@ -105,7 +111,6 @@ RECIPES = dict(
     freeze_stages=None,
     early_stopping=None,
     ema=False,
-    accumulate=None,
     small_gpu=False,
     class_balanced=None,
     keep_empty=False,
