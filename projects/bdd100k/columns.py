@@ -387,7 +387,7 @@ def read_columns(
     if builder is Builder and len(files) == 1 and is_coco(files[0]):
         return read_coco(files[0], categories)
     found = builder(categories, categories.codes())
-    with _no_gc():
+    with no_gc():
         for file in files:
             found.begin(file)
             with naming(file):
@@ -400,7 +400,7 @@ def read_columns(
 
 
 @contextmanager
-def _no_gc() -> Iterator[None]:
+def no_gc() -> Iterator[None]:
     """The decoded records hold no cycles, and tracking a million of them costs seconds."""
     enabled = gc.isenabled()
     gc.disable()

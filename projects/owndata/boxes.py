@@ -79,7 +79,8 @@ def prepare_boxes(
         said += [f'{labels.source}: {line}' for line in labels.losses.lines()]
     classes = _classes(sets, classes, bdd100k)
     said.append(f'{len(classes)} classes: {", ".join(classes)}')
-    files = {one.split: one.files[0] for one in found if one.format in _READ}
+    # a file with boxes that cannot be used is written anew without them
+    files = {o.split: o.files[0] for o in found if o.format in _READ and not sets[o.split].losses.boxes}
     sets, files, more = _splits(sets, files, val_split, seed)
     said += more
     as_they_are = set(files) == set(sets)

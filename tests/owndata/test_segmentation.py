@@ -59,6 +59,15 @@ def test_class_uniform_sampling_keeps_its_own_cache(rails, options, tmp_path):
     assert outer.dataset.type == 'BaseSegDataset' and cfg.model.decode_head.num_classes == 3
 
 
+def test_auxiliary_heads_and_heads_in_a_row_have_the_classes_too(rails, options):
+    cfg, _ = made(
+        options('deeplabv3+_r50-d8_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none')
+    )
+    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 3
+    cfg, _ = made(options('pointrend_r50_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none'))
+    assert [head.num_classes for head in cfg.model.decode_head] == [3, 3]
+
+
 def test_own_outliers_are_pasted(rails, options):
     name = 'rba_small_1dl_ood_road_scenes'
     words = ['--data', rails, '--outliers', rails / 'outliers', '--val-split', 0]
