@@ -45,7 +45,7 @@ class Graph(nn.Module):
         steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
-        self.one_image = type(self.model).__name__ in ('OpenVocabulary', 'DeformableDETR', 'MaskClassifier')
+        self.one_image = getattr(self.model, 'one_image', False)
         self.names: tuple[str, ...] = ()
 
     @staticmethod
@@ -63,8 +63,8 @@ class Graph(nn.Module):
             head = next((type(getattr(model, k)).__name__ for k in heads if hasattr(model, k)), None)
             raise ValueError(
                 f'{type(model).__name__}{f" with {head}" if head else ""} cannot be exported: models of images can, '
-                'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, AbeT '
-                'and RankSeg (docs/onnx.md)'
+                'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, '
+                'AbeT and RankSeg (docs/onnx.md)'
             )
         return found
 
