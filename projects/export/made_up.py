@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 SPREAD = (
     (('rpn_cls',), -2.0, 2.0),
     (('fc_cls', 'retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
-    (('rpn_reg', 'fc_reg', 'retina_reg', 'atss_reg', 'conv_reg'), 0.0, 0.5),
+    (('rpn_reg', 'retina_reg', 'atss_reg', 'conv_reg'), 0.0, 0.5),
+    (('fc_reg',), 0.0, 0.05),  # boxes that six stages move by much would depend on the last digit of the first
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
 )
 
@@ -121,6 +122,8 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
             part.update(num_classes=6, fc_out_channels=64 if part.get('num_shared_fcs', 2) else 1024)
         if part.get('type') == 'DeticDETRHead':
             part['num_classes'] = part['loss_cls']['num_classes'] = 6
+    if model['type'] == 'Detic':  # its classifier is not spread
+        model.test_cfg.rcnn.score_thr = 1e-3
     return cfg
 
 
