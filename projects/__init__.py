@@ -3,7 +3,7 @@
 from .zoo.loader import install_when_imported
 from .zoo.quiet import quiet_when_imported
 
-__all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models']
+__all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models', 'read_labels']
 
 __version__ = '0.1.0'
 _FROM = {
@@ -11,6 +11,7 @@ _FROM = {
     'get_config': 'zoo.configs',
     'init_model': 'zoo.models',
     'inferencer': 'inference.build',
+    'read_labels': 'labels',
 }
 
 

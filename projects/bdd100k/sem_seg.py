@@ -1,8 +1,8 @@
-"""BDD100K's semantic segmentation: dataset, official scores and official result files.
+"""BDD100K's semantic segmentation and drivable area: data sets, official scores and official result files.
 
-Masks hold Cityscapes' 19 train ids, 255 where there is no label. Scores are those of
-``python -m bdd100k.eval.run -t sem_seg`` (bdd100k 1.0.1), which differ from mmseg's ``IoUMetric`` where a
-class has no ground truth: it is then left out of the mean, even if it is predicted.
+Masks hold Cityscapes' 19 train ids (drivable area: 0 direct, 1 alternative, 2 background), 255 where there is no
+label. Scores are those of ``python -m bdd100k.eval.run`` (bdd100k 1.0.1), which differ from mmseg's ``IoUMetric``
+where a class has no ground truth: it is then left out of the mean, even if it is predicted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 from PIL import Image
 
-from ..files import replacing, write_json
+from ..files import replacing, transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
 from ..runtime import frameworks  # noqa: F401
+from .eval.seg import CLASSES as SCORED
 from .eval.seg import seg_scores
 
 CLASSES = BDD100KDataset.METAINFO['classes']
+DRIVABLE = SCORED['drivable']
 IGNORED = 255
 
 
@@ -35,17 +37,21 @@ class BDD100KSemSegDataset(BDD100KDataset):
     ``data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')``; the mask of
     ``NAME.jpg`` is ``NAME.png``. Without ``seg_map_path`` (a test set) only images are loaded.
 
+    ``NAME_train_id.png``, as in the package of 2018, is found too.
+
     Raises:
         FileNotFoundError: A folder is missing, or an image has no mask; the message names it.
     """
+
+    DOWNLOADS = '"10K Images" and "Segmentation"', 'images/10k and labels/sem_seg'
 
     def load_data_list(self) -> list[dict]:
         for key in ('img_path', 'seg_map_path'):
             folder = self.data_prefix.get(key)
             if folder and not os.path.isdir(folder):
                 raise FileNotFoundError(
-                    f'{folder}: no such folder (data_root is {self.data_root!r}). "10K Images" and '
-                    f'"Segmentation" of https://bdd-data.berkeley.edu unpack to images/10k and labels/sem_seg'
+                    f'{folder}: no such folder (data_root is {self.data_root!r}). {self.DOWNLOADS[0]} of '
+                    f'https://bdd-data.berkeley.edu unpack to {self.DOWNLOADS[1]}'
                 )
         items = super().load_data_list()
         if not items:
@@ -53,12 +59,26 @@ class BDD100KSemSegDataset(BDD100KDataset):
                 f'{self.data_prefix["img_path"]}: no {self.img_suffix} file in this folder'
             )
         if self.data_prefix.get('seg_map_path'):
-            missing = [item['seg_map_path'] for item in items if not os.path.exists(item['seg_map_path'])]
+            missing = []
+            for item in items:
+                path = item['seg_map_path']
+                if not os.path.exists(path):
+                    item['seg_map_path'] = f'{os.path.splitext(path)[0]}_train_id.png'
+                    missing += [] if os.path.exists(item['seg_map_path']) else [path]
             if missing:
                 raise FileNotFoundError(
                     f'{missing[0]}: no such mask ({len(missing)} of {len(items)} images have none)'
                 )
         return items
+
+
+@DATASETS.register_module()
+class BDD100KDrivableDataset(BDD100KSemSegDataset):
+    """Images with masks of the drivable area: ``data_prefix=dict(img_path='images/100k/val',
+    seg_map_path='labels/drivable/masks/val')``. What cannot be driven on is a class of its own."""
+
+    METAINFO = dict(classes=(*DRIVABLE, 'background'), palette=[[219, 94, 86], [86, 211, 219], [0, 0, 0]])
+    DOWNLOADS = '"100K Images" and "Drivable Area"', 'images/100k and labels/drivable'
 
 
 def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int = len(CLASSES)) -> np.ndarray:
@@ -94,8 +114,8 @@ class BDD100KSemSegMetric(BaseMetric):
 
     Args:
         format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write ``masks/NAME.png`` (uint8 train ids) and ``sem_seg.json`` (Scalabel frames
-            with run-length codes). None writes nothing.
+        format_dir: Where to write ``masks/NAME.png`` (uint8 class ids) and ``sem_seg.json``, of the drivable area
+            ``drivable.json`` (Scalabel frames with run-length codes). None writes nothing.
 
     Raises:
         ValueError: A label map has ids that are no class or another size than the prediction, an image has no
@@ -103,6 +123,7 @@ class BDD100KSemSegMetric(BaseMetric):
     """
 
     default_prefix = None
+    task = 'sem_seg'
 
     def __init__(
         self,
@@ -113,10 +134,14 @@ class BDD100KSemSegMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if format_only and format_dir is None:
-            raise ValueError('BDD100KSemSegMetric: format_only needs format_dir')
+            raise ValueError(f'{type(self).__name__}: format_only needs format_dir')
         self.format_only = format_only
         self.format_dir = None if format_dir is None else Path(format_dir)
         self._names = None if format_dir is None else OutputNames(self.format_dir / 'masks')
+
+    def scored(self) -> Sequence[str]:
+        """The classes of the data set that count: the first ones, pixels of the others are left out."""
+        return self.dataset_meta['classes']
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         classes = self.dataset_meta['classes']
@@ -125,7 +150,7 @@ class BDD100KSemSegMetric(BaseMetric):
             pred = sample['pred_sem_seg']['data'].squeeze(0).cpu().numpy().astype(np.uint8)
             counts = frame = None
             if not self.format_only:
-                counts = confusion(self._truth(sample, pred, len(classes)), pred, len(classes))
+                counts = confusion(self._truth(sample, pred, len(classes)), pred, len(self.scored()))
             if self._names is not None:
                 with replacing(self._names.path(Path(path).name, '.png', source=path)) as part:
                     Image.fromarray(pred).save(part, format='PNG')
@@ -155,7 +180,7 @@ class BDD100KSemSegMetric(BaseMetric):
             names = OutputNames(self.format_dir / 'masks')
             for *_, path in results:  # of all ranks
                 names.path(Path(path).name, '.png', source=path)
-            path = self.format_dir / 'sem_seg.json'
+            path = self.format_dir / f'{self.task}.json'
             write_json(path, [frame for _, frame, _ in results])
             logger.info(f'{len(results)} masks written to {self.format_dir / "masks"}, frames to {path}')
         if self.format_only:
@@ -163,7 +188,23 @@ class BDD100KSemSegMetric(BaseMetric):
         counts = sum(counts for counts, *_ in results)
         if not counts.any():
             raise ValueError('no pixel of the ground truth has a class: nothing to score')
-        scores = seg_scores(counts, self.dataset_meta['classes'])
+        scores = seg_scores(counts, self.scored())
         logger.info(scores.table())
         means = {f'm{key}': scores[key][-1]['AVERAGE'] for key in ('IoU', 'Acc')}
         return means | {key: scores[key] for key in ('fIoU', 'pAcc')}
+
+
+@METRICS.register_module()
+class BDD100KDrivableMetric(BDD100KSemSegMetric):
+    """`BDD100KSemSegMetric` of the drivable area: pixels whose truth is background are left out, so that painting
+    these costs nothing, and background is no class of the mean."""
+
+    task = 'drivable'
+
+    def scored(self) -> Sequence[str]:
+        if tuple(self.dataset_meta['classes']) != BDD100KDrivableDataset.METAINFO['classes']:
+            raise ValueError(
+                f'BDD100KDrivableMetric scores {", ".join(DRIVABLE)} with background third; the data set has the '
+                f'classes {", ".join(self.dataset_meta["classes"])}: take BDD100KDrivableDataset as it is'
+            )
+        return DRIVABLE

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation: of the config, or (detectors) mirroring'
     )
+    parser.add_argument(
+        '--batch-size', type=int, metavar='N', help="images that are tested at a time (default: the config's)"
+    )
     add_amp(parser)
     add_runtime(parser)
     add_common_arguments(parser)
@@ -48,6 +51,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('an .onnx file has no --tta and no --amp')
     if args.runtime and not args.checkpoint.endswith('.onnx'):
         parser.error('--runtime is of .onnx files (mmroad export)')
+    if args.batch_size is not None and (args.batch_size < 1 or args.tta):
+        parser.error('--batch-size takes a number of images of at least 1, and does not go with --tta')
 
 
 def set_pictures(cfg, args: argparse.Namespace) -> None:
@@ -91,6 +96,10 @@ def run(args: argparse.Namespace) -> None:
         set_pictures(cfg, args)
     if args.tta:
         set_tta(cfg)
+    if args.batch_size:
+        if 'batch_sampler' in cfg.test_dataloader:
+            raise ValueError(f'--batch-size: {cfg.filename} makes its test batches itself (batch_sampler)')
+        cfg.test_dataloader.batch_size = args.batch_size
     from mmengine.model import is_model_wrapper
 
     from ..zoo.models import load_weights, without_initial_weights
@@ -145,6 +154,9 @@ def make_fast(runner, args: argparse.Namespace) -> None:
     from mmengine.model import is_model_wrapper
 
     from ..runtime.speed.accelerate import for_inference
+    from ..runtime.speed.batches import split_by_size
 
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     for_inference(model.module if args.tta else model, torch.bfloat16 if args.amp else None)
+    if args.batch_size:
+        split_by_size(model)

@@ -33,12 +33,12 @@ def kind_of(model: type) -> str:
     Raises:
         ValueError: It is no model of images or videos.
     """
-    from mmdet.models import BaseDetector
+    from mmdet.models import BaseDetector, TwoStagePanopticSegmentor
     from mmseg.models import BaseSegmentor
 
     if hasattr(model, 'kind'):
         return model.kind
-    if issubclass(model, BaseSegmentor):
+    if issubclass(model, (BaseSegmentor, TwoStagePanopticSegmentor)):
         return 'segmentation'
     if issubclass(model, BaseDetector):
         return 'detection'

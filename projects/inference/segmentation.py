@@ -20,7 +20,7 @@ from mmengine.dataset import Compose
 from ..anomaly.pictures import overlay_classes
 from ..files import write_image, write_json
 from ..files.sources import Item, Source
-from .base import Collector, Inferencer, array_pipeline, prepared
+from .base import Collector, Inferencer, array_pipeline
 from .pictures import with_legend
 from .results import Object, Result, box_of, regions
 
@@ -37,7 +37,9 @@ class ImageResult(Result):
 
     classes: np.ndarray  #: (H, W) uint8
     class_names: tuple[str, ...]  #: of all classes
-    segments: np.ndarray | None = None  #: panoptic models: (H, W) int32, class + 1000 x instance; 150 is none
+    segments: np.ndarray | None = (
+        None  #: panoptic models: (H, W) int32, class + 1000 x instance; from the number of classes on: none
+    )
     ranking: list[str] | None = None  #: models that rank: class names, best first
 
     FOLDERS: ClassVar = dict(classes='.png', pictures='.jpg')
@@ -83,17 +85,18 @@ class ImageInferencer(Inferencer[ImageResult]):
         self.pipeline = Compose(steps)
         self.meta = self.model.dataset_meta
 
-    @torch.inference_mode()
-    def infer(self, image: np.ndarray, name: str) -> ImageResult:
+    def result_of(self, sample: Any, image: np.ndarray, name: str) -> ImageResult:
         """The classes, and a panoptic model's segments, of an image."""
-        batch = prepared(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
-        (sample,) = self.model.test_step(batch)
-        panoptic = 'pred_panoptic_seg' in sample
-        pred, names = sample.pred_sem_seg, tuple(self.meta['classes'])
-        classes = (pred.sem_seg if panoptic else pred.data)[0].cpu().numpy().astype(np.uint8)
-        picture, segments = overlay_classes(image, classes, self.meta['palette']), None
-        if panoptic:
+        names, segments = tuple(self.meta['classes']), None
+        if 'pred_panoptic_seg' in sample:
             segments = sample.pred_panoptic_seg.sem_seg[0].cpu().numpy()
+        if 'pred_sem_seg' in sample:
+            pred = sample.pred_sem_seg
+            classes = (pred.data if segments is None else pred.sem_seg)[0].cpu().numpy().astype(np.uint8)
+        else:  # of segments alone
+            classes = np.where(segments % DIVISOR < len(names), segments % DIVISOR, 255).astype(np.uint8)
+        picture = overlay_classes(image, classes, self.meta['palette'])
+        if segments is not None:
             picture = outlined(picture, segments)
         picture = with_legend(picture, classes, names, self.meta['palette'])
         ranking = [names[i] for i in sample.ranking.tolist()] if 'ranking' in sample else None

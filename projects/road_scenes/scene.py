@@ -57,6 +57,11 @@ class Rendered:
     sem_seg: np.ndarray  #: (H, W) uint8 of ``SEM_SEG_IDS``, 255 on objects of no class
     boxes: list[dict]  #: category ('ood': of no class), box2d (x2 and y2 inclusive), occluded, truncated
     ood: np.ndarray  #: (H, W) bool, objects of no class
+    drivable: np.ndarray  #: (H, W) uint8, 0 the lane of one's own, 1 the rest of the road, 2 what is no road
+    instances: (
+        np.ndarray
+    )  #: (H, W) int32, the visible object of a pixel, a row of ``parts`` plus one; 0 is none
+    parts: list[str]  #: their categories
 
 
 class Scene:
@@ -143,7 +148,16 @@ class Scene:
                 parts.append((category, drawn))
                 instances[drawn] = len(parts)
         boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
-        return Rendered(self._light(image, frame), sem_seg, boxes, ood)
+        categories, drivable = [category for category, _ in parts], self._drivable(sem_seg)
+        return Rendered(self._light(image, frame), sem_seg, boxes, ood, drivable, instances, categories)
+
+    def _drivable(self, sem_seg: np.ndarray) -> np.ndarray:
+        left, right = self._road(self.height)
+        drivable = np.ones(sem_seg.shape, np.uint8)
+        lane = [(self.vanish, self.horizon), *((left + k / 3 * (right - left), self.height) for k in (2, 1))]
+        cv2.fillPoly(drivable, [np.array(lane, np.int32)], 0)
+        drivable[sem_seg != SEM_SEG_IDS['road']] = 2
+        return drivable
 
     def _box(self, category: str, drawn: np.ndarray, visible: np.ndarray) -> dict | None:
         """The box of an object's visible pixels; None for poles and where too little is seen."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..bdd100k.bitmasks import write_bitmask
 from ..files import write_json
 from ..files.replacing import own_name, remove_dead_parts
+from .bitmasks import bitmasks
 from .objects import OOD_TEST, OOD_TRAIN
 from .scene import Scene
 
@@ -38,7 +40,9 @@ def write_dataset(
     It is made in a folder beside ``root`` and renamed, so that it is whole or not there:
 
     - ``images/100k/{train,val}`` and ``labels/det_20/det_{train,val}.json`` (Scalabel);
+    - ``labels/drivable/masks/{train,val}`` of them, 0 the lane of one's own, 1 the rest of the road, 2 what is no road;
     - ``images/10k/{train,val}`` (the same scenes) and ``labels/sem_seg/masks/{train,val}``, 19 classes;
+    - ``labels/{ins_seg,pan_seg}/bitmasks/{train,val}`` of them, instances and segments;
     - ``ood/val/{images,masks}``: held-out scenes with objects of no class (mask 1, else 0), and their boxes
       in ``ood/val/det.json`` (Scalabel, category ``ood``; the boxes of the known objects are left out);
     - ``ood/train/{images,masks}``: objects of no class, of other kinds, to paste (mask 254, else 0);
@@ -135,6 +139,9 @@ def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, i
         _image(part / f'images/100k/{split}/{name}.jpg', rendered.image)
         _image(part / f'images/10k/{split}/{name}.jpg', rendered.image)
         _image(part / f'labels/sem_seg/masks/{split}/{name}.png', rendered.sem_seg)
+        _image(part / f'labels/drivable/masks/{split}/{name}.png', rendered.drivable)
+        for task, pixels in bitmasks(rendered).items():
+            write_bitmask(part / f'labels/{task}/bitmasks/{split}/{name}.png', pixels)
         frames.append(_frame(f'{name}.jpg', scene, rendered.boxes, boxes))
         boxes += len(rendered.boxes)
         progress()

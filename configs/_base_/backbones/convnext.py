@@ -35,3 +35,5 @@ convnext_b_21k = dict(
 convnext_channels = [96, 192, 384, 768]
 convnext_b_channels = [128, 256, 512, 1024]
 convnext_imports = dict(imports=['mmroad.bdd100k.det', 'mmroad.runtime.convnext'], allow_failed_imports=False)
+convnext_seg_imports = dict(
+    imports=['mmroad.bdd100k.sem_seg', 'mmroad.runtime.convnext'], allow_failed_imports=False)

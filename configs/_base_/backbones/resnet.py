@@ -19,6 +19,16 @@ dconv = dict(
 )
 r101_dconv = dict(r101, **dconv)
 
+#: Global context blocks (GCNet) after the last convolution in stages c3 to c5.
+gcb = dict(
+    plugins=[
+        dict(
+            cfg=dict(type='ContextBlock', ratio=1 / 4), stages=(False, True, True, True), position='after_conv3'
+        )
+    ]
+)
+r101_gcb = dict(r101, **gcb)
+
 #: Weights of "ResNet strikes back" (recipe A1, 600 epochs).
 rsb = dict(
     init_cfg=dict(

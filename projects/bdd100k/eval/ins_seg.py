@@ -73,10 +73,10 @@ def evaluate_ins_seg(
     pairs = pair_frames(*(read_frames(path, CLASSES, NAME_MAPPING, IGNORE_MAPPING) for path in (gt, result)))
     pairs.sort(key=lambda pair: pair[0].name)
     overlapping = without_overlaps(pairs)
-    return _codes(pairs, result), overlapping
+    return scores_of_codes(pairs, result), overlapping
 
 
-def _codes(pairs: list[tuple[MaskFrame, MaskFrame]], result: str | Path) -> Scores:
+def scores_of_codes(pairs: list[tuple[MaskFrame, MaskFrame]], result: str | Path) -> Scores:
     """COCO's evaluation of run-length codes."""
     gt, dt = COCO(), COCO()
     images, categories = coco_tables(len(pairs), CLASSES)
@@ -129,12 +129,16 @@ def _bitmasks(gt: str | Path, result: str | Path, score_file: Path, nproc: int) 
         'frames of the score file are of no image',
     )
     pairs = [(*pair, scores[names[row]]) for pair, row in zip(pairs, rows)]
-    found = in_threads(lambda pair: _match_image(*pair), pairs, nproc)
+    found = in_threads(lambda pair: match_bitmasks(*read_pair(*pair[:2], 4), *pair), pairs, nproc)
+    return scores_of_matches(list(found))
+
+
+def scores_of_matches(found: list[tuple[list[dict | None], np.ndarray]]) -> Scores:
+    """Scores from `match_bitmasks` of every image, in the order of their names."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(iouType='segm')
         params = evaluation.params
-        params.imgIds, params.catIds = list(range(len(pairs))), list(range(1, len(CLASSES) + 1))
-        found = list(found)
+        params.imgIds, params.catIds = list(range(len(found))), list(range(1, len(CLASSES) + 1))
         # COCO's order: class, area, image
         evaluation.evalImgs = [e for rows in zip(*(records for records, _ in found)) for e in rows]
         evaluation._paramsEval = copy.deepcopy(params)
@@ -159,12 +163,17 @@ def _read_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
     return scores
 
 
-def _match_image(
-    gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
+def match_bitmasks(
+    gt: np.ndarray, pred: np.ndarray, gt_path: Path, pred_path: Path, scores: list[tuple[int, float]]
 ) -> tuple[list[dict | None], np.ndarray]:
     """COCO's record of one image for every class and area range, None where it holds nothing; and the categories
-    of its instances."""
-    gt, pred = read_pair(gt_path, pred_path, 4)
+    of its instances.
+
+    Args:
+        gt, pred: Bitmasks (H, W, 4).
+        gt_path, pred_path: Their files, for messages.
+        scores: Ids of predicted instances and their scores, best first.
+    """
     pred = pred.copy()
     pred[..., 1] = 0  # a prediction has no attributes
     gt_values, pred_values, inter = overlaps(gt, pred)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pycocotools import mask as coco_mask
 from ...files.label_maps import read_label_map
 from ...files.png import open_image
 from ...files.rle import areas, checked_rle
+from ..polygons import polygon_rle
 from ..scalabel import LabelFileError, decode_frames, is_true, json_files
 from .result import told
 
@@ -209,10 +211,13 @@ def read_frames(
     classes: Sequence[str],
     renamed: Mapping[str, str] | None = None,
     ignored: Mapping[str, str] | None = None,
+    size_of: Callable[[str], tuple[int, int]] | None = None,
 ) -> list[MaskFrame]:
     """Frames with only the labels that have a mask and a class.
 
     Args:
+        size_of: (height, width) of the image of a name: polygons are then taken for labels without codes (to learn
+            from: they are no masks to score by).
         renamed: Old names of classes.
         ignored: Categories that count as ignored regions of a class; if given, a category outside
             ``classes`` and of neither table is an error, else its labels are left out.
@@ -226,7 +231,8 @@ def read_frames(
             frame = MaskFrame(found.name, found.videoName, file=file)
             for i, label in enumerate(found.labels or ()):
                 place = f'{file}: frame {found.name!r}: labels[{i}]'
-                mask = _mask(label, classes, renamed or {}, ignored, place)
+                size = size_of and partial(size_of, found.name)
+                mask = _mask(label, classes, renamed or {}, ignored, place, size)
                 if mask is not None:
                     frame.labels.append(mask)
             sizes = {tuple(label.rle['size']) for label in frame.labels}
@@ -236,7 +242,7 @@ def read_frames(
     return frames
 
 
-def _mask(label: _Label, classes, renamed, ignored, place: str) -> MaskLabel | None:
+def _mask(label: _Label, classes, renamed, ignored, place: str, size=None) -> MaskLabel | None:
     if label.rle is None and label.poly2d is None:
         return None
     category, attributes = renamed.get(label.category, label.category), label.attributes or _Attributes()
@@ -250,14 +256,17 @@ def _mask(label: _Label, classes, renamed, ignored, place: str) -> MaskLabel | N
             )
         category = ignored[category]
         marks.append(True)
-    if label.rle is None:
+    if label.rle is None and size is None:
         raise LabelFileError(
             f'{place} has a poly2d and no rle. Give run-length codes (the rles/ folder of the labels) or bitmasks.'
         )
     try:
-        rle = checked_rle(label.rle.counts, label.rle.size)
+        if label.rle is None:
+            rle = polygon_rle(label.poly2d, *size())
+        else:
+            rle = checked_rle(label.rle.counts, label.rle.size)
     except ValueError as error:
-        raise LabelFileError(f'{place}.rle: {error}') from None
+        raise LabelFileError(f'{place}.{"rle" if label.rle else "poly2d"}: {error}') from None
     return MaskLabel(category, rle, label.score, any(marks))
 
 

@@ -63,7 +63,7 @@ def evaluate_pan_seg(gt: str | Path, result: str | Path, nproc: int = 0) -> tupl
         return pq_scores(stats[:, 1 : len(CLASSES) + 1], 'N'), []
     pairs = pair_frames(read_frames(gt, CLASSES), read_frames(result, CLASSES))
     overlapping = without_overlaps(pairs)
-    return pq_scores(sum(_from_frames(*pair) for pair in pairs), 'NUM'), overlapping
+    return pq_scores(sum(frame_stats(*pair) for pair in pairs), 'NUM'), overlapping
 
 
 def pq_scores(stats: np.ndarray, count_key: str) -> Scores:
@@ -130,12 +130,17 @@ def _from_files(gt_path: Path, pred_path: Path | None) -> np.ndarray:
         pred = np.zeros_like(gt)
     else:
         gt, pred = read_pair(gt_path, pred_path, 4)
+    return bitmask_stats(gt, pred, gt_path, pred_path, MAX_SEGMENTS)
+
+
+def bitmask_stats(gt: np.ndarray, pred: np.ndarray, gt_path: Path, pred_path: Path, most: int) -> np.ndarray:
+    """(4, 256) sums of one image's bitmasks (H, W, 4), of predictions with ``most`` segments at most."""
     gt_values, pred_values, inter = overlaps(gt, pred)
     gt_rows, _, gt_class, gt_attributes = segments(gt_values, gt_path)
     pred_rows, _, pred_class, pred_attributes = segments(pred_values, pred_path)
-    if len(pred_rows) > MAX_SEGMENTS:
+    if len(pred_rows) > most:
         raise LabelFileError(
-            f'{pred_path}: {len(pred_rows)} segments; the official tool takes at most {MAX_SEGMENTS} an image'
+            f'{pred_path}: {len(pred_rows)} segments; the official tool takes at most {most} an image'
         )
     gt_area, pred_area = inter.sum(1)[gt_rows, None], inter.sum(0)[None, pred_rows]
     inter = inter[gt_rows][:, pred_rows]
@@ -150,7 +155,8 @@ def _from_files(gt_path: Path, pred_path: Path | None) -> np.ndarray:
     )
 
 
-def _from_frames(gt: MaskFrame, pred: MaskFrame) -> np.ndarray:
+def frame_stats(gt: MaskFrame, pred: MaskFrame) -> np.ndarray:
+    """(4, classes) sums of one image's frames, whose masks do not overlap."""
     gt_masks, gt_class = _combined(gt)
     pred_masks, pred_class = _combined(pred)
     shape = len(gt_masks), len(pred_masks)

@@ -46,7 +46,7 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
         LabelFileError: Naming the file, and the frame or the pixel value.
     """
     classes = CLASSES[task]
-    result = _given(gt, result)
+    result = _given(gt, result, task)
     if are_bitmasks(gt, result):
         found = list(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
         counts = sum(part for part, _ in found)
@@ -57,7 +57,7 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
     else:
         pairs = pair_frames(read_frames(gt, classes), read_frames(result, classes))
         counts = sum(_from_frames(*pair, classes) for pair in pairs)
-    return seg_scores(np.asarray(counts).reshape(len(classes), -1), classes)
+    return seg_scores(counts, classes)
 
 
 def joint_histogram(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
@@ -91,9 +91,9 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
     return Scores(scores)
 
 
-def _given(gt: str | Path, result: str | Path) -> str | Path:
+def _given(gt: str | Path, result: str | Path, task: str) -> str | Path:
     """Of a folder that our tools wrote, with masks and with codes, what the ground truth is of."""
-    masks, codes = Path(result, 'masks'), Path(result, 'sem_seg.json')
+    masks, codes = Path(result, 'masks'), Path(result, f'{task}.json')
     if not (masks.is_dir() and codes.is_file()):
         return result
     return masks if Path(gt).is_dir() and visible_files(Path(gt), '.png') else codes

@@ -1,0 +1,217 @@
+"""The metrics of BDD100K's instance and panoptic segmentation: official scores, and prediction files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from ..files import write_json
+from ..files.outputs import OutputNames
+from .bitmasks import bitmask, frame_json, read_segments, to_frame, write_bitmask
+from .eval import ins_seg, pan_seg
+from .eval.det import align, scores_of
+from .eval.masks import MaskFrame, read_png
+from .eval.result import Scores
+from .format import Prediction, write_predictions
+from .metric import to_columns
+
+
+class _SegmentsMetric(BaseMetric):
+    """Scores of the images that were run, by the ground truth that their data set has: bitmasks or codes.
+
+    Args:
+        format_only: Write files only; needs ``format_dir``.
+        format_dir: Where to write prediction files.
+
+    Raises:
+        LabelFileError: The ground truth cannot be used; names the file.
+        ValueError: An image has no ground truth, or images of several folders share a name; names them.
+    """
+
+    default_prefix = 'bdd100k'
+
+    def __init__(
+        self,
+        format_only: bool = False,
+        format_dir: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if format_only and not format_dir:
+            raise ValueError(f'{type(self).__name__}: format_only needs format_dir')
+        self.format_only, self.format_dir = format_only, format_dir and Path(format_dir)
+        self._names = format_dir and OutputNames(self.format_dir / 'bitmasks')
+
+    def _truth(self, sample: dict) -> str | MaskFrame:
+        if sample.get('truth') is None:
+            raise ValueError(
+                f'{sample["img_path"]}: its data set has no labels to score by: set data_prefix.bitmask or ann_file, '
+                'or write predictions only (--format-only --format-dir OUT)'
+            )
+        return sample['truth']
+
+    def _bitmask(self, path: str, pixels: np.ndarray) -> None:
+        if self._names:
+            write_bitmask(self._names.path(Path(path).name, '.png', source=path), pixels)
+
+    def _check_names(self, results: list[dict]) -> None:
+        """Names of the images of all ranks."""
+        names = OutputNames(self.format_dir / 'bitmasks')
+        for result in results:
+            names.path(Path(result['path']).name, '.png', source=result['path'])
+
+    def _said(self, scores: Scores, flat: dict[str, float]) -> dict[str, float]:
+        print_log(scores.table(), logger='current')
+        return flat
+
+
+@METRICS.register_module()
+class BDD100KInsSegMetric(_SegmentsMetric):
+    __doc__ = f"""{_SegmentsMetric.__doc__}
+    Predicted masks are painted onto one another, the best score on top, as the bitmasks are that the official tool and
+    its server read. ``AP`` and so on are of these masks, ``box_AP`` and so on of the predicted boxes (COCO's
+    evaluation; the official tool has none). Files: ``bitmasks/NAME.png``, ``score.json``, and of the boxes
+    ``det.json`` and ``det.coco.json``.
+    """
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            name, found = Path(sample['img_path']).name, sample['pred_instances']
+            scores, masks = found['scores'].double().cpu().numpy(), found['masks'].cpu().numpy()
+            categories = self._categories()[found['labels'].cpu().numpy()]
+            order = np.argsort(-scores, kind='stable')
+            segment = np.zeros(masks.shape[1:], np.uint16)
+            for rank, i in reversed(list(enumerate(order.tolist(), 1))):
+                segment[masks[i]] = rank
+            pixels = bitmask(segment, categories[order], np.arange(1, len(order) + 1))
+            boxes = found['bboxes'].double().tolist()
+            boxes = Prediction(int(sample['img_id']), name, boxes, scores.tolist(), (categories - 1).tolist())
+            result = dict(path=sample['img_path'], scores=scores[order].tolist(), boxes=boxes)
+            self._bitmask(sample['img_path'], pixels)
+            if not self.format_only:
+                self._compare(result, self._truth(sample), segment, pixels, categories[order])
+            self.results.append(result)
+
+    def _categories(self) -> np.ndarray:
+        """Of the model's classes, those of the files."""
+        return np.array([ins_seg.CLASSES.index(name) + 1 for name in self.dataset_meta['classes']])
+
+    def _compare(self, result: dict, truth: str | MaskFrame, segment, pixels, categories) -> None:
+        name = result['boxes'].name
+        if isinstance(truth, MaskFrame):
+            there = [r for r in range(1, len(categories) + 1) if (segment == r).any()]
+            masks, scores = [segment == r for r in there], [result['scores'][r - 1] for r in there]
+            names = [ins_seg.CLASSES[categories[r - 1] - 1] for r in there]
+            result['frames'] = truth, to_frame(name, masks, names, scores)
+        else:
+            ids = list(enumerate(result['scores'], 1))
+            result['match'] = ins_seg.match_bitmasks(
+                read_png(Path(truth), 4), pixels, Path(truth), Path(name), ids
+            )
+        found = read_segments(truth, ins_seg.CLASSES)
+        boxes = Prediction(
+            result['boxes'].index, name, found.boxes().tolist(), [1.0] * len(found.masks),
+            (found.categories - 1).tolist(),
+        )  # fmt: skip
+        result['true_boxes'] = boxes, found.ignored
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        results.sort(key=lambda result: result['boxes'].index)
+        if self.format_dir:
+            self._check_names(results)
+            frames = []
+            for r in results:
+                labels = [dict(id=str(i), index=i, score=score) for i, score in enumerate(r['scores'], 1)]
+                frames.append(dict(name=r['boxes'].name, labels=labels))
+            write_json(self.format_dir / 'score.json', frames)
+            write_predictions((r['boxes'] for r in results), self.format_dir, len(results), ins_seg.CLASSES)
+            print_log(
+                f'{len(results)} bitmasks, score.json and det.json written to {self.format_dir}', 'current'
+            )
+        if self.format_only:
+            return {}
+        boxes = self._box_scores(results)
+        results.sort(key=lambda result: result['boxes'].name)
+        if 'frames' in results[0]:
+            masks = ins_seg.scores_of_codes([r['frames'] for r in results], 'predictions')
+        else:
+            masks = ins_seg.scores_of_matches([r['match'] for r in results])
+        classes = [name for name in ins_seg.CLASSES if name in self.dataset_meta['classes']]
+        masks, boxes = masks.over(classes), boxes.over(classes)
+        flat = masks.summary() | {f'box_{key}': value for key, value in boxes.summary().items()}
+        print_log(f'boxes:\n{boxes.table()}\nmasks:', logger='current')
+        return self._said(masks, flat)
+
+    @staticmethod
+    def _box_scores(results: list[dict]) -> Scores:
+        truth = to_columns([r['true_boxes'][0] for r in results], ins_seg.CLASSES)
+        crowd = np.concatenate([r['true_boxes'][1] for r in results])
+        pred = to_columns([r['boxes'] for r in results], ins_seg.CLASSES)
+        return scores_of(align(replace(truth, crowd=crowd, source='ground truth'), pred))
+
+
+@METRICS.register_module()
+class BDD100KPanSegMetric(_SegmentsMetric):
+    __doc__ = f"""{_SegmentsMetric.__doc__}
+    ``PQ``, ``SQ``, ``RQ`` of all classes, and ``PQ/THING``, ``PQ/STUFF`` and of each class. Files: ``pan_seg.json``
+    (Scalabel frames with run-length codes), which both evaluators read, and ``bitmasks/NAME.png``, of which the
+    official one takes 100 segments at most.
+    """
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        things = len(pan_seg.THINGS)
+        for sample in data_samples:
+            found = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
+            values, segment = np.unique(found, return_inverse=True)
+            labels = values % 1000
+            none = labels >= len(pan_seg.CLASSES)
+            rank = np.cumsum(~none) * ~none
+            values, labels, segment = values[~none], labels[~none], rank[segment.reshape(found.shape)]
+            categories = np.where(labels < things, labels + len(pan_seg.STUFF) + 1, labels - things + 1)
+            is_thing = labels < things
+            ids = np.where(is_thing, len(pan_seg.STUFF) + np.cumsum(is_thing), categories)
+            pixels = bitmask(segment, categories, ids)
+            self._bitmask(sample['img_path'], pixels)
+            masks = [segment == i for i in range(1, len(values) + 1)]
+            frame = to_frame(
+                Path(sample['img_path']).name, masks, [pan_seg.CLASSES[c - 1] for c in categories]
+            )
+            result = dict(
+                path=sample['img_path'], index=int(sample['img_id']), frame=frame, ids=values.tolist()
+            )
+            if not self.format_only:
+                truth = self._truth(sample)
+                if isinstance(truth, MaskFrame):
+                    result.update(stats=pan_seg.frame_stats(truth, frame), key='NUM')
+                else:
+                    true = read_png(Path(truth), 4)
+                    stats = pan_seg.bitmask_stats(true, pixels, Path(truth), Path(frame.name), len(ids))
+                    result.update(stats=stats[:, 1 : len(pan_seg.CLASSES) + 1], key='N')
+            self.results.append(result)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        results.sort(key=lambda result: result['index'])
+        if self.format_dir:
+            self._check_names(results)
+            write_json(self.format_dir / 'pan_seg.json', [frame_json(r['frame'], r['ids']) for r in results])
+            print_log(f'{len(results)} bitmasks and pan_seg.json written to {self.format_dir}', 'current')
+            many = [r['frame'].name for r in results if len(r['ids']) > pan_seg.MAX_SEGMENTS]
+            if many:
+                print_log(
+                    f'{len(many)} images have more than {pan_seg.MAX_SEGMENTS} segments, such as {many[0]}: the '
+                    'official tool does not take their bitmasks; score pan_seg.json',
+                    'current', logging.WARNING,
+                )  # fmt: skip
+        if self.format_only:
+            return {}
+        scores = pan_seg.pq_scores(sum(r['stats'] for r in results), results[0]['key'])
+        groups = {f'PQ/{name}': value for name, value in scores['PQ'][1].items()}
+        return self._said(scores, scores.summary() | groups)
