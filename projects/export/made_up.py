@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-#: Last layers by the end of their names, and the mean and deviation that their outputs get.
+#: Last layers by the end of their names, and the mean and deviation that their outputs get. Regions are moved little:
+#: what six stages move by much depends on the last digit of the first.
 SPREAD = (
     (('rpn_cls',), -2.0, 2.0),
     (('fc_cls', 'retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
     (('rpn_reg', 'retina_reg', 'atss_reg', 'conv_reg'), 0.0, 0.5),
-    (('fc_reg',), 0.0, 0.05),  # boxes that six stages move by much would depend on the last digit of the first
+    (('fc_reg',), 0.0, 0.05),
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
 )
 
