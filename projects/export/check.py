@@ -85,15 +85,15 @@ def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.n
     """What gives a model's predictions for an RGB image (H, W, 3), by the names of the graph's outputs."""
     from mmengine.dataset import Compose
 
-    from ..inference.base import array_pipeline, prepared
+    from ..inference.base import array_pipeline, transformed
 
     steps = [step for step in array_pipeline(model.cfg) if step['type'] != 'RecordClasses']
     pipeline = Compose(steps)
 
     def predict(image: np.ndarray) -> dict[str, np.ndarray]:
-        batch = prepared(
-            pipeline, dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name=''), ''
-        )
+        data = dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name='')
+        data = transformed(pipeline, data, '')
+        batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
         with torch.inference_mode():
             sample = model.test_step(batch)[0]
         if 'pred_instances' in sample:
