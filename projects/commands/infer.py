@@ -111,9 +111,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.config.endswith('.onnx'):
         args.source = [args.checkpoint, *args.source]
-        if args.cfg_options or args.amp:
+        if args.cfg_options or args.amp or args.engine:
             parser.error(
-                'an .onnx file has no --cfg-options and no --amp: they are chosen when it is written'
+                'an .onnx file has no --cfg-options and no --amp, which are chosen when it is written, and no --engine'
             )
     elif args.runtime is not None:
         parser.error('--runtime is of .onnx files (mmroad export)')
@@ -139,7 +139,7 @@ def run_file(args: argparse.Namespace) -> int:
         )
     infer = inferencer(args.config, args.runtime or 'onnxruntime', args.device or 'cpu', **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
-    further = {}
+    further = dict(batch_size=args.batch_size, workers=args.workers)
     if args.annotations is not None:
         if infer.kind != 'open_vocabulary':
             raise ValueError(f'{args.config} is a {infer.kind} model, which has no --annotations')

@@ -72,6 +72,10 @@ def compare(
         if not value <= limit:
             difference.problems.append(f'{name} by {value:.3g}, allowed is {limit:g}')
     count, lost = (difference.numbers.get(k, 0.0) for k in ('detections', 'unpaired'))
+    if count == 0 and 'detections' in difference.numbers:
+        difference.problems.append(
+            'nothing was found on either image: compare on images with objects (--check)'
+        )
     if lost > max((0.2 if half else UNPAIRED) * count, 1 if count else 0):
         difference.problems.append(f'{lost:g} of {count:g} detections are not among the others')
     return difference
