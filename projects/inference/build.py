@@ -34,12 +34,13 @@ def kind_of(model: type) -> str:
     Raises:
         ValueError: It is no model of images or videos.
     """
-    from mmdet.models import BaseDetector, PanopticTwoStageSegmentor
+    from mmdet.models import BaseDetector
+    from mmdet.models.detectors.panoptic_two_stage_segmentor import TwoStagePanopticSegmentor
     from mmseg.models import BaseSegmentor
 
     if hasattr(model, 'kind'):
         return model.kind
-    if issubclass(model, (BaseSegmentor, PanopticTwoStageSegmentor)):
+    if issubclass(model, (BaseSegmentor, TwoStagePanopticSegmentor)):
         return 'segmentation'
     if issubclass(model, BaseDetector):
         return 'detection'
