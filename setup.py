@@ -5,5 +5,5 @@ from setuptools import find_packages, setup
 setup(
     packages=['mmroad', *(f'mmroad.{name}' for name in find_packages('projects')), 'mmroad.configs'],
     package_dir={'mmroad': 'projects', 'mmroad.configs': 'configs'},
-    package_data={'mmroad.configs': ['**/*.py', '**/*.yml'], 'mmroad': ['**/*.json']},
+    package_data={'mmroad.configs': ['**/*.py', '**/*.yml'], 'mmroad': ['**/*.json', 'report/page/*']},
 )

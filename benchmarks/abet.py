@@ -1,6 +1,6 @@
 """Time and peak memory of AbeT's score at full resolution, beside the published order of work.
 
-    python tools/analysis_tools/benchmark_abet.py --size 1024 2048
+    python benchmarks/abet.py --size 1024 2048
 
 The published head upsamples the 256-channel map to the image and computes norm, cosine and
 temperature there; ours upsamples C + 5 channels in rows (mmroad/abet/temperature.py). Each runs

@@ -1,6 +1,6 @@
 """Time the streaming pixel metrics beside scikit-learn on concatenated pixels, each in its own process.
 
-python tools/analysis_tools/benchmark_anomaly.py --images 20
+python benchmarks/anomaly.py --images 20
 """
 
 import argparse

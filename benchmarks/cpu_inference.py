@@ -11,9 +11,10 @@ where as many are found.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import copy
 import time
+
+from stock import stock_operators
 
 MODELS = (
     'faster_rcnn_r50_fpn_3x_det_bdd100k',
@@ -23,26 +24,6 @@ MODELS = (
     'atss_r50_fpn_3x_det_bdd100k',
     'cascade_rcnn_swin-t_fpn_3x_det_bdd100k',
 )
-
-
-@contextlib.contextmanager
-def stock_operators():
-    """mmcv's operators as they are without mmroad, whose import replaces some."""
-    import importlib
-    import inspect
-
-    from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
-
-    from mmroad.runtime.speed.operators import FUNCTIONS
-
-    owners = [getattr(importlib.import_module(f'mmcv.ops.{module}'), name) for module, name in FUNCTIONS]
-    ours = [(owner, vars(owner)['forward']) for owner in (*owners, GenericRoIExtractor, SingleRoIExtractor)]
-    for owner, forward in ours:
-        plain = inspect.unwrap(getattr(forward, '__func__', forward))
-        owner.forward = staticmethod(plain) if isinstance(forward, staticmethod) else plain
-    yield
-    for owner, forward in ours:
-        owner.forward = forward
 
 
 def seconds(model, batch, rounds: int):

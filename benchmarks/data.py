@@ -1,6 +1,6 @@
 """Time reading labels and feeding images, beside the official reader and mmdet's stock pipeline.
 
-    python tools/analysis_tools/benchmark_data.py LABELS.json [--images DIR] [--to-coco] [--workers N]
+    python benchmarks/data.py LABELS.json [--images DIR] [--to-coco] [--workers N]
 
 Every reader runs in a process of its own; CPU seconds and peak memory are the process's. The memory of
 dataloader workers is the proportional set size (shared pages divided among their users) of all

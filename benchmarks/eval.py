@@ -1,6 +1,6 @@
 """Score the same files with mmroad and with the official tool, each in its own process, and compare.
 
-python tools/analysis_tools/benchmark_eval.py -t det -g GT -r RESULT
+python benchmarks/eval.py -t det -g GT -r RESULT
 """
 
 import argparse

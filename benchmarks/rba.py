@@ -1,6 +1,6 @@
 """Time and peak memory of RbA on one image: bands of rows against upsampling all masks at once.
 
-    python tools/analysis_tools/benchmark_rba.py --size 1024 2048
+    python benchmarks/rba.py --size 1024 2048
 
 Weights are random. Each step runs in a process of its own, of which peak resident memory is reported:
 the network up to the queries, then the class and anomaly map from them in each way.

@@ -1,8 +1,9 @@
 """mmroad: road-scene perception for MMEngine, MMDetection and MMSegmentation."""
 
 from .zoo.loader import install_when_imported
+from .zoo.quiet import quiet_when_imported
 
-__all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models']
+__all__ = ['__version__', 'get_config', 'inferencer', 'init_model', 'list_models', 'read_labels']
 
 __version__ = '0.1.0'
 _FROM = {
@@ -10,6 +11,7 @@ _FROM = {
     'get_config': 'zoo.configs',
     'init_model': 'zoo.models',
     'inferencer': 'inference.build',
+    'read_labels': 'labels',
 }
 
 
@@ -26,4 +28,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+quiet_when_imported()
 install_when_imported()  # mmengine's reader of weights runs no code from here on

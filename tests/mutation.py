@@ -3,8 +3,9 @@
 Changes are cosmic-ray's (an operator, a bound, a number, a truth value, a loop) and a dropped line. cosmic-ray starts
 pytest anew for each, of which importing torch and the frameworks is 10 to 20 s; here one process imports them once and
 forks for each change. The package is changed in a copy, to which the fork's processes point too; the tests run are
-those that execute the changed statement (coverage.py), the quickest first, up to the first failure. Which tests those
-are is measured once for each test file and kept in ``.mutation_cache/`` until the file or the package changes.
+those that execute the changed statement (coverage.py), themselves or in a process that they start, the quickest
+first, up to the first failure. Which tests those are is measured once for each test file and kept in
+``.mutation_cache/`` until the file, a module that it executes or a helper of the tests changes.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ MEASURING = 120
 PYTEST = '-q -p no:cacheprovider -p no:faulthandler --no-header'.split() + ['-m', 'not slow and not gpu']
 #: The modules whose numbers people rely on.
 CRITICAL = [
-    'bdd100k', 'anomaly', 'checkpoint.py', 'weights.py', 'files', 'detic/losses.py', 'detic/metric.py',
+    'bdd100k', 'anomaly', 'zoo/checkpoint.py', 'zoo/weights.py', 'files', 'detic/losses.py', 'detic/metric.py',
     'detic/openimages.py', 'detic/sampler.py', 'detic/centernet_targets.py', 'detic/vocabulary.py', 'detic/swap.py',
     'rankseg/rank.py', 'rankseg/ranking_metrics.py', 'rankseg/video', 'rba/losses.py', 'rba/scores.py',
-    'rba/outliers.py', 'abet/temperature.py', 'abet/losses.py', 'abet/scores.py', 'abet/ood_detection.py',
-    'abet/meta_classification.py', 'abet/class_uniform.py', 'converters',
+    'rba/outliers.py', 'abet/temperature.py', 'abet/losses.py', 'abet/scores.py', 'abet/class_uniform.py',
+    'converters',
 ]  # fmt: skip
 #: Of folders these are left out: colours and places of text are judged by the eye.
-PICTURES = ('pictures.py', 'visualizer.py')
+PICTURES = ('pictures.py', 'visualizer.py', 'figure.py')
 OPERATORS = [
     *(f'ReplaceComparisonOperator_{a}_{b}' for a, b in (
         ('Lt', 'LtE'), ('LtE', 'Lt'), ('Gt', 'GtE'), ('GtE', 'Gt'), ('Eq', 'NotEq'), ('NotEq', 'Eq'), ('Is', 'IsNot'),
@@ -233,35 +234,51 @@ def in_fork(work, seconds: float) -> int | None:
     return None
 
 
-def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
+def measure(copy: Path, file: Path, hashes: dict[str, str], helpers: str) -> dict[str, dict]:
     """Of each test of a file: ``{"seconds": float, "lines": {module: [line, ...]}}``; empty where it takes too long.
 
     A fixture of a module or session runs for the first of its tests, and its lines are the lines of all of them. Tests
     that fail without any change are left out.
+
+    Args:
+        hashes: Of every module of the package; what was measured holds while those that were executed are the same.
+        helpers: What else it depends on: the texts of the tests' helpers.
     """
-    mark = hashlib.sha256(state.encode() + file.read_bytes()).hexdigest()[:16]
+    mark = hashlib.sha256(f'{file.relative_to(ROOT)}{helpers}'.encode() + file.read_bytes()).hexdigest()[:16]
     kept = ROOT / '.mutation_cache' / f'{file.stem}_{mark}.json'
     if kept.is_file():
-        return json.loads(kept.read_text())
+        content = json.loads(kept.read_text())
+        if all(hashes.get(path) == value for path, value in content['modules'].items()):
+            return content['tests']
     data = copy / f'coverage_{mark}'
+    settings = copy / 'coverage.ini'
+    settings.write_text(
+        f'[run]\ndata_file = {data}_child\nparallel = true\nsigterm = true\ncontext = ${{MMROAD_TEST}}\n'
+        f'include =\n    {copy}/projects/*\n    {copy}/mmroad/*\n'
+    )
 
     def work() -> int:
         import coverage
         import pytest
 
         sys.dont_write_bytecode = False  # of the tests: pytest's rewriting of their assertions takes a while
+        os.environ['COVERAGE_PROCESS_START'] = str(settings)  # of processes that tests start
         tests, using, failed = {}, {}, set()
+
+        def switch(context: str) -> None:
+            cov.switch_context(context)
+            os.environ['MMROAD_TEST'] = context
 
         class Contexts:
             @pytest.hookimpl(hookwrapper=True)
             def pytest_runtest_protocol(self, item):
                 self.now = item.nodeid
-                cov.switch_context(self.now)
+                switch(self.now)
                 start = time.monotonic()
                 yield
                 tests[item.nodeid] = time.monotonic() - start
                 using[item.nodeid] = list(item.fixturenames)
-                cov.switch_context('')
+                switch('')
 
             def pytest_runtest_logreport(self, report):
                 if report.failed:
@@ -270,9 +287,9 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
             @pytest.hookimpl(hookwrapper=True)
             def pytest_fixture_setup(self, fixturedef, request):
                 if fixturedef.scope != 'function':
-                    cov.switch_context(f'fixture {fixturedef.argname}')
+                    switch(f'fixture {fixturedef.argname}')
                 yield
-                cov.switch_context(self.now)
+                switch(self.now)
 
         cov = coverage.Coverage(str(data), include=[f'{copy}/projects/*', f'{copy}/mmroad/*'])
         cov.start()
@@ -289,30 +306,39 @@ def measure(copy: Path, file: Path, state: str) -> dict[str, dict]:
         raise SystemExit(f'{file.relative_to(ROOT)}: does not run without any change (pytest exits {status})')
     if status is None or not data.is_file():
         return {}
-    from coverage import CoverageData
-
-    lines = defaultdict(lambda: defaultdict(list))
-    found = CoverageData(str(data))
-    found.read()
-    for path in found.measured_files():
-        relative = os.path.relpath(os.path.realpath(path), copy / 'projects')
-        for line, contexts in found.contexts_by_lineno(path).items():
-            for context in contexts:
-                lines[context][relative].append(line)
+    lines, modules, result = defaultdict(lambda: defaultdict(set)), set(), {}
+    for part in copy.glob(f'{data.name}*'):
+        if part.suffix != '.json':
+            modules |= executed(part, copy, lines)
     tests, using, failed = json.loads(data.with_suffix('.json').read_text())
     for test in failed:
         del tests[test]
         print(f'{test} fails without any change: left out', flush=True)
-    result = {}
     for test, seconds in tests.items():
         of_test = defaultdict(set)
         for context in (test, *(f'fixture {name}' for name in using[test])):
             for path, numbers in lines[context].items():
-                of_test[path].update(numbers)
+                of_test[path] |= numbers
         result[test] = {'seconds': seconds, 'lines': {p: sorted(numbers) for p, numbers in of_test.items()}}
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(json.dumps(result))
+    kept.write_text(json.dumps(dict(modules={p: hashes.get(p) for p in sorted(modules)}, tests=result)))
     return result
+
+
+def executed(part: Path, copy: Path, lines: dict[str, dict[str, set[int]]]) -> set[str]:
+    """Add the lines of a file of coverage.py to ``lines[context][module]``; the modules that were executed."""
+    from coverage import CoverageData
+
+    found = CoverageData(str(part))
+    found.read()
+    modules = set()
+    for path in found.measured_files():
+        relative = os.path.relpath(os.path.realpath(path), copy / 'projects')
+        modules.add(relative)
+        for line, contexts in found.contexts_by_lineno(path).items():
+            for context in contexts:
+                lines[context][relative].add(line)
+    return modules
 
 
 def statement(source: str, line: int) -> range | None:
@@ -398,21 +424,28 @@ def run(changes: list[Change], copy: Path, files: list[Path] = ()) -> list[tuple
     for name in ('configs', 'tools'):
         os.symlink(ROOT / name, copy / name)
     os.symlink(copy / 'projects', copy / 'mmroad')
+    (copy / 'sitecustomize.py').write_text(  # of processes that tests start, while their lines are measured
+        "import os\nif 'COVERAGE_PROCESS_START' in os.environ:\n    import coverage\n    coverage.process_startup()\n"
+    )
     os.environ.update(OMP_NUM_THREADS='1', PYTHONDONTWRITEBYTECODE='1', PYTHONPATH=str(copy))
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(copy))
     os.chdir(ROOT)
     import_frameworks()
-    helpers = [
-        path for path in sorted((ROOT / 'tests').rglob('*.py')) if path.name[:5] not in ('test_', 'mutat')
-    ]
-    sources = sorted((ROOT / 'projects').rglob('*.py')) + helpers
-    state = ''.join(f'{path.relative_to(ROOT)}\n{path.read_text()}' for path in sources)
+    helpers = ''.join(
+        f'{path.relative_to(ROOT)}\n{path.read_text()}'
+        for path in sorted((ROOT / 'tests').rglob('*.py'))
+        if not path.name.startswith('test_')
+    )
+    hashes = {
+        str(path.relative_to(ROOT / 'projects')): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in (ROOT / 'projects').rglob('*.py')
+    }
     fates, order = [], {path: number for number, path in enumerate(dict.fromkeys(c.path for c in changes))}
     for change in sorted(changes, key=lambda c: (order[c.path], c.line)):
         measured = {}
         for file in () if files else test_files(change.path):
-            measured |= measure(copy, file, state)
+            measured |= measure(copy, file, hashes, helpers)
         fates.append((change, fate(copy, change, measured, files)))
         if fates[-1][1] == 'survived':
             print(f'survived {change.path}:{change.line} {change.what}\n  - {change.before.strip()}\n'

@@ -13,7 +13,7 @@ import mmroad
 from mmroad.commands import main
 from mmroad.files.sources import LeftOut, open_source
 from mmroad.inference.base import run_over
-from mmroad.inference.detection import DetInferencer
+from mmroad.inference.detection import DetInferencer, Predictions
 
 SIZE = (96, 160, 3)
 
@@ -163,14 +163,14 @@ def test_break_and_ctrl_c_keep_what_was_found(detect, folder, tmp_path, monkeypa
         break
     assert written(tmp_path / 'out') == ['a.png']
 
-    predict = detect.predict
+    add = Predictions.add
 
-    def interrupted(image, name):
-        if name == 'b.png':
+    def interrupted(self, result, item):
+        if result.name == 'b.png':
             os.kill(os.getpid(), number)
-        return predict(image, name)
+        add(self, result, item)
 
-    monkeypatch.setattr(detect, 'predict', interrupted)
+    monkeypatch.setattr(Predictions, 'add', interrupted)
     with pytest.raises(SystemExit) as exit:
         infer(detect, monkeypatch, folder, tmp_path / 'second')
     assert exit.value.code == 130 and 'interrupted: the 1 images so far are in' in capsys.readouterr().err

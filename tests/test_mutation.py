@@ -24,6 +24,7 @@ def few(values):
 """
 TESTS = """
 import os
+import subprocess
 import sys
 
 import pytest
@@ -48,6 +49,13 @@ def test_one(found):
 def test_many():
     from tiny import few
     assert few([1] * 9) is False
+
+
+def test_elsewhere():
+    code = 'from tiny import few; few([1] * 9)'
+    folder = os.path.join(os.environ['PYTHONPATH'], 'projects')
+    paths = os.pathsep.join([os.environ['PYTHONPATH'], folder])
+    subprocess.run([sys.executable, '-c', code], check=True, env={**os.environ, 'PYTHONPATH': paths})
 
 
 def test_that_fails():
@@ -105,7 +113,10 @@ def test_the_tests_of_a_change_are_those_that_execute_it(tree, monkeypatch, caps
         (7, 'ReplaceComparisonOperator_Lt_LtE', 'if len(values) <= LIMIT:'),
     }
     assert {line for line, *_ in fates} == {2, 6, 7, 8}
-    (measured,) = [json.loads(kept.read_text()) for kept in (tree / '.mutation_cache').iterdir()]
+    (kept,) = (tree / '.mutation_cache').iterdir()
+    measured = json.loads(kept.read_text())['tests']
     in_body = {test.split('::')[-1]: 8 in of['lines']['tiny.py'] for test, of in measured.items()}
     assert 'test_that_fails fails without any change: left out' in capsys.readouterr().out
-    assert in_body == {'test_first': True, 'test_one': True, 'test_many': False}
+    assert in_body == {'test_first': True, 'test_one': True, 'test_many': False, 'test_elsewhere': False}
+    (elsewhere,) = [of for test, of in measured.items() if test.endswith('test_elsewhere')]
+    assert {6, 7, 9} <= set(elsewhere['lines']['tiny.py'])  # of the process that it starts

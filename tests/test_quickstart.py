@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ after = lambda flag: Path(args[args.index(flag) + 1])
 def leave(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-if 'tools/train.py' in args:
+if any(arg.endswith('tools/train.py') for arg in args):
     if os.environ.get('FAIL'):
         sys.exit('out of memory')
     print('Epoch(train) [1][1/1]')
@@ -57,12 +58,20 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def stand_in(tmp_path):
+def cores():
+    return 1
+
+
+@pytest.fixture
+def stand_in(tmp_path, cores):
     notes = tmp_path / 'notes'
     path = tmp_path / 'bin/python'
     path.parent.mkdir()
     path.write_text(STAND_IN.format(python=sys.executable, notes=str(notes)))
     path.chmod(0o755)
+    count = path.with_name('nproc')
+    count.write_text(f'#!/bin/sh\necho {cores}\n')
+    count.chmod(0o755)
 
     def commands():
         text = notes.read_text() if notes.exists() else ''
@@ -78,18 +87,30 @@ def test_steps_and_second_run(data, tmp_path, stand_in):
     done = quickstart('--data-root', data, '--out', out, '--', '--cfg-options', 'a=1', path=path)
     assert done.returncode == 0, done.stderr
     train, test, score, draw, plot = commands()
-    assert train[0] == 'tools/train.py' and '--resume' in train and train[-1] == 'a=1'
+    assert train[0] == 'tools/train.py' and {'--resume', '--amp'} < set(train) and train[-1] == 'a=1'
     assert f'train_dataloader.dataset.data_root={data}/' in train
     assert test[:3] == ['tools/test.py', train[1], 'epoch_8.pth'] and '--format-only' in test
     assert score[score.index('-g') + 1] == str(data / 'labels/det_20/det_val.json')
     assert score[score.index('-r') + 1] == str(out / 'det.json')
-    assert draw[0].endswith('visualize.py') and plot[0].endswith('plot_training.py')
+    assert draw[:3] == ['-m', 'mmroad', 'visualize'] and plot[:3] == ['-m', 'mmroad', 'plot']
     assert 'Epoch(train)' in done.stdout and 'AP50 43.2 on the held-out images' in done.stdout
     assert [line for line in done.stdout.splitlines() if 'tools/train.py faster_rcnn_r50' in line]
 
     again = quickstart('--data-root', data, '--out', out, path=path)
     assert again.returncode == 0 and 'trained already' in again.stdout
     assert [c for c in commands() if c[0] in ('tools/train.py', 'tools/test.py')] == []
+
+
+@pytest.mark.parametrize('cores', [2, 8])
+@pytest.mark.skipif(bool(list(Path('/dev').glob('nvidia[0-9]*'))), reason='one process where a GPU is')
+def test_two_processes_use_the_cores(data, tmp_path, stand_in):
+    path, commands = stand_in
+    done = quickstart('--data-root', data, '--out', tmp_path / 'o u,t', path=path)
+    assert done.returncode == 0, done.stderr
+    train = commands()[0]
+    assert train[:2] == ['-m', 'torch.distributed.run'] and '--nproc_per_node=2' in train
+    assert 'train_dataloader.batch_size=2' in train and train[train.index('--launcher') + 1] == 'pytorch'
+    assert any(re.fullmatch('--master_port=[0-9]{4,5}', arg) for arg in train)
 
 
 @pytest.fixture

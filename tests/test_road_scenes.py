@@ -17,7 +17,6 @@ from mmroad.road_scenes.objects import OOD_TEST, OOD_TRAIN
 from mmroad.road_scenes.scene import SEM_SEG_IDS, Scene
 from mmroad.road_scenes.write import write_dataset
 
-TOOL = Path(__file__).parents[1] / 'tools/dataset_converters/make_road_scenes.py'
 WIDTH, HEIGHT = SIZE = (160, 96)
 
 
@@ -194,7 +193,7 @@ def test_numbers_that_make_no_scenes(tmp_path, wrong):
 def test_tool(tmp_path):
     command = [
         sys.executable,
-        str(TOOL),
+        *('-m', 'mmroad', 'data', 'road-scenes'),
         '--out',
         str(tmp_path / 'd'),
         '--train',

@@ -62,7 +62,7 @@ step() { # step "what it does" command...: the command's output goes to the log
 fingerprint() { cat requirements/*.txt setup.cfg setup.py | cksum; }
 
 if [ -z "$here" ] && [ -f "$stamp" ] && [ "$(fingerprint)" = "$(cat "$stamp")" ] && .venv/bin/python -c 'import mmroad' 2>/dev/null; then
-    echo "setup: .venv is up to date"
+    echo "setup: .venv is up to date (source .venv/bin/activate)"
     exit 0
 fi
 
@@ -104,7 +104,7 @@ else
     prepare=$!
     set +m
     trap 'kill -- -$prepare 2>/dev/null || true' EXIT
-    step 'frameworks, formats and tests; mmcv beside them' "${pip[@]}" --no-build-isolation -r requirements/runtime.txt -r requirements/tests.txt
+    step 'frameworks, formats and tests; mmcv beside them' "${pip[@]}" --no-build-isolation -r requirements/runtime.txt -r requirements/official.txt -r requirements/tests.txt
     printf 'mmcv, what was left of it'
     await "$prepare" || true
     trap - EXIT
@@ -113,8 +113,8 @@ else
 fi
 step 'mmroad' "${pip[@]}" --no-build-isolation --no-deps -e .
 if [ -n "$here" ]; then
-    echo "setup: done in $((SECONDS - began)) s; python tools/check_env.py says what this environment has"
+    echo "setup: done in $((SECONDS - began)) s; mmroad check says what this environment has"
 else
     fingerprint >"$stamp"
-    echo "setup: done in $((SECONDS - began)) s; use .venv/bin/python"
+    echo "setup: done in $((SECONDS - began)) s; now: source .venv/bin/activate  (or .venv/bin/mmroad ...)"
 fi

@@ -70,9 +70,7 @@ def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
         config = dict(type=config) if isinstance(config, str) else dict(config)
         if config['type'] == 'sml':
             if 'stats' not in config:
-                raise KeyError(
-                    "sml needs dict(type='sml', stats=FILE) (tools/analysis_tools/sml_statistics.py)"
-                )
+                raise KeyError("sml needs dict(type='sml', stats=FILE) (mmroad scores sml)")
             scores['sml'] = partial(_sml, **_statistics(config['stats']))
         elif config['type'] in SCORES:
             scores[config['type']] = SCORES[config['type']]
@@ -83,7 +81,7 @@ def build_scores(configs: Sequence[str | dict]) -> dict[str, Score]:
 
 def _statistics(path: str | Path) -> dict[str, Tensor]:
     """``mean`` and ``var`` (C,) of a file of sml_statistics.py."""
-    wanted = f'{path}: not a file of tools/analysis_tools/sml_statistics.py'
+    wanted = f'{path}: not a file of mmroad scores sml'
     try:
         content = read_json(path)
         mean, var = (torch.tensor(content[key], dtype=torch.float32) for key in ('mean', 'var'))

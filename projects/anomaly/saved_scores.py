@@ -89,7 +89,7 @@ def load_scores(
     """
     files = sorted(path for path in Path(folder).glob('*.npz') if not path.name.startswith('.'))
     if not files:
-        raise FileNotFoundError(f'{folder}: no .npz file; tools/analysis_tools/save_scores.py writes them')
+        raise FileNotFoundError(f'{folder}: no .npz file; mmroad scores save writes them')
     lacking = [file.stem for file in files if not (Path(masks) / f'{file.stem}.png').is_file()]
     if lacking:
         raise FileNotFoundError(
@@ -105,7 +105,7 @@ def load_scores(
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
-    hint = 'a file of tools/analysis_tools/save_scores.py is expected'
+    hint = 'a file of mmroad scores save is expected'
     try:
         with zipfile.ZipFile(file), np.load(file) as content:  # of no zip, np.load says to unpickle it
             arrays = {key: content[key] for key in content.files}

@@ -13,7 +13,7 @@ import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from .categories import BDD100K, IGNORED, Categories, unknown
+from .coco import is_coco, read_coco
 from .scalabel import (
     DET_CLASSES,
-    IGNORE_MAPPING,
-    NAME_MAPPING,
     Corners,
     LabelFileError,
     decode_frames,
@@ -36,20 +36,19 @@ from .scalabel import (
 
 #: Frame attributes that data can be selected and scores split by.
 FRAME_ATTRIBUTES = ('weather', 'scene', 'timeofday')
+#: Attributes of boxes that scores can be split by.
+BOX_ATTRIBUTES = ('occluded', 'truncated')
 #: Bytes of JSON decoded at a time.
 SLICE = 8 << 20
 
-_CODES: dict[str | None, int] = {name: i for i, name in enumerate(DET_CLASSES)}
-_CODES |= {old: _CODES[new] for old, new in NAME_MAPPING.items()}
-#: Categories that are ignored in a class carry its code plus this.
-_IGNORED = 100
 _NAN = float('nan')
-_CODES |= {old: _CODES[new] + _IGNORED for old, new in IGNORE_MAPPING.items()}
 
 
 class _Attributes(msgspec.Struct, gc=False):
     crowd: Any = None
     ignored: Any = None
+    occluded: Any = None
+    truncated: Any = None
 
 
 class _Label(msgspec.Struct, gc=False):
@@ -96,7 +95,7 @@ class Columns:
     attributes: dict[str, np.ndarray]  #: (m,) int32 codes into ``attribute_values`` of each frame attribute
     attribute_values: dict[str, list[str]]
     frame: np.ndarray  #: (n,) int32 row in ``names``, ascending
-    category: np.ndarray  #: (n,) int16 row in ``DET_CLASSES``
+    category: np.ndarray  #: (n,) int16 row in ``classes``
     xyxy: np.ndarray  #: (n, 4) float64 as in the file: x2 and y2 are inclusive
     score: np.ndarray  #: (n,) float64, NaN where there is none
     ignored: np.ndarray  #: (n,) bool, category or attribute says to ignore
@@ -107,9 +106,42 @@ class Columns:
     file_rows: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.int32)
     )  #: (k,) row of its first frame
+    classes: tuple[str, ...] = DET_CLASSES  #: names of the categories
+    image_ids: np.ndarray | None = None  #: (m,) int64 ids of the images in a COCO file; else 1, 2, ...
+    category_ids: Sequence[int] | None = None  #: of ``classes`` in a COCO file; else 1, 2, ...
+    area: np.ndarray | None = None  #: (n,) ``area`` of a COCO file, pixels; None: width times height
+
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.image_ids is None:
+            self.image_ids = np.arange(1, len(self.names) + 1)
+        if self.category_ids is None:
+            self.category_ids = tuple(range(1, len(self.classes) + 1))
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def of_classes(self, classes: Sequence[str]) -> Columns:
+        """The same frames with the boxes of these classes alone, whose rows ``category`` then has."""
+        rows = np.array([classes.index(name) if name in classes else -1 for name in self.classes], np.int16)
+        category = rows[self.category]
+        ids = dict(zip(self.classes, self.category_ids))
+        spare = max(self.category_ids, default=0)
+        for name in classes:
+            if name not in ids:
+                ids[name] = spare = spare + 1
+        keep = category >= 0
+        return replace(
+            self,
+            **{key: getattr(self, key)[keep] for key in ('frame', 'xyxy', 'score', 'ignored', 'crowd')},
+            area=None if self.area is None else self.area[keep],
+            box_attributes={key: values[keep] for key, values in self.box_attributes.items()},
+            category=category[keep],
+            classes=tuple(classes),
+            category_ids=tuple(ids[name] for name in classes),
+        )
 
     @property
     def xywh(self) -> np.ndarray:
@@ -159,20 +191,24 @@ class Columns:
             x1, y1, x2, y2 = self.xyxy[i].tolist()
             row = self.frame[i]
             raise LabelFileError(
-                f'{self.place(row)}: frame {self.names[row]!r}: box2d of a {DET_CLASSES[self.category[i]]} '
+                f'{self.place(row)}: frame {self.names[row]!r}: box2d of a {self.classes[self.category[i]]} '
                 f'{what}: x1={x1} y1={y1} x2={x2} y2={y2} ({int(bad.sum())} such boxes in all). Correct the file.'
             )
 
 
 @dataclass
 class _Builder:
+    categories: Categories = BDD100K
+    codes: dict[Any, int] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     videos: list[str | None] = field(default_factory=list)
     has_labels: list[np.ndarray] = field(default_factory=list)
     attributes: dict[str, list[np.ndarray]] = field(default_factory=lambda: {k: [] for k in FRAME_ATTRIBUTES})
     values: dict[str, dict[str, int]] = field(default_factory=lambda: {k: {} for k in FRAME_ATTRIBUTES})
     boxes: dict[str, list[np.ndarray]] = field(
-        default_factory=lambda: {k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd')}
+        default_factory=lambda: {
+            k: [] for k in ('frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', *BOX_ATTRIBUTES)
+        }
     )
     unboxed: int = 0
     files: list[str] = field(default_factory=list)
@@ -200,17 +236,17 @@ class _Builder:
         boxed = [label.box2d is not None for label in labels]
         if not all(boxed):
             if any(label.bbox is not None for label in labels):
-                raise _bad_label(frames, path)
+                raise _bad_label(frames, path, self.codes)
             self.unboxed += boxed.count(False)
             labels, frame = list(compress(labels, boxed)), frame[boxed]
         try:
-            codes = np.array([_CODES[label.category] for label in labels], np.int16)
+            codes = np.array([self.codes[label.category] for label in labels], np.int16)
         except KeyError:
-            raise _bad_label(frames, path) from None
+            raise _bad_label(frames, path, self.codes) from None
         boxes = self.boxes
         boxes['frame'].append(frame)
-        ignored = codes >= _IGNORED
-        boxes['category'].append(np.where(ignored, codes - _IGNORED, codes).astype(np.int16))
+        ignored = codes >= IGNORED
+        boxes['category'].append(np.where(ignored, codes - IGNORED, codes).astype(np.int16))
         corners = [label.box2d for label in labels]
         try:
             sides = chain.from_iterable(map(msgspec.structs.astuple, corners))
@@ -231,9 +267,12 @@ class _Builder:
                 if marks.ignored is not None and is_true(marks.ignored):
                     ignored[i] = True
         except ValueError:
-            raise _bad_label(frames, path) from None
+            raise _bad_label(frames, path, self.codes) from None
         boxes['crowd'].append(crowd)
         boxes['ignored'].append(ignored)
+        for key in BOX_ATTRIBUTES:
+            said = (x.attributes and getattr(x.attributes, key) for x in labels)
+            boxes[key].append(np.fromiter(map(_truth, said), np.int8, len(labels)))
 
     def _rows(self, frames: list[_Frame]) -> tuple[np.ndarray, list[_Frame]]:
         """The row of each frame, and the frames that begin one: a flat list may come back to an image."""
@@ -257,7 +296,10 @@ class _Builder:
             order = np.argsort(arrays['frame'], kind='stable')
             arrays = {key: array[order] for key, array in arrays.items()}
         folder = source.is_dir()
+        classes, arrays['category'] = self.categories.sorted(self.codes, arrays['category'])
+        marks = {key: arrays.pop(key) for key in BOX_ATTRIBUTES}
         return Columns(
+            classes=classes,
             names=self.names,
             videos=self.videos,
             has_labels=has_labels,
@@ -267,11 +309,24 @@ class _Builder:
             attribute_values={k: list(v) for k, v in self.values.items()},
             source=str(source),
             unboxed=self.unboxed,
+            box_attributes=marks,
             **arrays,
         )
 
 
-def _bad_label(frames: list[_Frame], path: Path) -> LabelFileError:
+def _truth(value: Any) -> int:
+    """1 and 0 for true and false; -1 for what is neither."""
+    if type(value) is bool:
+        return int(value)
+    if value is None or value == '':
+        return -1
+    try:
+        return int(is_true(value))
+    except ValueError:
+        return -1
+
+
+def _bad_label(frames: list[_Frame], path: Path, codes: dict[Any, int]) -> LabelFileError:
     """The error of the first label that cannot be used."""
     for frame in frames:
         for i, label in enumerate(frame.labels or ()):
@@ -283,11 +338,8 @@ def _bad_label(frames: list[_Frame], path: Path) -> LabelFileError:
                         'and y2 are inclusive'
                     )
                 continue
-            if label.category not in _CODES:
-                return LabelFileError(
-                    f'{place}.category is {label.category!r}, which is no BDD100K detection category; known are '
-                    f'{", ".join(map(str, _CODES))}. Is this the label file of another task or data set?'
-                )
+            if label.category not in codes:
+                return LabelFileError(f'{place}.category is {unknown(label.category, codes)}')
             for key in ('crowd', 'ignored'):
                 try:
                     is_true(getattr(label.attributes, key, None))
@@ -296,13 +348,20 @@ def _bad_label(frames: list[_Frame], path: Path) -> LabelFileError:
     raise AssertionError('every label can be used')
 
 
-def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
-    """Read a Scalabel file, or the label files of a folder (``scalabel.json_files``).
+def read_columns(
+    path: str | Path,
+    categories: Categories = BDD100K,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Columns:
+    """Read a Scalabel file, the label files of a folder (``scalabel.json_files``), or a COCO file.
 
-    A file holds a bare list of frames, ``{"frames": [...]}`` or one frame; older layouts (``layouts``) too.
+    A file holds a bare list of frames, ``{"frames": [...]}`` or one frame; older layouts (``layouts``) too; or
+    COCO's ``images``, ``annotations`` and ``categories``.
 
     Args:
         path: The file or folder.
+        categories: What the categories of the file may be.
         progress: Called with bytes done and bytes in all.
 
     Raises:
@@ -311,7 +370,9 @@ def read_columns(path: str | Path, *, progress: Callable[[int, int], None] | Non
     """
     path, files = Path(path), json_files(path)
     total, done = sum(f.stat().st_size for f in files), 0
-    builder = _Builder()
+    if len(files) == 1 and is_coco(files[0]):
+        return read_coco(files[0], categories)
+    builder = _Builder(categories, categories.codes())
     with _no_gc():
         for file in files:
             builder.begin(file)

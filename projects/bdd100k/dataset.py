@@ -1,7 +1,8 @@
-"""BDD100K detection: a dataset that reads Scalabel files as they are."""
+"""Detection: a data set of any classes that reads Scalabel and COCO files as they are; BDD100K is a case of it."""
 
 from __future__ import annotations
 
+import colorsys
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,24 +17,26 @@ from PIL import Image
 
 from ..files.images import ImageError, read_image
 from ..files.sources import image_files
+from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, LabelFileError, det_classes
 
 
 @DATASETS.register_module()
-class BDD100KDetDataset(BaseDetDataset):
-    """Boxes of a Scalabel label file or folder, or a folder of images without labels.
+class ScalabelDetDataset(BaseDetDataset):
+    """Boxes of a Scalabel file or folder or a COCO file, or a folder of images without labels.
 
     The boxes stay in arrays that are mapped into memory from a cache beside the labels
-    (``mmroad.bdd100k.index``), so dataloader workers share them. A box is [x1, y1, x2 + 1, y2 + 1]
-    in pixels: the file's x2 and y2 are inclusive.
+    (``mmroad.bdd100k.index``), so dataloader workers share them. A box is [x1, y1, x2, y2] in pixels where x2 and
+    y2 are exclusive (those of a Scalabel file are inclusive: one is added).
 
     Args:
         ann_file: Label file or folder; empty takes every image below ``data_prefix['img']``, hidden ones and
             what runs of ours wrote there left out.
-        metainfo: ``dict(classes=...)`` takes some of the ten classes, in this order; boxes of the others are
-            left out. The names of 2018 (person, bike, motor) are mapped.
+        classes: The classes in the model's order, by their names in the file; boxes of others are left out.
+            ``metainfo=dict(classes=...)`` says the same. None takes those of the file in the order of the alphabet
+            (of a COCO file in the file's).
         ignored: ``keep`` crowd and ignored boxes as ignored regions (``ignore_flag`` 1), or ``drop`` them.
         attributes: Frame attributes to select by, such as ``dict(timeofday=['night'])``.
         image_size: (width, height) of every image where that is known; None reads it from each
@@ -45,28 +48,16 @@ class BDD100KDetDataset(BaseDetDataset):
         LabelFileError: Wrong file, unknown category, bad box, a name twice; names the place.
         FileNotFoundError: Images are missing; names the first.
         ImageError: An image cannot be read; names it. It is a ``ValueError``.
-        ValueError: Classes that BDD100K lacks, or arguments that are not read.
+        ValueError: Classes of which the file has none, or arguments that are not read.
     """
 
-    METAINFO = dict(
-        classes=DET_CLASSES,
-        palette=[
-            (220, 20, 60),
-            (255, 0, 0),
-            (0, 0, 142),
-            (0, 0, 70),
-            (0, 60, 100),
-            (0, 80, 100),
-            (0, 0, 230),
-            (119, 11, 32),
-            (250, 170, 30),
-            (220, 220, 0),
-        ],
-    )
+    #: What the categories of a file may be.
+    CATEGORIES = ANY
 
     def __init__(
         self,
         *args,
+        classes: Sequence[str] | None = None,
         ignored: str = 'keep',
         attributes: dict[str, Sequence[str]] | None = None,
         image_size: tuple[int, int] | None = None,
@@ -86,6 +77,8 @@ class BDD100KDetDataset(BaseDetDataset):
         self.ignored, self.attributes = ignored, attributes
         self.image_size, self.check_images = image_size, check_images
         kwargs['serialize_data'] = False
+        if classes is not None:
+            kwargs['metainfo'] = {**(kwargs.get('metainfo') or {}), 'classes': classes}
         super().__init__(*args, **kwargs)
 
     @classmethod
@@ -98,10 +91,25 @@ class BDD100KDetDataset(BaseDetDataset):
         if isinstance(classes, str) and not Path(classes).is_file():  # a file lists a name a line
             given['classes'] = [classes]
         meta = super()._load_metainfo(given)
-        meta['classes'] = det_classes(meta['classes'])
-        if 'palette' not in given:
-            meta['palette'] = [cls.METAINFO['palette'][DET_CLASSES.index(name)] for name in meta['classes']]
+        if meta.get('classes') is not None:
+            meta['classes'] = cls._named(meta['classes'])
+            if 'palette' not in given:
+                meta['palette'] = cls._palette(meta['classes'])
         return meta
+
+    @classmethod
+    def _named(cls, classes: Sequence[str]) -> tuple[str, ...]:
+        """The names of the classes as they are compared with the file's."""
+        names = tuple(classes)
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f'classes {list(names)}: {"one stands twice" if names else "there is none"}')
+        return names
+
+    @classmethod
+    def _palette(cls, classes: Sequence[str]) -> list[tuple[int, int, int]]:
+        """An RGB colour for each class: hues by the golden angle, so that neighbours differ."""
+        hues = [(0.02 + 0.618034 * row) % 1 for row in range(len(classes))]
+        return [tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue, 0.75, 0.95)) for hue in hues]
 
     # ------------------------------------------------------------------ reading
 
@@ -109,7 +117,7 @@ class BDD100KDetDataset(BaseDetDataset):
         if self._fully_initialized:
             return
         if self.ann_file:
-            self._columns = indexed_columns(self.ann_file)
+            self._columns = indexed_columns(self.ann_file, self.CATEGORIES)
             self._columns.check_boxes()
             repeated = self._columns.repeated()
             if repeated:
@@ -117,8 +125,11 @@ class BDD100KDetDataset(BaseDetDataset):
         else:
             self._columns = self._unlabelled_images()
         columns = self._columns
+        if self._metainfo.get('classes') is None:
+            self._metainfo['classes'] = self._named(columns.classes)
+            self._metainfo['palette'] = self._palette(columns.classes)
         self._first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
-        self._labels = np.array([self._class_of(c) for c in DET_CLASSES], np.int64)
+        self._labels = np.array([self._class_of(c) for c in columns.classes], np.int64)
         self._sizes = np.zeros((len(columns.names), 2), np.int32)  # read when asked for; 0 is not yet
         self._frames = self._select()
         if self._indices is not None:
@@ -146,6 +157,7 @@ class BDD100KDetDataset(BaseDetDataset):
             ignored=np.zeros(0, bool),
             crowd=np.zeros(0, bool),
             source=str(folder),
+            classes=tuple(self._metainfo.get('classes') or ()),
         )
 
     def _class_of(self, name: str) -> int:
@@ -166,6 +178,7 @@ class BDD100KDetDataset(BaseDetDataset):
                 )
             keep &= np.isin(columns.attributes[key], [values.index(v) for v in wanted])
         known = self._labels[columns.category] >= 0
+        self._refuse_other_classes(known)
         useful = ~(columns.ignored | columns.crowd) & known
         self._tell_classes(known, columns.category[useful])
         has_box = np.zeros(len(keep), bool)
@@ -187,6 +200,13 @@ class BDD100KDetDataset(BaseDetDataset):
             )
         return frames
 
+    def _refuse_other_classes(self, known: np.ndarray) -> None:
+        if len(known) and not known.any():
+            raise ValueError(
+                f'{self._columns.source}: none of its {len(known)} boxes is of the classes '
+                f'{", ".join(self._metainfo["classes"])}; its categories are {", ".join(self._columns.classes)}'
+            )
+
     def _tell_classes(self, known: np.ndarray, useful: np.ndarray) -> None:
         """Say which boxes the classes leave out, and which classes have nothing to learn from."""
         source, classes = self._columns.source, self._metainfo['classes']
@@ -196,7 +216,7 @@ class BDD100KDetDataset(BaseDetDataset):
                 f'than {", ".join(classes)}',
                 logger='current',
             )
-        found = {DET_CLASSES[c] for c in np.unique(useful)}
+        found = {self._columns.classes[c] for c in np.unique(useful)}
         none = [name for name in classes if name not in found]
         if self.ann_file and none and not self.test_mode:
             print_log(f'{source}: there is no box to learn {", ".join(none)} from', logger='current')
@@ -334,7 +354,44 @@ class BDD100KDetDataset(BaseDetDataset):
         self._frames = self._frames[self._subset(indices)]
 
     @force_full_init
-    def get_subset(self, indices: int | Sequence[int]) -> BDD100KDetDataset:
+    def get_subset(self, indices: int | Sequence[int]) -> ScalabelDetDataset:
         other = copy.copy(self)
         other.get_subset_(indices)
         return other
+
+
+@DATASETS.register_module()
+class BDD100KDetDataset(ScalabelDetDataset):
+    """`ScalabelDetDataset` with BDD100K's ten classes, or some of them (``metainfo=dict(classes=...)``), in any order.
+
+    The names of 2018 (person, bike, motor) are mapped, other persons, other vehicles and trailers are ignored
+    regions, and other categories are refused.
+    """
+
+    CATEGORIES = BDD100K
+    METAINFO = dict(
+        classes=DET_CLASSES,
+        palette=[
+            (220, 20, 60),
+            (255, 0, 0),
+            (0, 0, 142),
+            (0, 0, 70),
+            (0, 60, 100),
+            (0, 80, 100),
+            (0, 0, 230),
+            (119, 11, 32),
+            (250, 170, 30),
+            (220, 220, 0),
+        ],
+    )
+
+    @classmethod
+    def _named(cls, classes: Sequence[str]) -> tuple[str, ...]:
+        return det_classes(classes)
+
+    @classmethod
+    def _palette(cls, classes: Sequence[str]) -> list[tuple[int, int, int]]:
+        return [cls.METAINFO['palette'][DET_CLASSES.index(name)] for name in classes]
+
+    def _refuse_other_classes(self, known: np.ndarray) -> None:
+        """Nothing: that a file of the ten lacks the few asked for is told."""

@@ -112,6 +112,8 @@ def merge_parts(
     size: int,
     classes: Sequence[str] = DET_CLASSES,
     run: str = PARTS,
+    image_ids: Sequence[int] | None = None,
+    category_ids: Mapping[str, int] | None = None,
 ) -> tuple[Path, Path]:
     """Merge all ranks' parts into ``folder/det.json`` and ``folder/det.coco.json`` and remove them.
 
@@ -121,13 +123,16 @@ def merge_parts(
         size: The number of images in the dataset.
         classes: The class names.
         run: As the ranks' `PartWriter` has it.
+        image_ids, category_ids: As `write_predictions`.
 
     Raises:
         RuntimeError: Images of the dataset have no prediction; nothing is written.
         ValueError: As `write_predictions`.
     """
     try:
-        paths = write_predictions(read_parts(folder, world_size, run), folder, size, classes)
+        paths = write_predictions(
+            read_parts(folder, world_size, run), folder, size, classes, image_ids, category_ids
+        )
     except ValueError:  # all that could be is written
         shutil.rmtree(Path(folder) / run)
         raise
@@ -169,9 +174,24 @@ def not_finite(counts: Mapping[str, int], where: object) -> str:
 
 
 def write_predictions(
-    predictions: Iterable[Prediction], folder: str | Path, size: int, classes: Sequence[str] = DET_CLASSES
+    predictions: Iterable[Prediction],
+    folder: str | Path,
+    size: int,
+    classes: Sequence[str] = DET_CLASSES,
+    image_ids: Sequence[int] | None = None,
+    category_ids: Mapping[str, int] | None = None,
 ) -> tuple[Path, Path]:
     """Write det.json and det.coco.json from predictions in the dataset's order.
+
+    Args:
+        predictions: One an image.
+        folder: The output folder.
+        size: The number of images in the dataset.
+        classes: The class names.
+        image_ids: Ids of the images in det.coco.json by their index in the dataset, those of the user's own COCO
+            file; None counts from 1.
+        category_ids: Ids of the classes there by name; of others (None: of all) 1 to 10 where all classes are
+            BDD100K's, in its order, else their place in ``classes``, from 1.
 
     Raises:
         RuntimeError: There are not ``size`` predictions; nothing is written.
@@ -180,6 +200,7 @@ def write_predictions(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    numbers = _category_ids(classes, category_ids or {})
     targets = folder / 'det.json', folder / 'det.coco.json'
     broken: dict[str, int] = {}
     names: dict[str, int] = {}
@@ -198,8 +219,10 @@ def write_predictions(
                 scalabel.write((b',\n' if frames else b'\n') + msgspec.json.encode(frame))
                 for record, bbox in records:
                     result = dict(
-                        image_id=prediction.index + 1,
-                        category_id=_category_id(record['category'], classes),
+                        image_id=prediction.index + 1
+                        if image_ids is None
+                        else int(image_ids[prediction.index]),
+                        category_id=numbers[record['category']],
                         bbox=bbox,
                         score=record['score'],
                     )
@@ -224,8 +247,10 @@ def write_predictions(
     return targets
 
 
-def _category_id(category: str, classes: Sequence[str]) -> int:
-    return (DET_CLASSES if category in DET_CLASSES else classes).index(category) + 1
+def _category_ids(classes: Sequence[str], given: Mapping[str, int]) -> dict[str, int]:
+    table = DET_CLASSES if set(classes) <= set(DET_CLASSES) else tuple(classes)
+    spare = max(given.values(), default=0)
+    return {name: given.get(name, spare + table.index(name) + 1) for name in classes}
 
 
 def _frame(name: str, labels: list[dict]) -> dict:

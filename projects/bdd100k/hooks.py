@@ -8,8 +8,8 @@ from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
 from torch import nn
 
-from .dataset import BDD100KDetDataset
-from .metric import BDD100KDetMetric
+from .dataset import ScalabelDetDataset
+from .metric import ScalabelDetMetric
 
 
 @HOOKS.register_module()
@@ -32,8 +32,8 @@ class StrongAugmentationOff(Hook):
         dataset = loader.dataset
         dataset.pipeline = [TRANSFORMS.build(step) for step in self.pipeline]
         dataset.pipeline_types = [step['type'] for step in self.pipeline]
-        if getattr(loader, 'persistent_workers', False) and loader._iterator is not None:
-            loader._iterator._shutdown_workers()  # they hold the old pipeline
+        if loader._iterator is not None:  # persistent workers hold the old pipeline
+            loader._iterator._shutdown_workers()
             loader._iterator = None
         self._done = True
         runner.logger.info(f'strong augmentation is off from epoch {runner.epoch} on')
@@ -44,7 +44,7 @@ class DetSetupHook(Hook):
     """Compares the parts of a detection run before its first step, and gives the metric its ground truth.
 
     Every data set has the same classes in the same order, the model's heads have as many, and
-    ``BDD100KDetMetric`` has the images that will be run in its ground truth.
+    ``ScalabelDetMetric`` has the images that will be run in its ground truth.
 
     Args:
         check_classes: False for models that take their classes from a vocabulary, one each for training and test.
@@ -73,14 +73,14 @@ class DetSetupHook(Hook):
             _compare(classes, runner.model)
         for loop in loops.values():
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
-            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, BDD100KDetDataset)]
+            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
             for metric in metrics:
-                if not isinstance(metric, BDD100KDetMetric) or not datasets:
+                if not isinstance(metric, ScalabelDetMetric) or not datasets:
                     continue
                 if len(datasets) > 1:
                     raise ValueError(
-                        f'BDD100KDetMetric takes one data set, not {len(datasets)} in one loader: give their label '
-                        'files in one folder as ann_file, or test them one after another'
+                        f'{type(metric).__name__} takes one data set, not {len(datasets)} in one loader: give their '
+                        'label files in one folder as ann_file, or test them one after another'
                     )
                 metric.use(datasets[0])
 

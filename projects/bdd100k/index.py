@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from ..files import replacing
+from .categories import BDD100K, Categories
 from .columns import Columns, read_columns
 from .scalabel import LabelFileError, json_files
 
 #: Part of every key: another layout or reading makes other caches.
-VERSION = 3
-_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'file_rows')
+VERSION = 4
+_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'file_rows', 'image_ids')
 _TEXTS = ('names', 'videos', 'files')
 _MAGIC = b'mmroad-index'
 _CHECKSUM = 16  # bytes, of all that follows it
@@ -53,7 +54,7 @@ class Names(Sequence):
             start = end
 
 
-def indexed_columns(path: str | Path, *, progress=None) -> Columns:
+def indexed_columns(path: str | Path, categories: Categories = BDD100K, *, progress=None) -> Columns:
     """``read_columns`` through a cache beside the label file (or in ``$MMROAD_HOME/index`` where that
     folder cannot be written).
 
@@ -65,7 +66,7 @@ def indexed_columns(path: str | Path, *, progress=None) -> Columns:
     """
     path, files = Path(path), json_files(path)
     stats = [f'{VERSION}'] + [_stat(file) for file in files]
-    caches = _places(path)
+    caches = _places(path, categories.mark)
     digest = None
     for cache in caches:
         found = _open(cache, path)
@@ -79,7 +80,7 @@ def indexed_columns(path: str | Path, *, progress=None) -> Columns:
             if header['digest'] == digest:
                 _write(caches, columns, stats, digest)
                 return columns
-    columns = read_columns(path, progress=progress)
+    columns = read_columns(path, categories=categories, progress=progress)
     digest = digest or _digest(files)
     after = [f'{VERSION}'] + [_stat(file) for file in files]
     if after != stats:
@@ -103,17 +104,19 @@ def _digest(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _places(path: Path) -> list[Path]:
-    """Where the cache may be: beside the labels, else in the user's cache folder."""
+def _places(path: Path, mark: str) -> list[Path]:
+    """Where the cache may be: beside the labels, else in the user's cache folder. ``mark`` tells readings apart."""
     home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
     path = path.absolute()
-    return [path.with_name(f'.{path.name}.index'), home / 'index' / f'{path.stem}-{name}.index']
+    return [path.with_name(f'.{path.name}{mark}.index'), home / 'index' / f'{path.stem}-{name}{mark}.index']
 
 
 def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) -> Path | None:
     arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in _ARRAYS}
     arrays |= {f'attribute.{k}': v for k, v in columns.attributes.items()}
+    if columns.area is not None:
+        arrays['area'] = columns.area
     for key in _TEXTS:
         names = getattr(columns, key)
         names = names if isinstance(names, Names) else Names.of(names)
@@ -128,6 +131,8 @@ def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) 
         arrays=layout,
         attribute_values=columns.attribute_values,
         unboxed=columns.unboxed,
+        classes=columns.classes,
+        category_ids=list(columns.category_ids),
     )
     head = json.dumps(header).encode()
     head = len(head).to_bytes(8, 'little') + head
@@ -165,12 +170,17 @@ def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
         count = int(np.prod(shape)) * np.dtype(dtype).itemsize
         part = block[start + offset : start + offset + count]
         arrays[key] = np.asarray(part).view(dtype).reshape(shape)
+    if 'classes' not in header:  # of a version before
+        return None
     columns = Columns(
         **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in _TEXTS},
         attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
         attribute_values=header['attribute_values'],
         source=str(source),
         unboxed=header['unboxed'],
+        classes=tuple(header['classes']),
+        category_ids=tuple(header['category_ids']),
+        area=arrays.get('area'),
         **{key: arrays[key] for key in _ARRAYS},
     )
     return columns, header

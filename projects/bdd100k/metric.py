@@ -1,4 +1,4 @@
-"""The metric of BDD100K detection: official scores, or prediction files."""
+"""The metric of detection: COCO's scores as BDD100K's official tool has them, or prediction files."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..files.replacing import own_name
+from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
 from .format import PartWriter, Prediction, check_same, finite, merge_parts, not_finite
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, det_classes
 
 if TYPE_CHECKING:
-    from .dataset import BDD100KDetDataset
+    from .dataset import ScalabelDetDataset
+    from .eval.result import Scores
 
 
 @METRICS.register_module()
-class BDD100KDetMetric(BaseMetric):
-    """Official scores of the images that were run, over the classes that the model has.
+class ScalabelDetMetric(BaseMetric):
+    """COCO's scores of the images that were run, over the classes that the model has.
 
     Args:
-        ann_file: Ground truth (Scalabel); not needed with ``format_only``. It is read when the metric is built.
+        ann_file: Ground truth (Scalabel or COCO); not needed with ``format_only``. It is read when the metric is built.
         of_dataset: Without ``ann_file``: score by the labels of the data set that is run. ``DetSetupHook`` of
             the run hands them over.
         format_only: Write det.json and det.coco.json to ``format_dir`` and score nothing.
@@ -41,11 +43,13 @@ class BDD100KDetMetric(BaseMetric):
 
     Raises:
         LabelFileError: ``ann_file`` cannot be used.
-        ValueError: The data set has a class that is none of BDD100K's; images that were run are not in the
-            ground truth; predictions are NaN or infinite (after what can be written is written).
+        ValueError: The data set has no classes; images that were run are not in the ground truth;
+            predictions are NaN or infinite (after what can be written is written).
     """
 
-    default_prefix = 'bdd100k'
+    default_prefix = 'det'
+    #: What the categories of the ground truth may be.
+    CATEGORIES = ANY
 
     def __init__(
         self,
@@ -69,10 +73,12 @@ class BDD100KDetMetric(BaseMetric):
         self.ann_file, self.format_only, self.format_dir = ann_file, format_only, format_dir
         self.extras = dict(ood_scores='ood_score') if extras is None else dict(extras)
         self.backend = backend
-        self.classes: tuple[str, ...] = DET_CLASSES
+        self.classes: tuple[str, ...] = self.CATEGORIES.classes or ()
+        self._image_ids: np.ndarray | None = None
+        self._category_ids: dict[str, int] | None = None
         self._truth: Columns | None = None
         if not format_only and ann_file:
-            self._truth = indexed_columns(ann_file)
+            self._truth = indexed_columns(ann_file, self.CATEGORIES)
             self._truth.check_boxes()
         #: Images that could not be read, by name, and why; known when the evaluation ends.
         self.left_out: dict[str, str] = {}
@@ -91,17 +97,19 @@ class BDD100KDetMetric(BaseMetric):
     @dataset_meta.setter
     def dataset_meta(self, meta: dict | None) -> None:
         self._dataset_meta = meta
-        names = (meta or {}).get('classes') or DET_CLASSES
-        try:
-            self.classes = det_classes(names)
-        except ValueError:
-            if not self.format_only:
-                raise
-            self.classes = tuple(names)  # files can hold any
+        names = (meta or {}).get('classes') or self.CATEGORIES.classes
+        if not names:
+            raise ValueError(
+                f'{type(self).__name__}: the data set names no classes: give it metainfo=dict(classes=...)'
+            )
+        self.classes = (names,) if isinstance(names, str) else tuple(names)
 
-    def use(self, dataset: BDD100KDetDataset) -> None:
+    def use(self, dataset: ScalabelDetDataset) -> None:
         """Take the data set that will be run: for its labels with ``of_dataset``, and to look now whether the
         ground truth holds its images."""
+        columns = dataset.columns
+        self._image_ids = columns.image_ids
+        self._category_ids = dict(zip(columns.classes, columns.category_ids))
         if self.format_only:
             return
         if not self.ann_file:
@@ -110,13 +118,13 @@ class BDD100KDetMetric(BaseMetric):
                     f'the images of {dataset.data_prefix.get("img")} have no labels to score by: set ann_file of the '
                     'data set or of the metric, or write predictions only (--format-only --format-dir OUT)'
                 )
-            self._truth = dataset.columns
+            self._truth = columns
         self._frames_of(dataset.frame_names())
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         if self._truth is None and not self.format_only:
             raise ValueError(
-                'BDD100KDetMetric has no ground truth: of_dataset=True needs default_hooks=dict(setup=dict('
+                f'{type(self).__name__} has no ground truth: of_dataset=True needs default_hooks=dict(setup=dict('
                 "type='DetSetupHook')), as in configs/_base_/det_runtime.py; or give ann_file=..."
             )
         for sample in data_samples:
@@ -170,7 +178,15 @@ class BDD100KDetMetric(BaseMetric):
             self._writer = None
             barrier()
             if get_rank() == 0:
-                for path in merge_parts(self.format_dir, get_world_size(), size, self.classes, self._run[0]):
+                for path in merge_parts(
+                    self.format_dir,
+                    get_world_size(),
+                    size,
+                    self.classes,
+                    self._run[0],
+                    image_ids=self._image_ids,
+                    category_ids=self._category_ids,
+                ):
                     print_log(f'written: {path}', logger='current')
             barrier()
         if self.format_only:
@@ -183,18 +199,15 @@ class BDD100KDetMetric(BaseMetric):
 
     def compute_metrics(self, results: list[Prediction]) -> dict[str, float]:
         """Scores of the images that were run: the official keys, and ``AP/class`` for each class of the model."""
-        from .eval.det import align, scores_of
-
         broken = {p.name: len(p.scores) - len(finite(p).scores) for p in results if finite(p) is not p}
         if broken:
             raise ValueError(not_finite(broken, 'predictions'))
         pred = to_columns(results, self.classes)
-        every = scores_of(align(self._truth, pred, self._frames_of(pred.names)), self.backend)
-        classes = [name for name in DET_CLASSES if name in self.classes]
-        scores = every if len(classes) == len(DET_CLASSES) else every.over(classes)
+        scores, every = self._scores(pred, self._frames_of(pred.names))
         print_log(scores.table(), logger='current')
         if scores is not every:
             there = [name for name, value in every['AP'][0].items() if not math.isnan(value)]
+            classes = list(scores['AP'][0])
             print_log(
                 f'OVERALL is the mean over the {len(classes)} classes of the model ({", ".join(classes)}). Over the '
                 f'{len(there)} classes that the ground truth has ({", ".join(there)}), AP is '
@@ -203,6 +216,16 @@ class BDD100KDetMetric(BaseMetric):
             )
         prefix = f'{self.prefix}/' if self.prefix else ''
         return {f'{prefix}{key}': value for key, value in scores.summary().items()}
+
+    def _scores(self, pred: Columns, keep: np.ndarray) -> tuple[Scores, Scores]:
+        """Over the model's classes, and over all that the ground truth has too."""
+        from .eval.det import align, scores_of
+
+        other = [name for name in self._truth.classes if name not in self.classes]
+        classes = (*self.classes, *other)
+        data = align(self._truth.of_classes(classes), pred.of_classes(classes), keep)
+        every = scores_of(data, self.backend)
+        return every.over(self.classes) if other else every, every
 
     def _frames_of(self, names: Sequence[str]) -> np.ndarray:
         """(m,) bool, the frames of the ground truth that were run; says what is scored."""
@@ -243,7 +266,7 @@ def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_C
 
     Args:
         predictions: Of an index that is in several the first counts, as in det.json.
-        classes: The model's, in its order (names of 2018 too).
+        classes: The model's, in its order.
     """
     first: dict[int, Prediction] = {}
     for prediction in predictions:
@@ -253,8 +276,7 @@ def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_C
     boxes = np.array([b for p in frames for b in p.bboxes], float).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     boxes[:, 2:] += boxes[:, :2] - 1
-    column = np.array([DET_CLASSES.index(c) for c in det_classes(classes)], np.int16)
-    labels = np.array([c for p in frames for c in p.labels], int)
+    labels = np.array([c for p in frames for c in p.labels], np.int16)
     n = len(boxes)
     return Columns(
         names=[p.name for p in frames],
@@ -263,10 +285,43 @@ def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_C
         attributes={k: np.zeros(len(frames), np.int16) for k in FRAME_ATTRIBUTES},
         attribute_values={k: [''] for k in FRAME_ATTRIBUTES},
         frame=np.repeat(np.arange(len(frames), dtype=np.int32), counts),
-        category=column[labels],
+        category=labels,
         xyxy=boxes,
         score=np.array([s for p in frames for s in p.scores], float),
         ignored=np.zeros(n, bool),
         crowd=np.zeros(n, bool),
         source='predictions',
+        classes=tuple(classes),
     )
+
+
+@METRICS.register_module()
+class BDD100KDetMetric(ScalabelDetMetric):
+    """`ScalabelDetMetric` of BDD100K's ten classes: the official scores, and of a model of fewer the mean over its own.
+
+    Raises:
+        ValueError: The data set has a class that is none of BDD100K's (files can hold it: ``format_only``).
+    """
+
+    default_prefix = 'bdd100k'
+    CATEGORIES = BDD100K
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict | None) -> None:
+        ScalabelDetMetric.dataset_meta.fset(self, meta)
+        try:
+            self.classes = det_classes(self.classes)
+        except ValueError:
+            if not self.format_only:
+                raise
+
+    def _scores(self, pred: Columns, keep: np.ndarray) -> tuple[Scores, Scores]:
+        from .eval.det import align, scores_of
+
+        every = scores_of(align(self._truth, pred.of_classes(DET_CLASSES), keep), self.backend)
+        classes = [name for name in DET_CLASSES if name in self.classes]
+        return every if len(classes) == len(DET_CLASSES) else every.over(classes), every

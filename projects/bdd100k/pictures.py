@@ -44,8 +44,9 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
     for label in sorted(labels, key=lambda label: label.score or 0):
         if label.box2d is None:
             continue
-        name = NAME_MAPPING.get(label.category, label.category) or '(no category)'
-        color = COLORS[DET_CLASSES.index(name)] if name in DET_CLASSES else OTHER
+        name = label.category or '(no category)'
+        known = NAME_MAPPING.get(name, name)
+        color = COLORS[DET_CLASSES.index(known)] if known in DET_CLASSES else OTHER
         color = GREY if is_ignored(label) else color
         box = label.box2d
         far = 4 * max(canvas.shape)  # OpenCV takes no coordinates beyond 32 bits

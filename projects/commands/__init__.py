@@ -28,6 +28,7 @@ COMMANDS = {
     },
     'Scores and pictures': {
         'eval': 'score BDD100K predictions as the official evaluator does',
+        'report': 'write a page of scores, curves, errors and the pictures behind them',
         'eval-anomaly': 'score a folder of anomaly maps',
         'eval-ood': 'tell how well detections of known and unknown scenes are told apart',
         'visualize': 'draw predictions over their images, beside the ground truth',
@@ -45,6 +46,9 @@ COMMANDS = {
         'check': 'print what is installed, and the command that mends each mismatch',
     },
     'Data': {
+        'labels convert': 'convert labels between BDD100K, Scalabel, COCO, YOLO, VOC, labelme, CVAT, Label Studio',
+        'labels check': 'look through a data set for what may be wrong',
+        'labels stats': 'count images and boxes of a data set',
         'data road-scenes': "draw synthetic road scenes in BDD100K's layout",
         'data drawn-shapes': 'draw a small LVIS-like set of shapes',
         'data outlier-masks': "make COCO's outlier masks for anomaly training",
@@ -76,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command and its arguments; ``sys.argv`` without the program where None.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = [*(sys.argv[1:] if argv is None else argv)]  # ``list`` is a command here
     if not argv or argv[0] in ('-h', '--help'):
         print(_overview())
         return

@@ -139,9 +139,10 @@ def pins() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Lines of requirements/runtime.txt without the frameworks that are installed under any of their names."""
+    """Lines of requirements/runtime.txt and official.txt but for the frameworks that are installed by any name."""
     has = {name for names, *_ in PACKAGES.values() if installed(names) for name in names} & {*KEPT}
-    lines = (ROOT / 'requirements/runtime.txt').read_text(encoding='utf-8').splitlines()
+    files = (ROOT / f'requirements/{name}.txt' for name in ('runtime', 'official'))
+    lines = [line for file in files for line in file.read_text(encoding='utf-8').splitlines()]
     lines = [line for line in lines if line and not line.startswith('#')]
     return [line for line in lines if re.match(r'[\w.-]+', line)[0].lower() not in has]
 

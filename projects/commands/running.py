@@ -51,9 +51,6 @@ def load_config(args: argparse.Namespace) -> Config:
         if loader and not loader.get('num_workers'):  # torch refuses workers that stay where there are none
             loader.persistent_workers = False
     cfg.launcher = args.launcher
-    if getattr(args, 'amp', False):
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     name = os.path.splitext(os.path.basename(cfg.filename))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if not torch.cuda.is_available():
@@ -111,11 +108,11 @@ def _join_over_gloo(launcher: str, timeout: float | None) -> None:
 
 
 def _prepare_for_cpu(cfg: Config) -> None:
-    """Processes talk over gloo, mixed precision is off (it has no use on a CPU), BatchNorm is plain."""
+    """Processes talk over gloo, a config's mixed precision waits for ``--amp``, BatchNorm is plain."""
     env = dict(cfg.get('env_cfg') or {})
     cfg.env_cfg = dict(env, dist_cfg=dict(env.get('dist_cfg') or {}, backend='gloo'))
     if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
-        say(['mixed precision needs a GPU: it is off'])
+        say(['the mixed precision of the config is for GPUs: float32, or bfloat16 with --amp'])
         cfg.optim_wrapper.type = 'OptimWrapper'
         for key in ('loss_scale', 'dtype'):
             cfg.optim_wrapper.pop(key, None)

@@ -2,19 +2,21 @@
 
 mmroad train faster_rcnn_r50_fpn_1x_det_bdd100k
 bash tools/dist_train.sh CONFIG 8               on several GPUs
+mmroad train faster_rcnn_r50_fpn_1x_det_bdd100k --data data/forklifts      your images, your classes
 """
 
 from __future__ import annotations
 
 import argparse
 
+from ..owndata import options
+from ..runtime.speed import training_options
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch of this run'
     )
@@ -24,11 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='auto',
         help='go on from this checkpoint, or from the last one of the work folder',
     )
+    training_options.add_arguments(parser)
     add_common_arguments(parser)
+    options.add_arguments(parser)
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    options.check(parser, args)
 
 
 def run(args: argparse.Namespace) -> None:
     say_device(args.launcher)
+    if options.is_own(args):
+        from ..owndata.own_config import write_own_config
+
+        args.config, said = write_own_config(args)
+        args.config = str(args.config)
+        say(said)
     cfg = load_config(args)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
@@ -36,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
                 f'{cfg.filename} has no auto_scale_lr.base_batch_size: the batch its lr is meant for'
             )
         cfg.auto_scale_lr.enable = True
+    say(training_options.change(cfg, args))
     from ..runtime.training import DivergedError, go_on, make_resumable
     from ..zoo.checkpoint import CheckpointError
     from ..zoo.class_order import ClassOrderError

@@ -71,7 +71,6 @@ DETR = [
     (r'^detr\.transformer\.(encoder|decoder)\.', r'\1.'),
     (r'^(encoder\.layers\.\d+\.)norm(\d)\.', lambda m: f'{m[1]}norms.{int(m[2]) - 1}.'),
     (r'^(decoder\.layers\.\d+\.)norm(\d)\.', lambda m: f'{m[1]}norms.{(1, 0, 2)[int(m[2]) - 1]}.'),
-    (r'^(encoder\.layers\.\d+\.self_attn|decoder\.layers\.\d+\.cross_attn)\.', r'\1.'),
     (r'^(decoder\.layers\.\d+\.self_attn)\.', r'\1.attn.'),
     (r'^((?:en|de)coder\.layers\.\d+\.)linear1\.', r'\1ffn.layers.0.0.'),
     (r'^((?:en|de)coder\.layers\.\d+\.)linear2\.', r'\1ffn.layers.1.'),

@@ -23,7 +23,7 @@ class DeticDataset(BaseDetDataset):
     """Args (beyond mmdet's):
     ann_type: ``box`` (annotations), ``image`` (``pos_category_ids``), ``caption`` or
         ``captiontag`` (captions, with image labels in the latter).
-    tar_index: An index of tar files (``tools/dataset_converters/tar_index.py``) that
+    tar_index: An index of tar files (``mmroad data tar-index``) that
         images with a ``tar_index`` are read from.
     caption_embeddings: .npy (captions, D) of the captions in the file's order.
     vocabulary: Name of the model's vocabulary that these images are tested with.
@@ -93,7 +93,7 @@ class DeticDataset(BaseDetDataset):
             if len(rows) != captions:
                 raise ValueError(
                     f'{self.caption_embeddings} has {len(rows)} embeddings, but {self.ann_file} {captions} '
-                    'captions: make them again (tools/dataset_converters/detic_data.py embed-captions)'
+                    'captions: make them again (mmroad data detic embed-captions)'
                 )
 
     def _image_info(self, image: Image, column: dict[int, int], first_caption: int) -> dict:
@@ -154,8 +154,7 @@ def open_captions(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f'embeddings of captions {path} not found: make them with tools/dataset_converters/detic_data.py '
-            'embed-captions'
+            f'embeddings of captions {path} not found: make them with mmroad data detic embed-captions'
         )
     try:
         rows = np.load(path, mmap_mode='r', allow_pickle=False)

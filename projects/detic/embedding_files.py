@@ -44,7 +44,7 @@ def read_embeddings(path: str | Path, dim: int = 512) -> EmbeddingFile:
     if not path.is_file():
         raise FileNotFoundError(
             f'class embeddings {path} not found: place the file there (datasets/metadata of Detic has those '
-            'of COCO, LVIS, Objects365 and OpenImages), or compute it (tools/make_vocabulary.py)'
+            'of COCO, LVIS, Objects365 and OpenImages), or compute it (mmroad vocabulary)'
         )
     if path.suffix not in SUFFIXES:
         raise ValueError(

@@ -24,7 +24,7 @@ from .vocabulary import (
 
 
 def open_source(source: str) -> Vocabulary:
-    """The vocabulary of ``FILE`` or ``FILE:NAMES`` (see tools/make_vocabulary.py)."""
+    """The vocabulary of ``FILE`` or ``FILE:NAMES`` (see mmroad vocabulary)."""
     path, _, names = source.partition(':') if not Path(source).is_file() else (source, '', '')
     if Path(path).suffix == '.pth':
         return classifier_of(path, names or None)

@@ -113,7 +113,7 @@ class VocabularySwap:
             raise ValueError(
                 f'{source} has {len(classes)} classes ({_listed(classes)}), {title} {count}'
                 f'{f" ({_listed(names)})" if names else ""}: labels are rows of the vocabulary. Give one of the '
-                "data set's classes in their order (model.vocabulary=..., tools/make_vocabulary.py)"
+                "data set's classes in their order (model.vocabulary=..., mmroad vocabulary)"
             )
         pairs = list(zip(classes, names or ()))
         wrong = [i for i, (a, b) in enumerate(pairs) if plain_name(a) != plain_name(b)]
@@ -122,7 +122,7 @@ class VocabularySwap:
             raise ValueError(
                 f'{source} has other classes than {title}: {text}{f" ... ({len(wrong)} rows)" if wrong[3:] else ""}. '
                 "Give a vocabulary of the data set's classes in their order (model.vocabulary=..., "
-                'tools/make_vocabulary.py; NAME=OTHER gives a class another name there), or the right names of '
+                'mmroad vocabulary; NAME=OTHER gives a class another name there), or the right names of '
                 "the model's own (model.class_names=FILE)"
             )
 

@@ -91,9 +91,7 @@ class TarImages:
     def __init__(self, index: str | Path) -> None:
         self.index = Path(index)
         if not self.index.is_file():
-            raise FileNotFoundError(
-                f'tar index {index} not found: make it with tools/dataset_converters/tar_index.py'
-            )
+            raise FileNotFoundError(f'tar index {index} not found: make it with mmroad data tar-index')
         found: list[str] = []
         try:
             with np.load(self.index, allow_pickle=False) as arrays:
@@ -108,7 +106,7 @@ class TarImages:
             raise ValueError(
                 f'{index}: not an index of tar files: expected a .npz file of {", ".join(KEYS)}, found '
                 f'{", ".join(found) or "none of it"} ({type(error).__name__}: {error}). Make it anew with '
-                'tools/dataset_converters/tar_index.py'
+                'mmroad data tar-index'
             ) from error
         self._handles: dict[tuple[int, int], int] = {}
 

@@ -119,7 +119,7 @@ class Source:
             self.leave_out(item.name, f'{item.path}: not a video that can be read')
         elif promised is not None and count < promised:
             # Formats without an index promise length x rate, too many where the rate varies: there, time counts.
-            if _has_index(item.path) or end < (promised - 2.5) / fps:
+            if _has_index(item.path) or end * fps < promised - 2.5:
                 self.leave_out(
                     f'{item.name} from frame {count} on',
                     f'{item.path}: {count} of {promised} frames can be read; the file is damaged or cut',

@@ -21,7 +21,7 @@ from mmengine.dataset import Compose
 from ..anomaly.io import save_map
 from ..anomaly.pictures import anomaly_picture
 from ..files import write_image
-from .base import Inferencer, array_pipeline, prepared
+from .base import Inferencer, array_pipeline, transformed
 from .pictures import with_legend
 from .results import Object, Result, box_of
 
@@ -86,10 +86,12 @@ class AnomalyInferencer(Inferencer[AnomalyResult]):
         self.pipeline = Compose(array_pipeline(self.model.cfg))
         self.meta = self.model.dataset_meta
 
-    @torch.inference_mode()
-    def infer(self, image: np.ndarray, name: str) -> AnomalyResult:
+    def prepare(self, image: np.ndarray, name: str) -> dict[str, Any]:
+        """See `Inferencer.prepare`."""
+        return transformed(self.pipeline, dict(img=image), name)
+
+    def result_of(self, sample: Any, image: np.ndarray, name: str) -> AnomalyResult:
         """The classes and the anomaly map of an image."""
-        sample = self.model.test_step(prepared(self.pipeline, dict(img=image), name))[0]
         if 'anomaly_map' not in sample:
             raise ValueError('this model computes no anomaly score: name one (score=..., test_cfg.scores)')
         classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import cv2
@@ -19,7 +20,9 @@ from ..files.outputs import RunFolder
 from ..files.sources import Item, Source, open_source
 from ..files.videos import VideoFiles
 from ..runtime.speed.accelerate import for_inference
+from ..runtime.speed.batches import same_shapes
 from ..zoo.models import init_model, single_dataset
+from .overlap import Batches, attempt, default_workers, one_by_one
 from .results import Result
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ class Inferencer(Generic[R]):
     kind: ClassVar[str]
     #: What it gives.
     result: ClassVar[type[Result]]
+    #: Whether several threads may call the model at once.
+    parallel: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Inferencer(Generic[R]):
             model = init_model(model, weights, device, trust=trust)
             for_inference(model, torch.bfloat16 if amp else None)
         self.model = model.eval()
+        self._lock = nullcontext() if self.parallel else Lock()
 
     def __call__(self, image: Given | Sequence[Given], name: str = '') -> R | list[R]:
         """The result of one image, or of each of a list.
@@ -91,13 +97,55 @@ class Inferencer(Generic[R]):
         Raises:
             ImageError: The model does not take it, or gives numbers that are not finite.
         """
+        return self.result_of(self.forward([self.prepare(image, name)])[0], image, name)
+
+    def prepare(self, image: np.ndarray, name: str) -> dict[str, Any]:
+        """An image's ``inputs`` (3, h, w) and ``data_samples`` by the test pipeline.
+
+        Raises:
+            ImageError: It cannot be prepared.
+        """
+        return transformed(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
+
+    def forward(self, images: list[dict[str, Any]]) -> list[Any]:
+        """The model's sample of each prepared image; of several images, all ``inputs`` have one shape."""
+        batch = {key: [image[key] for image in images] for key in ('inputs', 'data_samples')}
+        with self._lock, torch.inference_mode():
+            return self.model.test_step(batch)
+
+    def result_of(self, sample: Any, image: np.ndarray, name: str) -> R:
+        """The result of an image from the model's sample.
+
+        Raises:
+            ImageError: The sample has numbers that are not finite.
+        """
         raise NotImplementedError
+
+    def infer_all(self, images: Sequence[tuple[np.ndarray, str]], batch_size: int) -> list[R | Exception]:
+        """Results of images and names, or what was wrong with an image. Those whose prepared images have one size are
+        in the network together; where a batch fails, its images are tried one by one."""
+        results: list[Any] = [None] * len(images)
+        ready: list[Any] = [attempt(self.prepare, *image) for image in images]
+        for index, data in enumerate(ready):
+            if isinstance(data, Exception):
+                results[index] = data
+        left = [i for i, result in enumerate(results) if result is None]
+        for group in same_shapes(left, lambda i: tuple(ready[i]['inputs'].shape), batch_size):
+            samples = attempt(self.forward, [ready[left[i]] for i in group])
+            for place, index in enumerate(left[i] for i in group):
+                if isinstance(samples, Exception):
+                    results[index] = samples if len(group) == 1 else attempt(self.infer, *images[index])
+                else:
+                    results[index] = attempt(self.result_of, samples[place], *images[index])
+        return results
 
     def run(
         self,
         source: str | Path | Sequence[str | Path],
         out_dir: str | Path | None = None,
         progress: bool = True,
+        batch_size: int = 1,
+        workers: int | None = None,
         **options: Any,
     ) -> Run[R]:
         """Results of every image of a file, folder, glob, video or list of these, one at a time.
@@ -109,15 +157,25 @@ class Inferencer(Generic[R]):
             source: What to go over.
             out_dir: Where to write.
             progress: Show a progress bar.
+            batch_size: So many images are in the network together, where they have one size there; results are
+                those of single images, to rounding.
+            workers: Threads that work on images while others are read and written (default: `default_workers`).
             options: What the files of all images need (`collectors`).
+
+        Raises:
+            ValueError: A batch or a number of workers below 1.
         """
         source = open_source(source)
+        workers = default_workers(self.model, self.parallel) if workers is None else workers
+        if min(batch_size, workers) < 1:
+            raise ValueError(f'a batch of {batch_size} images and {workers} workers: both are at least 1')
+        infer = Batches(self, batch_size, workers)
         if out_dir is None:
-            return run_over(source, self.infer, progress=progress)
+            return run_over(source, infer, progress=progress)
         writer = Writer(
             self.result.FOLDERS, source, Path(out_dir), self.collectors(source, out_dir, **options)
         )
-        return run_over(source, self.infer, writer.write, writer.close, progress)
+        return run_over(source, infer, writer.write, writer.close, progress)
 
     def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
         """What gathers a run's results into files of all images."""
@@ -187,7 +245,7 @@ class Run(Generic[R]):
 
 def run_over(
     source: Source,
-    infer: Callable[[np.ndarray, str], R],
+    infer: Batches | Callable[[np.ndarray, str], R],
     write: Callable[[R, Item], None] | None = None,
     finish: Callable[[], None] | None = None,
     progress: bool = True,
@@ -195,23 +253,24 @@ def run_over(
     """Results of every image of a source; an image that cannot be used is left out and the run goes on.
 
     Args:
-        infer: The result of an image, BGR uint8 (H, W, 3), and its name.
+        infer: The result of an image, BGR uint8 (H, W, 3), and its name; or the results of all (`Batches`).
         write: Writes a result's files.
         finish: Writes the files of all results; called once, in whatever way the run ends.
         progress: Show a progress bar.
     """
+    over = infer if isinstance(infer, Batches) else one_by_one(infer)
 
     def results() -> Iterator[R]:
         try:
-            with Progress(disable=not progress) as bar:
+            with (
+                Progress(disable=not progress) as bar,
+                closing(over(source.frames())) as found,
+            ):
                 task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
-                for item, name, image in source.frames():
+                for item, name, result in found:
                     bar.advance(task)
-                    try:
-                        result = infer(image, name)
-                    except (ImageError, MemoryError, RuntimeError, cv2.error) as error:
-                        # RuntimeError: what torch raises for a size that a model or the memory does not take.
-                        source.leave_out(name, error)
+                    if isinstance(result, Exception):
+                        source.leave_out(name, result)
                         continue
                     if write is not None:
                         try:
@@ -249,12 +308,6 @@ def transformed(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict
         return pipeline(data)
     except (cv2.error, ValueError, ArithmeticError, MemoryError) as error:
         raise ImageError(f'{name or "image"} {shape} cannot be prepared for the model: {error}') from error
-
-
-def prepared(pipeline: Callable[[dict], dict], data: dict, name: str) -> dict:
-    """The model's batch of one image by its test pipeline; see `transformed`."""
-    data = transformed(pipeline, data, name)
-    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
 
 
 def array_pipeline(cfg: Config) -> list[dict]:

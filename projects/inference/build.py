@@ -34,8 +34,7 @@ def kind_of(model: type) -> str:
     Raises:
         ValueError: It is no model of images or videos.
     """
-    from mmdet.models import BaseDetector
-    from mmdet.models.detectors.panoptic_two_stage_segmentor import TwoStagePanopticSegmentor
+    from mmdet.models import BaseDetector, TwoStagePanopticSegmentor
     from mmseg.models import BaseSegmentor
 
     if hasattr(model, 'kind'):

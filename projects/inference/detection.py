@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from mmengine.dataset import Compose
 
 from ..bdd100k.format import Prediction, write_predictions
@@ -23,10 +22,11 @@ from ..bdd100k.pictures import draw_labels
 from ..bdd100k.scalabel import Box2D, Label
 from ..files.images import ImageError
 from ..files.sources import Item, Source
-from .base import Collector, Inferencer, array_pipeline, prepared
+from .base import Collector, Inferencer, array_pipeline, transformed
 from .results import Object, Result
 
 if TYPE_CHECKING:
+    from mmdet.structures import DetDataSample
     from mmengine.config import Config
     from mmengine.structures import InstanceData
     from torch import nn
@@ -76,15 +76,20 @@ class DetInferencer(Inferencer[Detections]):
 
     kind = 'detection'
     result = Detections
+    parallel = True
 
     def __init__(self, model: nn.Module | Config | str, threshold: float = 0.3, **options: Any) -> None:
         super().__init__(model, **options)
         self.threshold, self.pipeline = threshold, Compose(array_pipeline(self.model.cfg))
         self.classes = self.model.dataset_meta['classes']
 
-    def infer(self, image: np.ndarray, name: str) -> Detections:
-        """Detections in one image."""
-        found = self.predict(image, name)
+    def prepare(self, image: np.ndarray, name: str) -> dict[str, Any]:
+        """See `Inferencer.prepare`."""
+        return transformed(self.pipeline, dict(img=image, img_id=0, file_name=name), name)
+
+    def result_of(self, sample: DetDataSample, image: np.ndarray, name: str) -> Detections:
+        """An image's detections, drawn."""
+        found = finite_and_sorted(sample.pred_instances.cpu(), name)
         boxes, scores, labels = (getattr(found, k).numpy() for k in ('bboxes', 'scores', 'labels'))
         masks, features, ood = (
             found.get(k).numpy() if k in found else None for k in ('masks', 'features', 'ood_scores')
@@ -93,24 +98,6 @@ class DetInferencer(Inferencer[Detections]):
         canvas = image if masks is None else paint(image, masks[scores >= self.threshold], labels)
         picture = self.draw(canvas, names, boxes, scores)
         return self.result(name, boxes, scores, labels, names, masks, features, ood, picture=picture)
-
-    def predict(self, image: np.ndarray, name: str) -> InstanceData:
-        """What the model finds in a BGR array, best first, on the CPU.
-
-        Raises:
-            ImageError: The image cannot be prepared, or boxes or scores are not finite.
-        """
-        batch = prepared(self.pipeline, dict(img=image, img_id=0, file_name=name), name)
-        with torch.inference_mode():
-            found = self.model.test_step(batch)[0].pred_instances.cpu()
-        numbers = [found.get(key) for key in ('bboxes', 'scores', 'ood_scores') if key in found]
-        bad = sum((~x.isfinite()).reshape(len(found), -1).any(1) for x in numbers) > 0
-        if bad.any():
-            raise ImageError(
-                f'{name or "image"}: {int(bad.sum())} of {len(found)} detections have a NaN or infinite box or score: '
-                'the training diverged, or the weights are damaged'
-            )
-        return found[found.scores.argsort(descending=True)]
 
     def draw(self, image: np.ndarray, names: list[str], boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """A copy of the image with the boxes from the threshold on, and their names."""
@@ -144,6 +131,22 @@ class Predictions:
         """Write both files, where there is an image."""
         if self._kept:
             write_predictions(iter(self._kept), self.out_dir, len(self._kept), self.classes)
+
+
+def finite_and_sorted(found: InstanceData, name: str) -> InstanceData:
+    """An image's detections, best first.
+
+    Raises:
+        ImageError: Boxes or scores are not finite.
+    """
+    numbers = [found.get(key) for key in ('bboxes', 'scores', 'ood_scores') if key in found]
+    bad = sum((~x.isfinite()).reshape(len(found), -1).any(1) for x in numbers) > 0
+    if bad.any():
+        raise ImageError(
+            f'{name or "image"}: {int(bad.sum())} of {len(found)} detections have a NaN or infinite box or score: '
+            'the training diverged, or the weights are damaged'
+        )
+    return found[found.scores.argsort(descending=True)]
 
 
 def paint(image: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from mmengine.dataset import Compose
 from ..anomaly.pictures import overlay_classes
 from ..files import write_image, write_json
 from ..files.sources import Item, Source
-from .base import Collector, Inferencer, array_pipeline, prepared
+from .base import Collector, Inferencer, array_pipeline
 from .pictures import with_legend
 from .results import Object, Result, box_of, regions
 
@@ -85,11 +85,8 @@ class ImageInferencer(Inferencer[ImageResult]):
         self.pipeline = Compose(steps)
         self.meta = self.model.dataset_meta
 
-    @torch.inference_mode()
-    def infer(self, image: np.ndarray, name: str) -> ImageResult:
+    def result_of(self, sample: Any, image: np.ndarray, name: str) -> ImageResult:
         """The classes, and a panoptic model's segments, of an image."""
-        batch = prepared(self.pipeline, dict(img=image, img_id=0, img_path=name), name)
-        (sample,) = self.model.test_step(batch)
         names, segments = tuple(self.meta['classes']), None
         if 'pred_panoptic_seg' in sample:
             segments = sample.pred_panoptic_seg.sem_seg[0].cpu().numpy()

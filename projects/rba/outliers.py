@@ -31,7 +31,7 @@ class PasteOutlier(BaseTransform):
 
     Args:
         img_dir, mask_dir: Where ``NAME.jpg`` and its ``NAME.png`` are. For COCO,
-            tools/dataset_converters/coco_outlier_masks.py makes the masks.
+            mmroad data outlier-masks makes the masks.
         prob: How often an image gets an object.
         num_objects: Use a subset of this many masks, drawn from the sorted names with ``seed``: the same on
             every machine and in every worker. None uses all.
@@ -62,7 +62,7 @@ class PasteOutlier(BaseTransform):
             if not folder.is_dir():
                 raise FileNotFoundError(
                     f'{folder}: no such folder. COCO: unpack train2017 from https://cocodataset.org and run '
-                    'tools/dataset_converters/coco_outlier_masks.py'
+                    'mmroad data outlier-masks'
                 )
         names = sorted(path.stem for path in self.mask_dir.glob('*.png') if not path.name.startswith('.'))
         if not names:

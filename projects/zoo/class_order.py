@@ -145,7 +145,11 @@ def follow_classes(
 
 
 def follow_classes_in_training(
-    checkpoint: dict[str, Any], model: nn.Module, lists: Sequence[Sequence[str]], resume: bool = False
+    checkpoint: dict[str, Any],
+    model: nn.Module,
+    lists: Sequence[Sequence[str]],
+    resume: bool = False,
+    afresh: bool = False,
 ) -> str:
     """The rule for weights that a training starts from (``load_from``); changes ``checkpoint['state_dict']``.
 
@@ -156,6 +160,8 @@ def follow_classes_in_training(
         model: The model that is trained.
         lists: Its classes.
         resume: Whether the training goes on: then the order must be the same, as the optimizer has it too.
+        afresh: Of other classes, or ones that the checkpoint does not name, no class layer is loaded, of equal size
+            or not.
 
     Returns:
         What is to be told, or an empty text.
@@ -166,9 +172,12 @@ def follow_classes_in_training(
     key = next((k for k in ('state_dict', 'model') if isinstance(checkpoint.get(k), Mapping)), None)
     state = checkpoint if key is None else checkpoint[key]
     have = classes_of(checkpoint)
+    target = model.state_dict()
+    if afresh and not resume and lists:
+        if have is None or not _same_classes(have, lists):
+            return _start_afresh(state, target, have, lists[0])
     if have is None or not lists:
         return ''
-    target = model.state_dict()
     layers = [k for k in target if _CLASS_LAYERS.search(k) and 'rpn_head.' not in k]
     fits = any(k in state and state[k].shape == target[k].shape for k in layers)
     try:
@@ -187,3 +196,33 @@ def follow_classes_in_training(
     permuted = permute_classes({k: v for k, v in state.items() if hasattr(v, 'ndim')}, order)
     state.update(permuted)
     return f"its classes ({', '.join(have)}) are brought to the model's order"
+
+
+def _same_classes(have: Sequence[str], lists: Sequence[Sequence[str]]) -> bool:
+    try:
+        class_order(have, *lists)
+    except ClassOrderError:
+        return False
+    return True
+
+
+def _start_afresh(
+    state: dict[str, Any], target: Mapping[str, Tensor], have: Sequence[str] | None, want: Sequence[str]
+) -> str:
+    """Take the class layers out of a state dict, and whatever has another shape than in the model; says which."""
+    dropped = []
+    for key in list(state):
+        name = str(key).removeprefix('module.')
+        if name not in target or not hasattr(state[key], 'shape'):
+            continue
+        box = _BOX_LAYERS.search(name) and len(target[name]) > 4
+        of_classes = (_CLASS_LAYERS.search(name) or box) and 'rpn_head.' not in name
+        if of_classes or state[key].shape != target[name].shape:
+            del state[key]
+            dropped.append(name)
+    layers = list(dict.fromkeys(name.rpartition('.')[0] for name in dropped))
+    old = 'has no names of classes' if have is None else f'is for {", ".join(have)}'
+    return (
+        f'it {old}; for {", ".join(want)} all is loaded but {len(layers)} layers, which start afresh: '
+        f'{", ".join(layers)}'
+    )

@@ -19,9 +19,18 @@ class ClassOrderHook(Hook):
 
     Other classes are refused, unless the class layers have another size and start afresh (as when one starts from
     a COCO detector). A run that resumes must have the classes that it began with.
+
+    Args:
+        other_classes: ``refuse`` as above, or ``afresh``: of a checkpoint for other classes all but the class layers
+            is loaded, also where they have the same size.
     """
 
     priority = 'VERY_HIGH'  # before averages (EMA) take the weights
+
+    def __init__(self, other_classes: str = 'refuse') -> None:
+        if other_classes not in ('refuse', 'afresh'):
+            raise ValueError(f"other_classes must be 'refuse' or 'afresh', not {other_classes!r}")
+        self.afresh = other_classes == 'afresh'
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Change the state dict that is about to be loaded.
@@ -31,7 +40,9 @@ class ClassOrderHook(Hook):
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         try:
-            told = follow_classes_in_training(checkpoint, model, model_classes(runner.cfg), runner._resume)
+            told = follow_classes_in_training(
+                checkpoint, model, model_classes(runner.cfg), runner._resume, self.afresh
+            )
         except ClassOrderError as error:
             raise ClassOrderError(f'{runner._load_from}: {error}') from error
         if told:

@@ -12,7 +12,7 @@ Importing ``mmroad`` is enough (`install_when_imported`).
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import os
 import re
 import sys
@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+from .when_imported import when_imported
 
 if TYPE_CHECKING:
     import ast
@@ -47,31 +49,13 @@ def install_safe_loader(trust: bool | None = None) -> None:
     loader.register_scheme(prefixes, load_from_mmroad, force=True)
 
 
-class _Finder:
-    """Installs the reader as soon as somebody imports mmengine's."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != _MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-
-            def run_and_install(module: Any) -> None:
-                run(module)
-                install_safe_loader()
-
-            spec.loader.exec_module = run_and_install  # of this spec alone
-        return spec
-
-
 def install_when_imported() -> None:
     """`install_safe_loader` now where mmengine's reader is imported already, else when it is."""
-    if _MODULE in sys.modules:
-        install_safe_loader()
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    when_imported(_MODULE, _install)
+
+
+def _install(module: Any) -> None:
+    install_safe_loader()
 
 
 def load_from_mmroad(filename: str | os.PathLike, map_location: Any = None) -> dict[str, Any]:

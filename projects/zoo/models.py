@@ -201,7 +201,8 @@ def _meta_of(dataset: Mapping[str, Any], scope: str) -> dict[str, Any]:
         return {}
     first, other = (SEG_DATASETS, DET_DATASETS) if scope == 'mmseg' else (DET_DATASETS, SEG_DATASETS)
     cls = kind and (first.get(kind) or other.get(kind))
-    return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+    given = {'classes': dataset['classes']} if dataset.get('classes') else {}  # of ScalabelDetDataset
+    return {**getattr(cls, 'METAINFO', {}), **(dataset.get('metainfo') or {}), **given}
 
 
 def model_classes(cfg: Config) -> list[tuple[str, ...]]:

@@ -14,7 +14,7 @@ HEAD = """# Model zoo
 
 Made from the metafiles below `configs/` (`python -m mmroad.zoo.page`). Results are the **published** ones of
 the original authors' weights unless a row says "measured". Parameters and multiply-adds (GMACs, one image,
-the network alone) are computed from our models by `tools/analysis_tools/get_flops.py`.
+the network alone) are computed from our models by `mmroad flops`.
 """
 LINKS = ('Weights', 'Predictions', 'Scores')
 

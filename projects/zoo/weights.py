@@ -269,7 +269,9 @@ def _download(url: str, part: Path, progress: Callable, limit: int) -> None:
             problem = error
         if attempt + 1 < RETRIES:
             time.sleep(0.2 * (attempt + 1))
-    raise OSError(f'{getattr(problem, "reason", problem) or type(problem).__name__} ({RETRIES} tries)')
+    raise OSError(
+        f'{getattr(problem, "reason", None) or str(problem) or type(problem).__name__} ({RETRIES} tries)'
+    )
 
 
 class _NoRoom(OSError):

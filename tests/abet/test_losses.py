@@ -191,3 +191,18 @@ class TestParity:
         )
         self.hold(case, 'mapillary_imgwt_loss', values)
         self.hold(case, 'mapillary_imgwt_grad', grads)
+
+
+@pytest.mark.parametrize('kind', [ImageWeightedLoss, JointWeightedBorderLoss])
+def test_a_class_may_be_ignored_and_a_loss_weigh_less(kind):
+    logits, labels = random_batch()
+    want = kind()(logits, labels)
+    assert kind()(logits, labels, ignore_index=255) == want
+    assert kind(loss_weight=0.5)(logits, labels) == want / 2
+    assert kind().loss_name.startswith('loss_') and kind(loss_name='loss_mine').loss_name == 'loss_mine'
+    ignored = kind()(logits, labels, ignore_index=3)
+    assert (labels == 3).any() and ignored != want
+    if kind is JointWeightedBorderLoss:
+        assert ignored == kind()(logits, torch.where(labels == 3, 255, labels))
+    doubled = kind()(logits, labels, torch.full(labels.shape, 2.0))
+    torch.testing.assert_close(doubled, want * (1 if kind is ImageWeightedLoss else 2))

@@ -1,7 +1,5 @@
 """What compare_scores.py refuses, by name, before it measures anything."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,8 +7,6 @@ from PIL import Image
 from mmroad.anomaly.saved_scores import save_scores
 from mmroad.commands import main
 from mmroad.commands.scores import compare
-
-PATH = Path(__file__).parents[2] / 'tools/analysis_tools/compare_scores.py'
 
 
 @pytest.fixture

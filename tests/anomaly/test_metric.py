@@ -91,6 +91,26 @@ def test_maps_are_written_without_masks_and_never_under_one_name(kind, tmp_path)
     assert metric.evaluate(2) == {}
 
 
+@pytest.mark.parametrize(('world', 'rank', 'size', 'counted'), [
+    (1, 0, 3, 3), (2, 0, 3, 2), (2, 1, 3, 1), (3, 2, 7, 2), (3, 0, 7, 3), (4, 3, 3, 0)
+])  # fmt: skip
+def test_what_the_sampler_repeats_counts_once(monkeypatch, world, rank, size, counted):
+    """Each rank has as many images as the first; who has one too many leaves its last out."""
+    monkeypatch.setattr('mmroad.anomaly.metric.get_rank', lambda: rank)
+    monkeypatch.setattr('mmroad.anomaly.metric.get_world_size', lambda: world)
+    metric = AnomalyMetric()
+    for _ in range(2):  # a second run begins anew
+        for i in range(math.ceil(size / world)):
+            metric.process({}, [sample(i)])
+        parts = []
+        monkeypatch.setattr(
+            'mmroad.anomaly.metric.all_gather_object', lambda own, parts=parts: parts.append(own) or [own]
+        )
+        metric.evaluate(size)
+        pixels = parts[1].inliers + parts[1].outliers + parts[1].ignored
+        assert pixels == counted * 54
+
+
 def test_equal_names_on_two_ranks_are_told(monkeypatch, tmp_path):
     metric = AnomalyMetric(format_only=True, format_dir=str(tmp_path))
     metric.process({}, [dict(sample(0), img_path='/a/0.jpg')])

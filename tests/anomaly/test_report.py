@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,8 +18,6 @@ from mmroad.anomaly.pixel import PixelMetrics
 from mmroad.anomaly.report import FolderScores, further_numbers, plain, write
 from mmroad.anomaly.smiyc import SmiycPixels, component_scores, components, join
 from mmroad.commands import main
-
-TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
 
 
 @pytest.fixture
@@ -46,7 +43,17 @@ def saved(tmp_path):
 
 def test_everything_is_written(saved):
     folder, images = saved
-    command = [sys.executable, TOOL, folder / 'maps', 'masks', folder / 'set', '--out', folder / 'out']
+    command = [
+        sys.executable,
+        '-m',
+        'mmroad',
+        'eval-anomaly',
+        folder / 'maps',
+        'masks',
+        folder / 'set',
+        '--out',
+        folder / 'out',
+    ]
     command += ['--smiyc', 'obstacle', '--legacy-hist']
     done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     assert 'SMIYC: AP' in done.stdout and 'legacy_hist: AUROC' in done.stdout

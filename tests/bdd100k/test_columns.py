@@ -105,7 +105,7 @@ def test_legacy_file_with_lanes(tmp_path):
     ('content', 'message'),
     [
         ([frame('a.jpg', [label('dog')])], "frame 'a.jpg': labels[0].category is 'dog'"),
-        ({'images': [], 'annotations': []}, 'A COCO file has "images"'),
+        ({'images': [], 'annotations': []}, 'missing required field `categories`'),
         ([frame('a.jpg', [label(x1='one')])], 'Expected `float`, got `str` - at `$[0].labels[0].box2d.x1`'),
         ([{'labels': []}], 'missing required field `name`'),
         ({'frames': [frame('a.jpg', []), frame('b.jpg', [label(y2=None)])]}, "box2d.y2` (frame 'b.jpg')"),

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from mmdet.datasets import AspectRatioBatchSampler, CocoDataset, MultiImageMixDataset
+from mmdet.structures import DetDataSample
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, RepeatDataset
 from mmseg.utils import cityscapes_classes, cityscapes_palette
 
@@ -188,8 +189,16 @@ def test_boxes_that_the_classes_leave_out_are_told(root, caplog, monkeypatch):
     assert f'{root}/gt.json: 4 of 5 boxes are left out: they are of other classes than bus, train' in told
     assert f'{root}/gt.json: there is no box to learn train from' in told
     told.clear()
-    build(root, metainfo=dict(classes=('bus',)), test_mode=True, indices=1)
-    assert not any('to learn bus' in text for text in told)
+    build(root, metainfo=dict(classes=('train',)), test_mode=True)  # nothing is learned in a test
+    BDD100KDetDataset(data_root=str(root), data_prefix=dict(img='images/'))  # nor without labels
+    build(root, metainfo=dict(classes=('car', 'bus')))  # both are there
+    assert told and not any('to learn' in text and 'images have' not in text for text in told)
+    told.clear()
+    build(root, filter_cfg=dict(filter_empty_gt=True))
+    assert f'{root}/gt.json: 2 of 4 images have no box to learn from; dropped (filter_empty_gt)' in told
+    build(root, attributes=dict(timeofday=['daytime']))
+    assert f'{root}/gt.json: 2 of 2 images have no box to learn from; kept as negatives' in told
+    assert not any('left out' in text for text in told)  # the ten classes are all
 
 
 @pytest.mark.parametrize('content', ['empty', 'cut header', 'text'])
@@ -335,3 +344,59 @@ def test_missing_images_are_named(root):
         build(root, check_images=True)
     with pytest.raises(FileNotFoundError, match='set data_root and data_prefix'):
         BDD100KDetDataset(data_root=str(root), ann_file='gt.json', data_prefix=dict(img='elsewhere/'))
+
+
+@pytest.mark.parametrize('image_size', [None, (48, 36)])
+@pytest.mark.parametrize('several', [False, True])
+def test_in_a_test_run_a_black_image_stands_for_one_that_cannot_be_read(root, image_size, several):
+    (root / 'images/b.jpg').write_bytes(b'')
+    shown = []
+
+    def pack(results):
+        shown.append(results)
+        sample = DetDataSample()
+        return dict(inputs=results['img'], data_samples=[sample] if several else sample)
+
+    steps = [dict(type='LoadImageFromFile'), lambda results: dict(results, seen=True), pack]
+    data = build(root, image_size=image_size, pipeline=steps, test_mode=True)
+    item = data[1]
+    width, height = image_size or (64, 64)
+    assert item['inputs'].shape == (height, width, 3) and item['inputs'].dtype == np.uint8
+    assert not item['inputs'].any()
+    (results,) = shown
+    assert results['img_shape'] == results['ori_shape'] == (height, width) and results['seen']
+    assert results['img_path'] == str(root / 'images/b.jpg') and results['file_name'] == 'b.jpg'
+    assert (results['img_id'], results['sample_idx'], results['instances']) == (1, 1, [])
+    sample = item['data_samples'][0] if several else item['data_samples']
+    assert sample.left_out.startswith(f'{root}/images/b.jpg: the file is empty')
+    with pytest.raises(ImageError, match=r'b\.jpg'):
+        build(root, image_size=(32, 24), pipeline=steps)[1]
+    (root / 'images/b.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match=r'b\.jpg'):
+        data[1]
+
+
+def test_a_data_set_is_read_when_something_of_it_is_asked_for(root):
+    for ask, want in (
+        (lambda d: len(d.columns.names), 4),
+        (lambda d: d.frame_names(), ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg']),
+        (len, 4),
+        (lambda d: d.get_cat_ids(0), [2, 0]),
+        (lambda d: d.get_data_info(1)['file_name'], 'b.jpg'),
+        (lambda d: len(d.get_subset(2)), 2),
+    ):
+        lazy = build(root, lazy_init=True)
+        assert not hasattr(lazy, '_columns') and ask(lazy) == want
+    with pytest.raises(IndexError):
+        build(root).get_data_info(4)
+
+
+def test_sizes_of_images_are_read_once(root, monkeypatch):
+    data = build(root)
+    opened, real = [], dataset_module.Image.open
+    monkeypatch.setattr(dataset_module.Image, 'open', lambda path: opened.append(path) or real(path))
+    for _ in range(2):
+        assert [(d['width'], d['height']) for d in map(data.get_data_info, range(2))] == [(32, 24), (32, 32)]
+    assert opened == [str(root / 'images/a.jpg'), str(root / 'images/b.jpg')]
+    known = build(root, image_size=(7, 5)).get_data_info(0)
+    assert (known['width'], known['height']) == (7, 5) and len(opened) == 2

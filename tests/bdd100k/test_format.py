@@ -5,7 +5,15 @@ import sys
 import pytest
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.format import PartWriter, Prediction, finite, merge_parts, read_parts, write_predictions
+from mmroad.bdd100k.format import (
+    PartWriter,
+    Prediction,
+    finite,
+    merge_parts,
+    not_finite,
+    read_parts,
+    write_predictions,
+)
 from mmroad.bdd100k.metric import to_columns
 from mmroad.files.replacing import own_name
 
@@ -174,3 +182,66 @@ def test_a_failed_write_leaves_the_old_files(tmp_path):
         with pytest.raises(error):
             write_predictions(iter(bad), tmp_path, 4)
         assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == old
+
+
+def test_the_first_rank_alone_clears_up(tmp_path):
+    code = (
+        'import os; from mmroad.files.replacing import own_name; from mmroad.bdd100k.format import PartWriter\n'
+        f'PartWriter({str(tmp_path)!r}, 1, own_name("parts")); os._exit(9)'
+    )
+    subprocess.run([sys.executable, '-c', code])
+    (dead,) = tmp_path.iterdir()
+    PartWriter(tmp_path, 1, 'run').close()
+    assert dead.exists()
+    PartWriter(tmp_path, 0, 'run').close()
+    assert not dead.exists() and sorted(p.name for p in (tmp_path / 'run').iterdir()) == ['0', '1']
+
+
+@pytest.mark.parametrize('cut', [1, 7, 8, 9])
+def test_a_part_that_ends_anywhere_inside_a_record_is_told(tmp_path, cut):
+    write(tmp_path, [PREDICTIONS[:1]])
+    part = tmp_path / '.parts/0'
+    content = part.read_bytes()
+    part.write_bytes(content + content[:cut])
+    with pytest.raises(OSError, match=r'\.parts/0 ends inside a record'):
+        list(read_parts(tmp_path, 1))
+
+
+@pytest.mark.parametrize('count', [1, 3, 4])
+def test_at_most_three_images_are_shown(count):
+    counts = {f'{k}.jpg': k + 1 for k in range(count)}
+    text = not_finite(counts, 'det.json')
+    assert text.startswith(f'det.json: {sum(counts.values())} detections of {count} images have a NaN')
+    shown = ', '.join(f"'{k}.jpg' ({k + 1})" for k in range(min(count, 3)))
+    assert f'left out: {shown}{", ..." if count > 3 else ""}. Training' in text
+
+
+def test_categories_of_other_classes_are_counted_by_them(tmp_path):
+    found = [Prediction(4, 'a.jpg', [[0, 0, 5, 5]] * 3, [0.5, 0.25, 0.125], [0, 1, 2])]
+    write_predictions(iter(found), tmp_path, 1, ('dog', 'car', 'cat'))
+    coco = json.loads((tmp_path / 'det.coco.json').read_text())
+    assert [(r['image_id'], r['category_id']) for r in coco] == [(5, 1), (5, 3), (5, 3)]
+    for label in (-1, 3):
+        with pytest.raises(ValueError, match=rf'a\.jpg: label {label} of 3 classes \(dog, car, cat\)'):
+            bad = [Prediction(0, 'a.jpg', [[0, 0, 5, 5]], [0.5], [label])]
+            write_predictions(iter(bad), tmp_path, 1, ('dog', 'car', 'cat'))
+
+
+def test_nothing_at_all_is_two_empty_lists(tmp_path):
+    write_predictions(iter([]), tmp_path / 'new', 0)
+    assert json.loads((tmp_path / 'new/det.json').read_text()) == dict(frames=[], groups=None, config=None)
+    assert json.loads((tmp_path / 'new/det.coco.json').read_text()) == []
+
+
+def test_columns_of_no_predictions_and_of_boxes_without_area():
+    empty = to_columns([])
+    assert len(empty) == 0 and empty.xyxy.shape == (0, 4) and list(empty.names) == []
+    columns = to_columns([PREDICTIONS[1], PREDICTIONS[0]])
+    assert columns.has_labels.tolist() == [True, False] and columns.frame.tolist() == [0, 0]
+    assert columns.xywh.tolist() == [[1.5, 2.25, 10.25, 20.25], [0, 0, 5, 5]]
+    assert (
+        not columns.ignored.any()
+        and not columns.crowd.any()
+        and columns.attributes['scene'].tolist() == [0, 0]
+    )
+    assert to_columns(PREDICTIONS[:1], ('car', 'bike', 'bus')).category.tolist() == [4, 2]

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeyp
     monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
     path = write(tmp_path / 'gt.json', 3)
     monkeypatch.setattr(
-        index_module, '_places', lambda p: [tmp_path / 'gt.json/x', tmp_path / 'home/gt.index']
+        index_module, '_places', lambda p, mark: [tmp_path / 'gt.json/x', tmp_path / 'home/gt.index']
     )
     indexed_columns(path)
     indexed_columns(path)
@@ -103,7 +104,7 @@ def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeyp
 
 def test_without_a_place_for_the_cache_the_labels_are_read_every_time(tmp_path, monkeypatch, reads):
     path = write(tmp_path / 'gt.json', 3)
-    monkeypatch.setattr(index_module, '_places', lambda p: [path / 'x', path / 'y/z'])
+    monkeypatch.setattr(index_module, '_places', lambda p, mark: [path / 'x', path / 'y/z'])
     assert len(indexed_columns(path)) == len(indexed_columns(path)) == 3 and len(reads) == 2
     assert os.listdir(tmp_path) == ['gt.json']
 
@@ -171,3 +172,32 @@ def test_names_keep_what_is_missing():
     want = ['a', None, '', '\0', 'b']
     names = Names.of(want)
     assert list(names) == want == [names[i] for i in range(5)] and names[-1] == 'b'
+
+
+def test_where_caches_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
+    first, second = index_module._places(Path('labels/gt.json'))
+    assert first == tmp_path / 'labels/.gt.json.index'
+    assert second.parent == tmp_path / 'home/index' and second.name.startswith('gt-')
+    assert index_module._places(Path('other/gt.json'))[1] != second  # a name of its own for each path
+    assert index_module._places(tmp_path / 'labels/gt.json')[1] == second
+    monkeypatch.delenv('MMROAD_HOME')
+    assert index_module._places(Path('a'))[1].parent == Path.home() / '.cache/mmroad/index'
+
+
+def test_labels_without_boxes_are_still_counted_from_the_cache(tmp_path, reads):
+    path = tmp_path / 'gt.json'
+    path.write_text(json.dumps([dict(name='a.jpg', labels=[dict(category='car'), dict(category='lane')])]))
+    assert [indexed_columns(path).unboxed for _ in range(2)] == [2, 2] and len(reads) == 1
+
+
+def test_a_file_of_the_same_size_with_other_content_is_read(tmp_path, reads):
+    path = write(tmp_path / 'gt.json', 3)
+    indexed_columns(path)
+    write(path, 3, x1=7.0)
+    assert indexed_columns(path).xyxy[0, 0] == 7 and len(reads) == 2
+    steps = []
+    write(path, 4)
+    indexed_columns(path, progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (path.stat().st_size,) * 2

@@ -404,3 +404,26 @@ def test_two_runs_write_into_one_folder(truth, tmp_path):
         3,
     ]
     assert {p.name for p in (tmp_path / 'out').iterdir()} == {'det.json', 'det.coco.json'}
+
+
+def test_images_that_could_not_be_read_are_neither_scored_nor_written(truth, tmp_path, said):
+    first, second, third = samples(0)
+    second['left_out'] = '/images/1.jpg: the file is empty, no image'
+    metric = BDD100KDetMetric(ann_file=str(truth), format_dir=str(tmp_path / 'out'))
+    metric.process({}, [first, second, third])
+    scores = metric.evaluate(3)
+    assert metric.left_out == {'1.jpg': second['left_out']}
+    frames = json.loads((tmp_path / 'out/det.json').read_text())['frames']
+    assert [f['name'] for f in frames] == ['0.jpg', '2.jpg']
+    assert 'left out, neither written nor scored (1):\n  /images/1.jpg: the file is empty' in said()
+    alone = BDD100KDetMetric(ann_file=str(truth))
+    alone.process({}, [first, third])
+    assert alone.evaluate(2) == pytest.approx(scores, nan_ok=True) and alone.left_out == {}
+
+
+def test_data_sets_of_several_kinds_are_not_compared(dataset, truth):
+    """Their meta data is a list."""
+    mixed = SimpleNamespace(metainfo=[dict(classes=('a',)), dict(classes=('b',))])
+    runner = run_of(nn.Module(), train=(mixed,), val=(dataset(),), test=(SimpleNamespace(metainfo={}),))
+    DetSetupHook().before_run(runner)
+    assert DetSetupHook.priority == 'VERY_HIGH' and DetSetupHook().check_classes

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmroad.bdd100k.eval.seg import seg_scores
-from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion
+from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion, to_frame
 
 
 @pytest.fixture
@@ -176,3 +176,52 @@ def test_files_appear_whole(folder, metric):
     metric.evaluate(3)
     found = {str(p.relative_to(metric.format_dir)) for p in metric.format_dir.rglob('*') if p.is_file()}
     assert found == {'sem_seg.json', *(f'masks/im{i}.png' for i in range(3))}
+
+
+def test_a_data_set_without_masks_and_one_without_images(folder):
+    plain = BDD100KSemSegDataset(
+        data_root=str(folder), data_prefix=dict(img_path='images/10k/val'), pipeline=[]
+    )
+    assert len(plain) == 3
+    (folder / 'images/10k/empty').mkdir()
+    with pytest.raises(FileNotFoundError, match=r'images/10k/empty: no \.jpg file in this folder'):
+        BDD100KSemSegDataset(
+            data_root=str(folder), data_prefix=dict(img_path='images/10k/empty'), pipeline=[]
+        )
+
+
+def test_a_frame_has_a_code_for_each_class_that_is_there():
+    mask = np.uint8([[0, 2, 255], [2, 2, 3]])
+    frame = to_frame('a.jpg', mask, ('road', 'sidewalk', 'building'))
+    assert frame['name'] == 'a.jpg'
+    assert [(x['id'], x['category'], x['rle']['size']) for x in frame['labels']] == [
+        ('0', 'road', [2, 3]), ('1', 'building', [2, 3])
+    ]  # fmt: skip
+    from pycocotools.mask import decode
+
+    assert decode(frame['labels'][1]['rle']).tolist() == [[0, 1, 0], [1, 1, 0]]
+
+
+def test_confusion_keeps_the_bounds_of_the_classes():
+    gt, pred = np.uint8([0, 18, 18, 19, 255, 18]), np.uint8([0, 18, 19, 18, 0, 255])
+    counts = confusion(gt, pred)
+    assert counts.shape == (19, 20) and counts.dtype == np.int64
+    assert counts[18, 18] == 1 and counts[18, 19] == 2 and counts[0, 0] == 1 and counts.sum() == 4
+    with pytest.raises(ValueError, match=r'the prediction is \(2,\), its ground truth \(3,\)'):
+        confusion(gt[:3], pred[:2])
+
+
+def test_written_only_where_asked(folder, tmp_path):
+    metric = BDD100KSemSegMetric()
+    metric.dataset_meta = BDD100KSemSegDataset.METAINFO
+    samples = list(predictions(folder))
+    metric.process({}, samples)
+    assert [frame for _, frame, _ in metric.results] == [None] * 3
+    assert set(metric.evaluate(3)) == {'mIoU', 'mAcc', 'fIoU', 'pAcc'}
+    samples[0]['pred_sem_seg']['data'][0, -1, -1] = 18
+    writer = BDD100KSemSegMetric(format_only=True, format_dir=str(tmp_path / 'only'))
+    writer.dataset_meta = BDD100KSemSegDataset.METAINFO
+    writer.process({}, samples[:1])
+    assert writer.results[0][0] is None
+    saved = np.array(Image.open(tmp_path / 'only/masks/im0.png'))
+    assert saved.dtype == np.uint8 and (saved == samples[0]['pred_sem_seg']['data'][0].numpy()).all()

@@ -26,6 +26,8 @@ from mmroad.bdd100k.transforms import FastPackDetInputs, to_chw
         lambda x: x[..., 0],
         lambda x: x[..., 0][:, ::-1],
         lambda x: x[..., :1],
+        lambda x: x[:, :1],
+        lambda x: x[:1],
         lambda x: x[:, ::-1].astype(np.float32),
     ],
 )

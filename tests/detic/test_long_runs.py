@@ -4,7 +4,6 @@ import json
 import os
 import re
 import tarfile
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +21,6 @@ from mmroad.detic.synsets import read_wordnet
 from mmroad.detic.tar import TarImages, build_index
 from mmroad.detic.text_encoder import from_names
 
-TOOLS = Path(__file__).parents[2] / 'tools'
 LVIS = [dict(id=1, name='dog', synset='dog.n.01', synonyms=['dog', '(all in brackets)'], frequency='f')]
 
 

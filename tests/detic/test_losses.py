@@ -129,3 +129,5 @@ def test_caption_loss_weighs_the_negatives():
     scores = torch.tensor([0.5, -1.0, 2.0])
     want = bce(-1.0, 1) + 0.125 * (bce(0.5, 0) + bce(2.0, 0))
     assert float(caption_loss(scores, 1, 0.125)) == pytest.approx(want, rel=1e-5)
+    want = bce(-1.0, 1) + bce(0.5, 0) + bce(2.0, 0)
+    assert float(caption_loss(scores, 1)) == pytest.approx(want, rel=1e-5)

@@ -371,3 +371,76 @@ def test_masks_that_are_missing_are_named(tmp_path):
         ValueError, match=r'annotations\[3\], image 2: segmentation: the runs of counts fill 15 pixels'
     ):
         scores(tmp_path, truth, samples, iou_types=['segm'])
+
+
+def square(x: float, side: int = 10) -> torch.Tensor:
+    mask = torch.zeros(128, 128, dtype=torch.bool)
+    mask[:side, int(x) : int(x) + side] = True
+    return mask
+
+
+def lvis_scores(tmp_path, boxes, scores_, labels, masks=None, annotations=None, **options):
+    """LVIS's scores of one image with a square of 10 pixels' side of the first of two classes."""
+    square_ = [[0, 0, 10, 0, 10, 10, 0, 10]]
+    annotations = annotations or [dict(bbox=[0, 0, 10, 10], area=100, segmentation=square_)]
+    annotations = [dict(id=k, image_id=1, category_id=1, **a) for k, a in enumerate(annotations, 1)]
+    image = dict(id=1, width=128, height=128, pos_category_ids=[1], neg_category_ids=[2])
+    truth = dict(
+        images=[dict(image, not_exhaustive_category_ids=[])],
+        annotations=annotations,
+        categories=[dict(id=k, name=f'c{k}', frequency='f', image_count=9) for k in (1, 2)],
+    )
+    found = dict(bboxes=torch.tensor(boxes, dtype=torch.float64), scores=torch.tensor(scores_))
+    found['labels'] = torch.tensor(labels)
+    if masks is not None:
+        found['masks'] = masks
+    sample = dict(img_id=1, pred_instances=found)
+    options = dict(protocol='lvis', iou_types=('bbox',) if masks is None else ('bbox', 'segm')) | options
+    return scores(tmp_path, truth, [sample], **options)
+
+
+@pytest.mark.parametrize(('before', 'ap'), [(299, 100), (300, 0)])
+def test_lvis_takes_the_300_best_of_an_image(tmp_path, before, ap):
+    boxes = [[50.0, 0, 60, 10]] * before + [[0.0, 0, 10, 10]]
+    masks = torch.stack([square(50)] * before + [square(0)])
+    values = [0.9] * before + [0.1]
+    found = lvis_scores(tmp_path, boxes, values, [1] * before + [0], masks)
+    assert found['bbox_AP'] == pytest.approx(ap) and found['segm_AP'] == pytest.approx(ap)
+
+
+def test_lvis_counts_nothing_without_an_area(tmp_path):
+    boxes = [[0.0, 0, 10, 0], [0.0, 0, 0, 10], [0.0, 0, 10, 10]]
+    masks = torch.stack([square(0, 0), square(0, 0), square(0)])
+    found = lvis_scores(tmp_path, boxes, [0.9, 0.8, 0.7], [0, 0, 0], masks)
+    assert found['bbox_AP'] == pytest.approx(100) and found['segm_AP'] == pytest.approx(100)
+    # a small one counts; of the truth, too, what has no area is left out
+    small = [dict(bbox=[0, 0, 0.5, 1], area=0.5), dict(bbox=[50, 50, 0, 0], area=0)]
+    found = lvis_scores(tmp_path, [[0.0, 0, 0.5, 1]], [0.9], [0], annotations=small)
+    assert found['bbox_AP'] == pytest.approx(100)
+
+
+def test_masks_of_lvis_are_scored_as_its_api_does(tmp_path, monkeypatch):
+    lvis = pytest.importorskip('lvis', reason='the lvis API is not installed')
+    monkeypatch.setattr(np, 'float', float, raising=False)
+    truth, samples = made(3)
+    for s in samples:
+        found = s['pred_instances']
+        masks = torch.zeros(len(found['labels']), 128, 128, dtype=torch.bool)
+        for mask, (x1, y1, x2, y2) in zip(masks, found['bboxes'].round().long().clamp(0, 128).tolist()):
+            mask[y1 + 2 : y2, x1:x2] = True
+        found['masks'] = masks
+    mine = scores(tmp_path, truth, samples, protocol='lvis', iou_types='segm')
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = lvis.LVISEval(str(tmp_path / 'gt.json'), str(tmp_path / 'lvis.segm.json'), 'segm')
+        run.run()
+    for key in ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APr', 'APc', 'APf'):
+        assert mine[f'segm_{key}'] == pytest.approx(100 * run.results[key], abs=1e-6), key
+
+
+def test_only_lvis_has_scores_by_frequency(tmp_path):
+    truth, samples = made()
+    assert not {'bbox_APr', 'bbox_APf'} & set(scores(tmp_path, truth, samples))
+    del truth['categories'][0]['frequency']
+    assert 'bbox_APr' not in scores(tmp_path, truth, samples, protocol='lvis')
+    with pytest.raises(ValueError, match='no classes named x'):
+        scores(tmp_path, truth, samples, groups=dict(some='x'))

@@ -92,3 +92,36 @@ def test_going_over_batches_again_asks_for_each_image_once():
     batches = DeticBatchSampler(DeticSampler(data, seed=1), 2)
     take(batches, 400)
     assert data.asked == 16
+
+
+def test_lengths_and_ranks(monkeypatch):
+    data = Images([(2, 1)] * 7)
+    whole = take(DeticSampler(data, seed=3), 12)
+    monkeypatch.setattr('mmroad.detic.sampler.get_dist_info', lambda: (1, 3))
+    second = DeticSampler(data, seed=3)
+    assert take(second, 4) == whole[1::3] and len(second) == 3
+    assert len(DeticBatchSampler(second, 2)) == 2 and len(DeticBatchSampler(second, 3)) == 1
+    monkeypatch.setattr('mmroad.detic.sampler.get_dist_info', lambda: (0, 1))
+    monkeypatch.setattr('mmroad.detic.sampler.sync_random_seed', lambda: 5)
+    assert DeticSampler(data).seed == 5 and DeticSampler(data, seed=0).seed == 0
+
+
+def test_classes_are_repeated_under_a_thousandth():
+    classes = [[0]] * 2000 + [[1]]  # 1 in 2001 images, below the thousandth
+    sampler = DeticSampler(Images([(2, 1)] * 2001, classes), (1,), (True,), seed=0)
+    assert sampler.weights[-1] / sampler.weights[0] == pytest.approx(math.sqrt(2.001), rel=1e-4)
+    assert len(set(DeticSampler(Images([(2, 1)] * 9, classes), seed=0).weights.tolist())) == 1
+
+
+def test_a_batch_is_whole_when_its_orientation_has_enough():
+    class Stream:
+        dataset = mixture(Images([(2, 1), (1, 2)]), Images([(2, 1)]))
+
+        def __iter__(self):
+            return iter([0, 1, 2, 0, 2, 1, 1, 2])
+
+        def __len__(self):
+            return 8
+
+    assert list(DeticBatchSampler(Stream(), 2)) == [[0, 0], [2, 2], [1, 1]]
+    assert list(DeticBatchSampler(Stream(), 9, batch_sizes=[1, 3])) == [[0], [1], [0], [1], [1], [2, 2, 2]]

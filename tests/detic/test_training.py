@@ -269,5 +269,5 @@ def test_tar_images_are_the_files(data, monkeypatch):
         assert build_index(names, data / 'two.npz') == 7
     assert TarImages(data / 'two.npz').read(6) == (data / '5.jpg').read_bytes()
     assert not list(data.glob('.*'))
-    with pytest.raises(FileNotFoundError, match='make it with tools/dataset_converters/tar_index.py'):
+    with pytest.raises(FileNotFoundError, match='make it with mmroad data tar-index'):
         TarImages(data / 'none.npz')

@@ -166,3 +166,54 @@ def test_plain_jpegs_are_read_by_simplejpeg(monkeypatch):
     monkeypatch.setattr(decode.simplejpeg, 'decode_jpeg', lambda data, colorspace: (len(data), colorspace))
     data = jpeg(photograph(12, 15))
     assert decode_bgr(data) == (len(data), 'BGR')
+
+
+def block(marker: int, content: bytes = b'', size: int | None = None) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2 if size is None else size).to_bytes(2, 'big') + content
+
+
+def frame(
+    marker: int = 0xC0, depth: int = 8, height: int = 300, width: int = 513, channels: int = 3
+) -> bytes:
+    size = height.to_bytes(2, 'big') + width.to_bytes(2, 'big')
+    return block(marker, bytes([depth]) + size + bytes([channels]) + bytes(3 * channels))
+
+
+SCAN = block(0xDA)
+START = b'\xff\xd8'
+HEADERS = {
+    'baseline': (START + frame() + SCAN, True),
+    'progressive': (START + frame(0xC2) + SCAN, True),
+    'tables and comments before': (START + block(0xDB, bytes(65)) + block(0xC4, b'x') + frame() + SCAN, True),
+    'JFIF before, tables after': (START + block(0xE0, b'JFIF') + frame() + block(0xDB, b'x') + SCAN, True),
+    'the first block without a size': (START + block(0xC0 - 1) + frame() + SCAN, False),
+    'a restart': (START + block(0xD0) + frame() + SCAN, False),
+    'the end': (START + block(0xD9) + frame() + SCAN, False),
+    'a fill byte': (START + b'\xff' + frame() + SCAN, False),
+    'Adobe': (START + block(0xEE, b'Adobe') + frame() + SCAN, False),
+    'EXIF': (START + block(0xE1, b'Exif') + frame() + SCAN, False),
+    'EXIF after the size': (START + frame() + block(0xE1, b'Exif') + SCAN, False),
+    'extended': (START + frame(0xC1) + SCAN, False),
+    '12 bits': (START + frame(depth=12) + SCAN, False),
+    'grey': (START + frame(channels=1) + SCAN, False),
+    'four channels': (START + frame(channels=4) + SCAN, False),
+    'no height': (START + frame(height=0) + SCAN, False),
+    'no width': (START + frame(width=0) + SCAN, False),
+    'one pixel': (START + frame(height=1, width=1) + SCAN, True),
+    'as large as may be': (START + frame(height=1 << 14, width=1 << 14) + SCAN, True),
+    'larger': (START + frame(height=1 << 14, width=(1 << 14) + 1) + SCAN, False),
+    'two sizes': (START + frame() + frame() + SCAN, False),
+    'no size': (START + SCAN, False),
+    'no scan': (START + frame(), False),
+    'a cut scan': (START + frame() + SCAN[:3], False),
+    'a block of no bytes': (START + block(0xE0, size=1) + frame() + SCAN, False),
+    'no block': (START + frame() + b'\x00' + SCAN, False),
+    'PNG': (b'\x89PNG' + frame() + SCAN, False),
+    'nothing': (b'', False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('kind', HEADERS)
+def test_headers_of_plain_jpegs(kind):
+    data, plain = HEADERS[kind]
+    assert is_plain_jpeg(data) is plain

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -145,3 +146,15 @@ def test_a_pillow_image_of_a_cut_file_is_named(tmp_path):
     (tmp_path / 'a.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-200])
     with Image.open(tmp_path / 'a.png') as image, pytest.raises(ImageError, match='street: not an image'):
         as_bgr(image, 'street')  # Pillow reads the pixels only now
+
+
+def test_a_file_that_a_disk_does_not_give_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'a.png').write_bytes(b'x')
+    for error, said in ((OSError(5, 'Input/output error'), 'Input/output error'), (OSError('odd'), 'odd')):
+
+        def fail(path, error=error):
+            raise error
+
+        monkeypatch.setattr(Path, 'read_bytes', fail)
+        with pytest.raises(ImageError, match=rf'a\.png: cannot be read: {said}$'):
+            read_image(tmp_path / 'a.png')

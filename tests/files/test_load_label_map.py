@@ -1,5 +1,6 @@
 """The loading of label maps in the pipelines: beside mmseg's own, and what each shipped pipeline refuses."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -152,7 +153,7 @@ def runner_of(number, dataset, wrap=0):
 
 
 def dataset_of(step, label_map=None, classes=('a', 'b')):
-    pipeline = SimpleNamespace(transforms=[step])
+    pipeline = SimpleNamespace(transforms=[dict(type='LoadImageFromFile'), step, dict(type='PackSegInputs')])
     return SimpleNamespace(pipeline=pipeline, label_map=label_map, metainfo=dict(classes=classes))
 
 
@@ -180,6 +181,29 @@ def test_numbers_of_classes_are_compared_before_the_first_step(wrap):
     ):
         with pytest.raises(ValueError, match=message):
             hook.before_train(runner_of(number, dataset, wrap))
+
+
+def test_each_loop_compares_its_own_data_set():
+    hook, right, wrong = LabelCheckHook(), dataset_of(LoadLabelMap(19)), dataset_of(LoadLabelMap(5))
+    for phase in ('train', 'val', 'test'):
+        runner = runner_of(19, right)
+        for other in ('train', 'val', 'test'):
+            dataset = wrong if other == phase else right
+            setattr(runner, f'{other}_loop', SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset)))
+        for other in ('train', 'val', 'test'):
+            raised = pytest.raises(ValueError, match='5 classes') if other == phase else nullcontext()
+            with raised:
+                getattr(hook, f'before_{other}')(runner)
+
+
+def test_a_head_of_inliers_and_one_without_a_number():
+    hook = LabelCheckHook()
+    runner = runner_of(20, dataset_of(LoadLabelMap(19)))
+    runner.model.decode_head.num_inliers = 19  # of RbA, whose num_classes counts the outliers too
+    hook.before_train(runner)
+    runner.model.decode_head = SimpleNamespace()
+    hook.before_train(runner)
+    hook.before_train(SimpleNamespace(model=SimpleNamespace(), train_loop=runner.train_loop))
 
 
 def test_the_configs_have_the_comparison():

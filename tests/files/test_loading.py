@@ -4,6 +4,7 @@ import itertools
 import re
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 from mmdet.registry import TRANSFORMS as DET
@@ -12,6 +13,8 @@ from mmseg.registry import TRANSFORMS as SEG
 
 import mmroad.detic
 import mmroad.rankseg.video  # noqa: F401  both register loaders
+from mmroad.files import loading
+from mmroad.files.decode import decode_bgr
 from mmroad.zoo.configs import configs_folder
 
 IMAGE = cv2.imencode('.jpg', np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))[1].tobytes()
@@ -84,3 +87,46 @@ def test_what_configs_import_brings_it_along():
     import mmroad.bdd100k.sem_seg as sem_seg
 
     assert all(hasattr(module, 'frameworks') for module in (anomaly, det, sem_seg, mmroad.detic))
+
+
+def test_colour_images_are_decoded_by_the_quick_decoder_alone_where_opencv_would(monkeypatch):
+    """Other channels, orders and backends are mmcv's own."""
+    asked = []
+
+    def quick(content):
+        asked.append(len(content))
+        return decode_bgr(content)
+
+    monkeypatch.setattr(loading, 'decode_bgr', quick)
+    want = cv2.imdecode(np.frombuffer(IMAGE, np.uint8), cv2.IMREAD_COLOR)
+    for kwargs in ({}, dict(flag='color'), dict(flag=cv2.IMREAD_COLOR, backend='cv2')):
+        assert np.array_equal(mmcv.imfrombytes(IMAGE, **kwargs), want)
+    assert asked == [len(IMAGE)] * 3
+    assert mmcv.imfrombytes(IMAGE, flag='grayscale').shape == (40, 60)
+    assert np.array_equal(mmcv.imfrombytes(IMAGE, channel_order='rgb'), want[..., ::-1])
+    assert mmcv.imfrombytes(IMAGE, backend='pillow').shape == (40, 60, 3)
+    assert len(asked) == 3
+
+
+def test_an_error_that_names_its_file_stays_and_a_long_one_is_cut():
+    step = DET.build(dict(type='LoadImageFromFile'))
+    for raised, kind, text in (
+        (PermissionError(13, 'denied', 'a.jpg'), PermissionError, 'denied'),
+        (OSError('network'), ValueError, r'a\.jpg: not an image .*\(network\)'),
+        (KeyError(), ValueError, r'\(KeyError\)'),
+        (RuntimeError('x' * 100 + 'y' * 200), ValueError, r'\(y{200}\)'),
+    ):
+
+        def fail(self, results, raised=raised):
+            raise raised
+
+        with pytest.raises(kind, match=text):
+            loading._name_the_file(fail)(step, dict(img_path='a.jpg'))
+
+
+def test_functions_are_wrapped_once():
+    assert not hasattr(mmcv.imfrombytes.__wrapped__, '__wrapped__')
+    loading._wrap(mmcv, 'imfrombytes', loading._decode)
+    assert not hasattr(mmcv.imfrombytes.__wrapped__, '__wrapped__')
+    loading._wrap(mmcv, 'a_function_of_another_version', loading._decode)
+    assert not hasattr(mmcv, 'a_function_of_another_version')

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import torch
 from safetensors.numpy import save_file
 
 from mmroad.files import replacing, write_json
+from mmroad.files.replacing import is_no_room, own_name, remove_dead_parts
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
@@ -87,3 +89,89 @@ def test_json_without_nan(tmp_path):
 def test_names_as_long_as_a_file_system_takes(tmp_path, name):
     write_json(tmp_path / name, [1])
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_no_room_says_how_much_was_written_and_is_free(tmp_path, monkeypatch):
+    disk = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: disk._replace(free=3 << 20))
+    path = tmp_path / 'a.bin'
+    with pytest.raises(OSError) as caught, replacing(path) as part:
+        part.write_bytes(bytes(3 << 19))
+        raise OSError(errno.EDQUOT, 'quota')
+    assert (caught.value.errno, caught.value.filename) == (errno.EDQUOT, str(path))
+    assert '1.5 MiB of it were written, 3.0 MiB are free' in str(caught.value)
+    with pytest.raises(OSError, match=r'0\.0 MiB of it were written') as caught, replacing(path):
+        raise RuntimeError('[enforce fail at inline_container.cc:672]')  # torch's, which has no number
+    assert caught.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize(
+    ('error', 'no_room'),
+    [
+        *((OSError(number, 'text'), True) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)),
+        (OSError(errno.EACCES, 'PytorchStreamWriter'), False),
+        (RuntimeError('PytorchStreamWriter failed writing file'), True),
+        (RuntimeError('unexpected pos 64 vs 0'), True),
+        (RuntimeError('basic_ios::clear: iostream error'), True),
+        (ValueError('I/O error: No space left on device (os error 28)'), True),
+        (ValueError('I/O error: Permission denied (os error 13)'), False),
+        (RuntimeError('another error'), False),
+    ],
+)
+def test_errors_for_want_of_room_are_told_from_others(tmp_path, error, no_room):
+    assert is_no_room(error) is no_room
+    with pytest.raises(Exception) as caught, replacing(tmp_path / 'a') as part:  # noqa: B017
+        part.write_text('half')
+        raise error
+    assert (caught.value is error) is not no_room and not list(tmp_path.iterdir())
+
+
+def dead(name: str) -> str:
+    """A part's name of a process that is no more."""
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return own_name(name).replace(f'-{os.getpid()}-', f'-{process.pid}-')
+
+
+def test_folders_of_the_dead_go_too_and_links_do_not_lead_elsewhere(tmp_path):
+    kept = tmp_path / 'kept'
+    kept.mkdir()
+    (kept / 'a.txt').write_text('a')
+    place = tmp_path / 'place'
+    place.mkdir()
+    (place / dead('folder')).mkdir()
+    (place / dead('link')).symlink_to(kept)
+    (place / f'x{dead("a")}').write_text('another name')
+    own = place / own_name('a.txt')
+    own.write_text('this process is alive')
+    remove_dead_parts(place)
+    assert {p.name for p in place.iterdir()} == {own.name, next(place.glob('x*')).name}
+    assert [p.name for p in kept.iterdir()] == ['a.txt']
+    later = place / dead('b.txt')
+    later.write_text('left after the look')
+    remove_dead_parts(place)  # once a process and folder
+    assert later.exists()
+
+
+def test_processes_of_others_are_alive(tmp_path, monkeypatch):
+    path = tmp_path / dead('a')
+    path.write_text('half')
+
+    def not_mine(pid, signal):
+        assert signal == 0
+        raise PermissionError
+
+    monkeypatch.setattr(os, 'kill', not_mine)
+    remove_dead_parts(tmp_path)
+    assert path.exists()
+
+
+def test_names_of_parts_differ_and_end_as_the_file(tmp_path):
+    one, two = own_name('a' * 99 + '.json'), own_name('a' * 99 + '.json')
+    assert one != two and one.startswith('.part-') and one.endswith('-' + 'a' * 35 + '.json')
+    assert own_name('a.b').endswith('-a.b')
+
+
+def test_json_is_indented_where_asked(tmp_path):
+    write_json(tmp_path / 'a.json', dict(a=[1]), indent=2)
+    assert (tmp_path / 'a.json').read_text() == '{\n  "a": [\n    1\n  ]\n}\n'

@@ -3,14 +3,17 @@
 import os
 import re
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from mmroad.files import sources
 from mmroad.files.images import ImageError
 from mmroad.files.outputs import OUTPUTS, RunFolder
-from mmroad.files.sources import LeftOut, frame_count, frame_rate, natural, open_source
+from mmroad.files.sources import LeftOut, Source, frame_count, frame_rate, natural, open_source
 
 CODES = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.avi': 'MJPG', '.mkv': 'VP80', '.webm': 'VP80', '.wmv': 'WMV2',
          '.ts': 'mp4v', '.mpg': 'mp2v', '.mov': 'mp4v'}  # fmt: skip
@@ -139,6 +142,7 @@ def test_a_cut_video_gives_its_frames_and_is_told(tmp_path, name):
         (b'RIFF0000AVI ', 19, 0.1, True),  # its index lists 20
         (b'\0\0\0\x20ftypisom', 19, 0.1, True),
         (b'\x1a\x45\xdf\xa3', 19, 0.1, False),  # 20 is length x rate, rounded
+        (b'\x1a\x45\xdf\xa3', 18, 0.1, True),
         (b'\x1a\x45\xdf\xa3', 12, 0.1, True),
         (b'\x1a\x45\xdf\xa3', 12, 0.16, False),  # a rate that varies: the last frame is the end's
         (b'\0\0\1\xba', 19, 0, False),  # a format whose clock does not run
@@ -175,6 +179,47 @@ def test_fewer_frames_than_promised(tmp_path, monkeypatch, head, read, clock, to
         warnings.simplefilter('ignore', LeftOut)
         assert len(list(source)) == read
     assert bool(source.left_out) == told
+
+
+@pytest.mark.parametrize(
+    ('said', 'count'), [(-1, None), (0, None), (0.5, 0), (1, 1), (7, 7), (1e9 - 1, 10**9 - 1), (1e9, None)]
+)
+def test_how_many_frames_a_video_says(monkeypatch, said, count):
+    monkeypatch.setattr(
+        cv2, 'VideoCapture', lambda path: SimpleNamespace(get={cv2.CAP_PROP_FRAME_COUNT: said}.get)
+    )
+    assert frame_count('a.mp4') == count
+
+
+@pytest.mark.parametrize(
+    ('said', 'rate'), [(-1, 25), (0, 25), (0.5, 0.5), (29.97, 29.97), (1000, 1000), (1000.5, 25)]
+)
+def test_how_many_frames_a_second_a_video_says(monkeypatch, said, rate):
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda path: SimpleNamespace(get={cv2.CAP_PROP_FPS: said}.get))
+    assert frame_rate('a.mp4') == rate
+
+
+def test_a_reason_without_words_is_its_kind():
+    source = Source([], Path(), 'a')
+    with pytest.warns(LeftOut, match='a.png is left out: ValueError'):
+        source.leave_out('a.png', ValueError(' '))
+    source.leave_out('a.png', 'another')  # told once
+    assert source.left_out == {'a.png': 'ValueError'}
+
+
+@pytest.mark.parametrize(
+    ('head', 'index'),
+    [
+        *((b'\0\0\0\x08' + kind, True) for kind in (b'ftyp', b'moov', b'mdat', b'wide', b'free')),
+        (b'RIFF', True),
+        (b'ftyp\0\0\0\0', False),
+        (b'\0\0\0\0RIFF', False),
+        (b'', False),
+    ],
+)
+def test_formats_that_list_their_frames(tmp_path, head, index):
+    (tmp_path / 'a').write_bytes(head)
+    assert sources._has_index(tmp_path / 'a') is index
 
 
 def test_a_video_may_not_say_its_length(tmp_path):

@@ -6,7 +6,13 @@ import torch.nn.functional as F
 
 from mmroad.rankseg import RankSeg, asymmetric_loss, present_classes
 from mmroad.rankseg.rank import MultiLabelHead
-from mmroad.rankseg.ranking_metrics import RankingMetric, average_precision, precision_at, recall_at
+from mmroad.rankseg.ranking_metrics import (
+    RankingMetric,
+    average_precision,
+    precision_at,
+    ranking_scores,
+    recall_at,
+)
 
 SMALL = dict(embed_dims=16, num_heads=2, feedforward_channels=32)
 
@@ -162,3 +168,53 @@ def test_ranking_metrics_by_hand():
     )
     with pytest.raises(ValueError, match='has no ranking'):
         metric.process({}, [dict(img_path='a.jpg')])
+
+
+def test_what_a_model_has_by_default():
+    module = RankSeg(4, head=dict(embed_dims=64))
+    assert (module.top_k, module.no_object, module.oracle, module.loss_weight) == (4, True, False, 10)
+    assert module.ml_head.proj_dec.in_features == 256 and module.ml_norm.weight.shape == (5,)
+    assert module.ml_head.block.attn.num_heads == 1 and module.ml_head.block.mlp.fc1.out_features == 256
+    assert MultiLabelHead(4, 8, embed_dims=32).block.attn.num_heads == 1
+    logits, present = torch.tensor([[1.0, -2.0, 0.5, 0.0]]), torch.tensor([[True, False, False, True]])
+    assert module.loss(logits, present) == 10 * asymmetric_loss(logits, present)
+    assert RankSeg(4, head=SMALL, loss_weight=2.0).loss(logits, present) == 2 * asymmetric_loss(
+        logits, present
+    )
+    assert [RankSeg(4, head=SMALL, top_k=k).top_k for k in (1, 4)] == [1, 4]
+    assert RankingMetric().top_k == [5, 10, 20]
+
+
+def test_weights_begin_small():
+    torch.manual_seed(0)
+    head = MultiLabelHead(50, 8, embed_dims=64)
+    for weight in (head.fc.W, head.fc.b):
+        assert -1 / 8 <= weight.min() < -0.11 and 0.11 < weight.max() <= 1 / 8
+    assert 0.018 < head.cls_emb.std() < 0.022 and head.cls_emb.shape == (1, 50, 64)
+
+
+def test_nothing_is_dropped_in_a_test():
+    head = MultiLabelHead(5, in_channels=8, embed_dims=16, num_heads=2, dropout=0.5)
+    tokens = torch.randn(2, 9, 8)
+    torch.manual_seed(0)
+    first, second = head(tokens), head(tokens)
+    assert not torch.equal(first, second)
+    head.eval()
+    assert torch.equal(head(tokens), head(tokens))
+
+
+def test_a_ranking_of_pixels_has_no_slot_for_nothing():
+    module = RankSeg(3, oracle=True)
+    assert module.rule_out(torch.zeros(1, 1, 3), torch.tensor([[True, False, True]])).tolist() == [
+        [[0, -100, 0]]
+    ]
+
+
+def test_ks_beyond_the_classes_are_all_classes():
+    found = ranking_scores(torch.tensor([1, 0, 2]), torch.tensor([True, False, True]), (1, 3, 20))
+    assert found == pytest.approx(
+        {'AP': (1 / 2 + 2 / 3) / 2, 'recall@1': 0, 'precision@1': 0, 'recall@3': 1, 'precision@3': 2 / 3,
+         'recall@20': 1, 'precision@20': 2 / 3}
+    )  # fmt: skip
+    with pytest.raises(ValueError, match='no image has a class'):
+        RankingMetric().compute_metrics([])

@@ -143,20 +143,22 @@ def converting(folder: Path) -> Job:
         {key: torch.randn_like(value) for key, value in holder.backbone.state_dict().items()},
         folder / 'a.pth',
     )
-    tool = 'model_converters/convert.py'
     return Job(
-        lambda out: program(tool, 'imagenet', folder / 'a.pth', out / 'b.pth', '--config', 'any'), folder
+        lambda out: partial(
+            main, ['convert', 'imagenet', str(folder / 'a.pth'), str(out / 'b.pth'), '--config', 'any']
+        ),
+        folder,
     )
 
 
 def drawing(folder: Path) -> Job:
     """A data set, which is a folder that appears whole."""
-    tool, small = 'dataset_converters/make_road_scenes.py', ('--train', 2, '--val', 2, '--ood', 1)
+    small = ('--train', '2', '--val', '2', '--ood', '1')
 
     def run(out: Path) -> Callable[[], object]:
         def once() -> None:
             if not (out / 'data').exists():
-                program(tool, '--out', out / 'data', *small)()
+                main(['data', 'road-scenes', '--out', str(out / 'data'), *small])
 
         return once
 

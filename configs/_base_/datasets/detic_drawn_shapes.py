@@ -1,4 +1,4 @@
-"""Drawn shapes (tools/dataset_converters/make_drawn_shapes.py), boxes alone by default."""
+"""Drawn shapes (mmroad data drawn-shapes), boxes alone by default."""
 
 data_root = 'data/drawn_shapes/'
 

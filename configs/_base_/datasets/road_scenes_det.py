@@ -1,4 +1,4 @@
-"""The synthetic road scenes (tools/dataset_converters/make_road_scenes.py), detection."""
+"""The synthetic road scenes (mmroad data road-scenes), detection."""
 
 _base_ = ['bdd100k_det.py']
 

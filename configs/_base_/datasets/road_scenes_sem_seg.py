@@ -1,4 +1,4 @@
-"""The synthetic road scenes (tools/dataset_converters/make_road_scenes.py) in BDD100K's layout, 19 classes."""
+"""The synthetic road scenes (mmroad data road-scenes) in BDD100K's layout, 19 classes."""
 _base_ = './bdd100k_sem_seg.py'
 data_root = 'data/road_scenes/'
 train_pipeline = [

@@ -1,6 +1,6 @@
 """YouTube-VIS 2019: 2238 training, 302 validation and 343 test videos, 40 classes; only the first have labels.
 
-Testing writes result files. For scores, hold out training videos (tools/dataset_converters/split_ytvis.py) and
+Testing writes result files. For scores, hold out training videos (mmroad data split-ytvis) and
 name the two files it writes: ``train_dataloader.dataset.ann_file``, ``test_dataloader.dataset.ann_file`` with
 ``test_dataloader.dataset.data_prefix.img_path=train/JPEGImages``, and ``test_evaluator.ann_file``.
 """

@@ -1,6 +1,6 @@
 """BDD100K by VOS's protocol: 90k iterations of 16 images; ``ood_test_*`` adds COCO and OpenImages.
 
-data/ood/{coco,openimages}_bdd100k.json: tools/dataset_converters/ood_subset.py
+data/ood/{coco,openimages}_bdd100k.json: mmroad data ood-subset
 """
 _base_ = ['./det_augmentation.py', './det_runtime.py']
 data_root = 'data/bdd100k/'

@@ -1,6 +1,6 @@
 """VOC 2007 and 2012 to COCO: 18k iterations of 4 images; tested by both OOD protocols.
 
-data/ood/coco_voc.json: tools/dataset_converters/ood_subset.py coco ... --known voc
+data/ood/coco_voc.json: mmroad data ood-subset coco ... --known voc
 """
 _base_ = ['./det_augmentation.py', './det_runtime.py']
 voc = dict(type='VOCDataset', data_root='data/VOCdevkit/')

@@ -8,9 +8,15 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..scalabel import det_classes
+from ...files.result_names import named_results
+from ..scalabel import DET_CLASSES, det_classes
 from .result import told
+
+if TYPE_CHECKING:
+    from .compare import Comparison
+    from .result import Scores
 
 TASKS = ('det', 'sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 ATTRIBUTES = ('weather', 'scene', 'timeofday')
@@ -19,10 +25,20 @@ ATTRIBUTES = ('weather', 'scene', 'timeofday')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-t', '--task', choices=TASKS, required=True)
     parser.add_argument(
-        '-g', '--gt', required=True, help='ground truth: a Scalabel file or folder, or bitmasks'
+        '-g', '--gt', required=True, help='ground truth: labels of boxes in any format, or bitmasks'
     )
     parser.add_argument('-r', '--result', required=True, help='predictions: a file or folder')
     parser.add_argument('--out-file', help='write the scores as JSON')
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        metavar='RESULT',
+        help='other predictions of the same images: print both scores and the differences',
+    )
+    parser.add_argument(
+        '--compare-out', nargs='+', metavar='FILE', help='write that table too: FILE.md, FILE.csv or both'
+    )
+    parser.add_argument('--names', nargs='+', help='what the compared results are called, the first of -r')
     parser.add_argument(
         '--nproc', type=int, default=0, help='threads that read bitmasks (default: up to four)'
     )
@@ -39,8 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     det.add_argument(
         '--classes',
         nargs='+',
-        help='show these classes alone and the mean over them (of a model of few classes)',
+        help='show these classes alone and the mean over them; classes of your own, or from-files for all that the '
+        'ground truth has, are scored too',
     )
+    det.add_argument(
+        '--class-names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+    )
+    det.add_argument(
+        '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
+    )
+    det.add_argument('--images', metavar='DIR', help='the images, whose sizes text files of YOLO need')
     det.add_argument('--csv', help='write the split scores of every class here')
     det.add_argument('--confusion', help='write the confusion matrix here (.csv)')
     det.add_argument('--pr-curves', help='write precision-recall curves here (a picture)')
@@ -48,10 +72,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that the task does not have."""
-    extras = ('classes', 'by_attribute', 'csv', 'confusion', 'pr_curves')
+    extras = (
+        'classes',
+        'class_names',
+        'class_map',
+        'images',
+        'by_attribute',
+        'csv',
+        'confusion',
+        'pr_curves',
+    )
     given = [f'--{name.replace("_", "-")}' for name in extras if getattr(args, name) is not None]
     if args.task != 'det' and given:
         parser.error(f'{", ".join(given)}: only for -t det')
+    for option in ('compare_out', 'names'):
+        if getattr(args, option) and not args.compare:
+            parser.error(f'--{option.replace("_", "-")}: only with --compare')
+    if args.compare and args.score_file:
+        parser.error('--compare takes no --score-file: give the results as run-length codes with scores')
+    for path in args.compare_out or ():
+        if Path(path).suffix not in ('.md', '.csv'):
+            parser.error(f'--compare-out: {path} ends in neither .md nor .csv')
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -71,10 +112,18 @@ def run(args: argparse.Namespace) -> None:
         warnings.showwarning = lambda message, *_, **__: _say(f'warning: {message}')
         warnings.simplefilter('ignore' if args.quiet else 'always', UserWarning)
         try:
+            names = named_results([args.result, *(args.compare or ())], args.names)
             scores, steps = _detection(args) if args.task == 'det' else (_segmentation(args), [])
+            table = scores.table()
+            if args.compare:
+                comparison = _compare(args, names, scores)
+                table = comparison.table()
+                steps += [
+                    ('--compare-out', partial(comparison.save, path)) for path in args.compare_out or ()
+                ]
         except (OSError, ValueError) as error:
             sys.exit(f'error: {error}')
-        print(scores.table(), flush=True)  # before all that may fail
+        print(table, flush=True)  # before all that may fail
         if args.out_file:
             steps.insert(0, ('--out-file', partial(scores.save, args.out_file)))
         failed = []
@@ -87,12 +136,30 @@ def run(args: argparse.Namespace) -> None:
         sys.exit('\n'.join(failed))
 
 
+def _compare(args: argparse.Namespace, names: list[str], scores: Scores) -> Comparison:
+    """The scores of the other results beside those of the first."""
+    from .compare import Comparison
+
+    found = {names[0]: scores}
+    plain = argparse.Namespace(
+        **dict(vars(args), by_attribute=None, csv=None, confusion=None, pr_curves=None, quiet=True)
+    )
+    for name, plain.result in zip(names[1:], args.compare):
+        found[name] = _detection(plain)[0] if args.task == 'det' else _segmentation(plain)
+    return Comparison(found)
+
+
 def _detection(args: argparse.Namespace) -> tuple:
     """Scores, and what else is to be done: the option that asks for it and a function."""
-    from ..columns import read_columns
+    from ...labels.scoring import FROM_FILES, read_result, read_truth
     from .det import align, scores_of
 
-    gt, pred = read_columns(args.gt), read_columns(args.result)
+    gt, said = read_truth(args.gt, args.classes)
+    pred, left_out = read_result(args.result, gt, args.class_names, args.class_map, args.images)
+    for line in () if args.quiet else said:
+        _say(line)
+    for line in left_out:
+        warnings.warn(f'{args.result}: {line}', stacklevel=2)
     data = align(gt, pred)
     if not args.quiet:
         _say(f'{len(gt.names)} images, {len(gt)} ground-truth boxes, {len(data.dt_image)} predictions')
@@ -111,7 +178,9 @@ def _detection(args: argparse.Namespace) -> tuple:
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():
         warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
-    classes = det_classes(args.classes) if args.classes else None
+    classes = [name for name in args.classes or () if name != FROM_FILES] or None
+    if classes and gt.classes == DET_CLASSES:
+        classes = det_classes(classes)
     steps: list[tuple[str, Callable[[], object]]] = []
     if args.by_attribute is not None or args.csv:
         from .split import by_attribute
@@ -123,7 +192,9 @@ def _detection(args: argparse.Namespace) -> tuple:
     if args.confusion:
         from .analysis import confusion_matrix, save_confusion
 
-        steps.append(('--confusion', lambda: save_confusion(confusion_matrix(data), Path(args.confusion))))
+        steps.append(
+            ('--confusion', lambda: save_confusion(confusion_matrix(data), Path(args.confusion), gt.classes))
+        )
     if args.pr_curves:
         from .analysis import plot_pr_curves
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,56 +10,57 @@ import numpy as np
 from ...files import replacing, write_text
 from ..scalabel import DET_CLASSES
 from .det import IOU_THRESHOLDS, Matchable, _accumulate
+from .matching import Pairs, pairs_of, ranks, take_turns
+from .result import csv_text
+
+
+def taken_for(data: Matchable, pairs: Pairs, iou: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """The object that each prediction is taken to mean, whatever its class.
+
+    Predictions take, best first, the free box of any class that they overlap most, from IoU ``iou`` on. A crowd box
+    is no such object, and predictions on one do not count: those without a box that lie in a crowd box of any
+    class by ``iou`` of their own area, as COCO measures it. A threshold of scores changes nothing for those above
+    it, as the better ones choose first.
+
+    Args:
+        pairs: `pairs_of` the data, from an IoU of at most ``iou`` on.
+
+    Returns:
+        (n,) row of the ground truth, -1 for none; (n,) bool, on a crowd.
+    """
+    pairs = pairs.where(pairs.iou >= iou)
+    crowd = data.gt_crowd[pairs.second]
+    rank = ranks(data.dt_score, data.dt_image)
+    boxes = pairs.where(~crowd)
+    (match,) = take_turns(boxes, rank, len(data.gt_image), np.array([iou]), last_of_equals=False)
+    on_crowd = np.zeros(len(match), bool)
+    on_crowd[pairs.first[crowd]] = True
+    return match, on_crowd & (match < 0)
 
 
 def confusion_matrix(data: Matchable, score: float = 0.3, iou: float = 0.5) -> np.ndarray:
-    """(11, 11) counts: rows the ground truth's class, columns the prediction's, last "none".
+    """(K + 1, K + 1) counts: rows the ground truth's class, columns the prediction's, last "none".
 
-    Predictions from ``score`` on are matched, best first, to the free box of any class that they
-    overlap most, from IoU ``iou`` on. Crowd boxes are left out, and so are predictions on them: those without
-    a box that lie in a crowd box of any class by ``iou`` of their own area, as COCO measures it.
+    Predictions from ``score`` on are matched as `taken_for` says. Crowd boxes are left out.
     """
-    none = len(DET_CLASSES)
+    none = len(data.classes)
+    match, on_crowd = taken_for(data, pairs_of(data, iou), iou)
+    gt_class, dt_class = data.gt_category - 1, data.dt_category - 1
+    kept = (data.dt_score >= score) & ~on_crowd
+    found = match[kept & (match >= 0)]
     matrix = np.zeros((none + 1, none + 1), np.int64)
-    gt_first = np.searchsorted(data.gt_image, np.arange(1, data.num_images + 2))
-    dt_first = np.searchsorted(data.dt_image, np.arange(1, data.num_images + 2))
-    for i in range(data.num_images):
-        g, d = slice(gt_first[i], gt_first[i + 1]), slice(dt_first[i], dt_first[i + 1])
-        order = np.argsort(-data.dt_score[d], kind='stable')
-        order = order[data.dt_score[d][order] >= score]
-        crowd, boxes = data.gt_crowd[g], data.dt_bbox[d][order]
-        overlap = _overlap(boxes, data.gt_bbox[g][~crowd])
-        in_crowd = (_overlap(boxes, data.gt_bbox[g][crowd], of_first=True) >= iou).any(1)
-        gt_class, dt_class = data.gt_category[g][~crowd] - 1, data.dt_category[d][order] - 1
-        free = np.ones(len(gt_class), bool)
-        for k in range(len(order)):
-            candidates = np.where(free, overlap[k], -1)
-            best = int(candidates.argmax()) if len(candidates) else -1
-            if best >= 0 and candidates[best] >= iou:
-                free[best] = False
-                matrix[gt_class[best], dt_class[k]] += 1
-            elif not in_crowd[k]:
-                matrix[none, dt_class[k]] += 1
-        np.add.at(matrix[:, none], gt_class[free], 1)
+    np.add.at(matrix, (np.append(gt_class, none)[match[kept]], dt_class[kept]), 1)
+    missed = ~data.gt_crowd
+    missed[found] = False
+    np.add.at(matrix[:, none], gt_class[missed], 1)
     return matrix
 
 
-def _overlap(a: np.ndarray, b: np.ndarray, of_first: bool = False) -> np.ndarray:
-    """(n, m) IoU of boxes x, y, width, height, or the intersection as a part of the first's area."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
-    inter = np.clip(high - low, 0, None).prod(-1)
-    area = a[:, 2:].prod(-1)[:, None]
-    union = area if of_first else area + b[:, 2:].prod(-1)[None] - inter
-    return inter / np.maximum(union, 1e-12)
-
-
-def save_confusion(matrix: np.ndarray, path: Path) -> None:
+def save_confusion(matrix: np.ndarray, path: Path, classes: Sequence[str] = DET_CLASSES) -> None:
     """Write the matrix as CSV with its class names."""
-    names = [*DET_CLASSES, 'none']
-    lines = [','.join(['ground truth \\ prediction', *names])]
-    lines += [','.join([name, *map(str, row)]) for name, row in zip(names, matrix.tolist())]
-    write_text(path, '\n'.join(lines) + '\n')
+    names = [*classes, 'none']
+    rows = [[name, *row] for name, row in zip(names, matrix.tolist())]
+    write_text(path, csv_text([['ground truth \\ prediction', *names], *rows]))
 
 
 def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
@@ -71,12 +73,12 @@ def plot_pr_curves(data: Matchable, path: Path, backend: str = 'auto') -> None:
     precision = _accumulate(data, backend)['precision'][..., 0, 2]
     recall = np.linspace(0, 1, precision.shape[1])
     figure, axes = plt.subplots(figsize=(8, 6))
-    for k, name in enumerate(DET_CLASSES):
+    for k, name in enumerate(data.classes):
         for iou, style in ((0.5, '-'), (0.75, '--')):
             curve = precision[np.isclose(IOU_THRESHOLDS, iou)][0, :, k]
             if (curve > -1).all():
                 label = f'{name} {100 * curve.mean():.1f}' if iou == 0.5 else None
-                axes.plot(recall, curve, style, color=f'C{k}', label=label)
+                axes.plot(recall, curve, style, color=f'C{k % 10}', label=label)
     axes.set(
         xlabel='recall',
         ylabel='precision',

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..columns import Columns
-from ..scalabel import DET_CLASSES, LabelFileError
+from ..scalabel import LabelFileError
 from .result import Scores
 
 #: key -> (array, IoU threshold, area, index of the detection limit)
@@ -43,7 +43,7 @@ class Matchable:
 
     num_images: int
     gt_image: np.ndarray  #: (g,) 1..num_images
-    gt_category: np.ndarray  #: (g,) 1..10
+    gt_category: np.ndarray  #: (g,) 1..K
     gt_bbox: np.ndarray  #: (g, 4) x, y, width, height
     gt_crowd: np.ndarray  #: (g,) bool
     dt_image: np.ndarray
@@ -52,6 +52,10 @@ class Matchable:
     dt_score: np.ndarray
     missing: list[str]  #: names of images without a predicted frame
     extra: list[str]  #: predicted frames of other images
+    frames: np.ndarray  #: (num_images,) row of each image in the ground truth's columns
+    gt_rows: np.ndarray  #: (g,) row of each box there
+    classes: tuple[str, ...] = ()  #: names of the categories, 1 first
+    gt_area: np.ndarray | None = None  #: (g,) pixels; None is width times height
 
 
 def evaluate_det(
@@ -62,8 +66,8 @@ def evaluate_det(
     Args:
         gt, pred: ``read_columns`` of the ground truth and of the predictions.
         backend: ``hotcoco``, ``pycocotools``, or ``auto`` for the first of them that is installed.
-        classes: Of ``DET_CLASSES``, those of a model that has fewer: the mean is over them. None for all ten,
-            as the official tool has it.
+        classes: Those of a model that has fewer: the mean is over them. None for all of the files' (BDD100K's ten,
+            as the official tool has it).
 
     Raises:
         LabelFileError: A prediction without a score.
@@ -76,11 +80,17 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
 
     Args:
         keep: (m,) bool, the ground-truth frames to use; None for all.
+
+    Raises:
+        LabelFileError: A prediction without a score.
+        ValueError: The classes of both differ (`Columns.of_classes` brings them to one list).
     """
+    if pred.classes != gt.classes:
+        raise ValueError(f'classes of the ground truth {gt.classes}, of the predictions {pred.classes}')
     if np.isnan(pred.score).any():
         i = int(np.isnan(pred.score).argmax())
         raise LabelFileError(
-            f'{pred.source}: frame {pred.names[pred.frame[i]]!r}: a {DET_CLASSES[pred.category[i]]} has no score; '
+            f'{pred.source}: frame {pred.names[pred.frame[i]]!r}: a {pred.classes[pred.category[i]]} has no score; '
             'every predicted label needs "score"'
         )
     names = list(gt.names)
@@ -108,6 +118,10 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
         dt_score=pred.score[dt_source],
         missing=[names[row] for row, m in zip(rows, matched) if m < 0],
         extra=[name for name, key in zip(pred_names, pred_keys) if key not in present],
+        frames=np.array(rows, np.int64),
+        gt_rows=gt_source,
+        classes=gt.classes,
+        gt_area=None if gt.area is None else gt.area[gt_source],
     )
 
 
@@ -125,10 +139,10 @@ def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
 def scores_of(data: Matchable, backend: str = 'auto', classes: Sequence[str] | None = None) -> Scores:
     """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in per cent."""
     if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
-        scores = no_predictions(set(data.gt_category.tolist()), DET_CLASSES)
+        scores = no_predictions(set(data.gt_category.tolist()), data.classes)
     else:
-        scores = coco_scores(_accumulate(data, backend), DET_CLASSES)
-    return scores if classes is None else scores.over([name for name in DET_CLASSES if name in classes])
+        scores = coco_scores(_accumulate(data, backend), data.classes)
+    return scores if classes is None else scores.over([name for name in data.classes if name in classes])
 
 
 def no_predictions(present: set[int], classes: Sequence[str]) -> Scores:
@@ -160,7 +174,7 @@ def _row(
 
 
 def _accumulate(data: Matchable, backend: str) -> dict[str, np.ndarray]:
-    """Precision (10, 101, 10, 4, 3) and recall (10, 10, 4, 3) of pycocotools' ``accumulate``."""
+    """Precision (10, 101, K, 4, 3) and recall (10, K, 4, 3) of pycocotools' ``accumulate``."""
     if backend not in ('auto', 'hotcoco', 'pycocotools'):
         raise ValueError(f"backend must be 'auto', 'hotcoco' or 'pycocotools', not {backend!r}")
     if backend != 'pycocotools':
@@ -181,7 +195,7 @@ def coco_tables(num_images: int, classes: Sequence[str]) -> tuple[list[dict], li
 def _hotcoco(data: Matchable) -> dict[str, np.ndarray]:
     import hotcoco
 
-    images, categories = coco_tables(data.num_images, DET_CLASSES)
+    images, categories = coco_tables(data.num_images, data.classes)
     gt = hotcoco.COCO.from_arrays(
         images,
         categories,
@@ -189,6 +203,7 @@ def _hotcoco(data: Matchable) -> dict[str, np.ndarray]:
         data.gt_category,
         data.gt_bbox,
         iscrowd=data.gt_crowd.astype(np.int64),
+        area=data.gt_area,
     )
     rows = np.column_stack([data.dt_image, data.dt_bbox, data.dt_score, data.dt_category])
     return run_coco(hotcoco.COCOeval, gt, gt.load_res(rows))
@@ -198,12 +213,12 @@ def _pycocotools(data: Matchable) -> dict[str, np.ndarray]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    images, categories = coco_tables(data.num_images, DET_CLASSES)
+    images, categories = coco_tables(data.num_images, data.classes)
     with contextlib.redirect_stdout(io.StringIO()):
         gt, dt = COCO(), COCO()
-        boxes = zip(
-            data.gt_image.tolist(), data.gt_category.tolist(), data.gt_bbox.tolist(), data.gt_crowd.tolist()
-        )
+        area = data.gt_bbox[:, 2:].prod(1) if data.gt_area is None else data.gt_area
+        columns = (data.gt_image, data.gt_category, data.gt_bbox, data.gt_crowd, area)
+        boxes = zip(*(column.tolist() for column in columns))
         gt.dataset = dict(
             images=images,
             categories=categories,
@@ -213,11 +228,11 @@ def _pycocotools(data: Matchable) -> dict[str, np.ndarray]:
                     image_id=i,
                     category_id=c,
                     bbox=b,
-                    area=b[2] * b[3],
+                    area=a,
                     iscrowd=int(crowd),
                     ignore=0,
                 )
-                for k, (i, c, b, crowd) in enumerate(boxes)
+                for k, (i, c, b, crowd, a) in enumerate(boxes)
             ],
         )
         boxes = zip(

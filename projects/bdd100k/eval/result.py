@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from csv import writer
 from pathlib import Path
 
 import numpy as np
@@ -69,26 +71,40 @@ def _number(value: float) -> str:
     return 'NaN' if math.isnan(value) else f'{value:.1f}'
 
 
+def markdown_table(rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; the first row is its head, and a bar in a cell stays in its cell."""
+    lines = [f'| {" | ".join(str(cell).replace("|", chr(92) + "|") for cell in row)} |' for row in rows]
+    lines.insert(1, '|---' * len(rows[0]) + '|')
+    return '\n'.join(lines) + '\n'
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Comma-separated values, quoted where a cell holds a comma, a quote or a line's end."""
+    text = io.StringIO()
+    writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()
+
+
 def markdown(rows: Mapping[str, Scores], head: str) -> str:
     """A Markdown table of the overall scores, a line for each key of ``rows``."""
     metrics = list(next(iter(rows.values())))
-    lines = [f'| {head} | {" | ".join(metrics)} |', '|---' * (len(metrics) + 1) + '|']
+    lines = [[head, *metrics]]
     for name, scores in rows.items():
         values = (scores[m][-1]['OVERALL'] for m in metrics)
-        lines.append(f'| {name} | {" | ".join("-" if math.isnan(v) else f"{v:.2f}" for v in values)} |')
-    return '\n'.join(lines) + '\n'
+        lines.append([name, *('-' if math.isnan(v) else f'{v:.2f}' for v in values)])
+    return markdown_table(lines)
 
 
 def csv(rows: Mapping[str, Scores], head: str) -> str:
     """Comma-separated values of every class and over all: ``head,class,METRIC...``."""
     metrics = list(next(iter(rows.values())))
-    lines = [','.join([head, 'class', *metrics])]
+    lines = [[head, 'class', *metrics]]
     for name, scores in rows.items():
         for k in (0, 1):
             for category in scores[metrics[0]][k]:
                 values = (scores[m][k][category] for m in metrics)
-                lines.append(','.join([name, category, *('' if math.isnan(v) else repr(v) for v in values)]))
-    return '\n'.join(lines) + '\n'
+                lines.append([name, category, *('' if math.isnan(v) else repr(v) for v in values)])
+    return csv_text(lines)
 
 
 def told(names: Sequence[str], what: str) -> None:

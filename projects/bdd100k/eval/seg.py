@@ -57,7 +57,7 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
     else:
         pairs = pair_frames(read_frames(gt, classes), read_frames(result, classes))
         counts = sum(_from_frames(*pair, classes) for pair in pairs)
-    return seg_scores(np.asarray(counts).reshape(len(classes), -1), classes)
+    return seg_scores(counts, classes)
 
 
 def joint_histogram(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:

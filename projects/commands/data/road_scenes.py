@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     steps = iter(
         track(range(args.train + args.val + args.ood + args.videos), 'drawing scenes', transient=True)
     )
-    options = {k: v for k, v in vars(args).items() if k != 'out'}
+    options = {k: v for k, v in vars(args).items() if k not in ('out', 'debug')}
     start = time.time()
     made = write_dataset(args.out, **options, progress=lambda: next(steps, None))
     print(

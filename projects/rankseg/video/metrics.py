@@ -154,7 +154,7 @@ class YTVISMetric(BaseMetric):
         if not content.get('annotations'):
             raise ValueError(
                 f'{self.ann_file} has no annotations to score against: use --format-only, or a holdout of the '
-                f'training videos (tools/dataset_converters/split_ytvis.py)'
+                f'training videos (mmroad data split-ytvis)'
             )
         return content
 

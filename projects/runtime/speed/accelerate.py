@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from .fold import fold_batch_norm, use_point_convolutions
 from .operators import guard_operators
+from .precision import each, heads_give_float32
 
 
 def accelerate(
@@ -44,13 +44,11 @@ def accelerate(
         if channels_last:
             use_point_convolutions(model)
         if amp is not None:  # other heads turn autocast off in places
-            for part in [model] if _heads_are_convolutions(model) else body:
+            for part in [model] if heads_are_convolutions(model) else body:
                 keep_weights_in(part, amp)
     if channels_last:
         model.to(memory_format=torch.channels_last)
-        body[0].register_forward_pre_hook(lambda module, args: _each(args, _channels_last))
-        if not _heads_are_convolutions(model):
-            body[-1].register_forward_hook(lambda module, args, out: _each(out, torch.Tensor.contiguous))
+        channels_last_maps(model)
     if amp is not None:
         autocast_predictions(model, amp)
     if compile:
@@ -75,10 +73,19 @@ def for_inference(model: nn.Module, amp: torch.dtype | None = None) -> nn.Module
     if on_cpu and amp not in (None, torch.bfloat16):
         raise ValueError(f'a CPU computes in bfloat16 or float32, not in {str(amp).removeprefix("torch.")}')
     model.eval()
-    return accelerate(model, fold=on_cpu, channels_last=on_cpu and _heads_are_convolutions(model), amp=amp)
+    return accelerate(model, fold=on_cpu, channels_last=on_cpu and heads_are_convolutions(model), amp=amp)
 
 
-def _heads_are_convolutions(model: nn.Module) -> bool:
+def channels_last_maps(model: nn.Module) -> None:
+    """Let backbone and neck compute in channels-last memory, whatever the layout of their weights."""
+    body = [part for part in (model.backbone, getattr(model, 'neck', None)) if isinstance(part, nn.Module)]
+    body[0].register_forward_pre_hook(lambda module, args: each(args, _channels_last))
+    if not heads_are_convolutions(model):
+        body[-1].register_forward_hook(lambda module, args, out: each(out, torch.Tensor.contiguous))
+
+
+def heads_are_convolutions(model: nn.Module) -> bool:
+    """Whether this is a detector of one or two stages, whose heads take maps of any memory layout."""
     from mmdet.models.detectors import DetectionTransformer, SingleStageDetector, TwoStageDetector
 
     dense = isinstance(model, (SingleStageDetector, TwoStageDetector))
@@ -96,31 +103,9 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _float32(x: torch.Tensor) -> torch.Tensor:
-    return x.float() if x.is_floating_point() else x
-
-
-def _each(value: Any, change: Any) -> Any:
-    """Nested lists, tuples and dictionaries with every tensor changed."""
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    if isinstance(value, (list, tuple)):
-        items = [_each(item, change) for item in value]
-        return type(value)(*items) if hasattr(value, '_fields') else type(value)(items)
-    if isinstance(value, Mapping):
-        return type(value)({key: _each(item, change) for key, item in value.items()})
-    return value
-
-
 def autocast_predictions(model: nn.Module, dtype: torch.dtype) -> None:
     """Run ``model.forward`` under autocast; what heads give is float32, so that boxes are decoded in it."""
-    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-    from mmdet.models.roi_heads.bbox_heads import BBoxHead
-    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-
-    for module in model.modules():
-        if isinstance(module, (BaseDenseHead, BBoxHead, BaseDecodeHead)):
-            module.register_forward_hook(lambda module, args, out: _each(out, _float32))
+    heads_give_float32(model)
     forward = model.forward
 
     def run(*args: Any, **kwargs: Any) -> Any:

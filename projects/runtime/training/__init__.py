@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...zoo import class_order_hook
 from ...zoo.options import add_import
-from . import checkpoints, divergence, loops
+from . import accumulation, checkpoints, divergence, fast_hook, loops
 from .divergence import DivergedError
 from .resume import newest_checkpoint, read_training
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     'DivergedError',
+    'accumulation',
     'checkpoints',
     'class_order_hook',
     'divergence',
+    'fast_hook',
     'go_on',
     'loops',
     'make_resumable',

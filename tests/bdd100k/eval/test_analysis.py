@@ -5,7 +5,7 @@ import pytest
 from det_cases import made_set, save
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.eval.analysis import confusion_matrix
+from mmroad.bdd100k.eval.analysis import confusion_matrix, plot_pr_curves, save_confusion
 from mmroad.bdd100k.eval.det import align
 from mmroad.bdd100k.scalabel import DET_CLASSES
 
@@ -82,3 +82,43 @@ def test_confusion_adds_up_where_nothing_is_ignored(tmp_path):
     matrix = confusion_matrix(data, score=0.0)
     assert matrix[:10].sum(1).tolist() == np.bincount(data.gt_category[free] - 1, minlength=10).tolist()
     assert matrix[:, :10].sum() <= len(data.dt_image) and matrix[:, :10].sum() > 50
+
+
+def test_the_matrix_is_written_with_its_classes(tmp_path):
+    matrix = np.arange(121).reshape(11, 11)
+    save_confusion(matrix, tmp_path / 'a.csv')
+    head, *rows = (tmp_path / 'a.csv').read_text().splitlines()
+    names = [*DET_CLASSES, 'none']
+    assert head.split(',') == ['ground truth \\ prediction', *names]
+    assert [row.split(',')[0] for row in rows] == names
+    assert [[int(x) for x in row.split(',')[1:]] for row in rows] == matrix.tolist()
+
+
+def test_curves_say_the_average_precision_of_each_class_with_truth(tmp_path, monkeypatch):
+    import matplotlib.figure
+
+    shown = []
+    save_figure = matplotlib.figure.Figure.savefig
+
+    def savefig(figure, *args, **kwargs):
+        (axes,) = figure.axes
+        shown.extend((line.get_label(), line.get_linestyle(), line.get_ydata().max()) for line in axes.lines)
+        assert list(axes.lines[0].get_xdata()[[0, 1, -1]]) == [0, 0.01, 1]
+        save_figure(figure, *args, **kwargs)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, 'savefig', savefig)
+    labels = [dict(id='0', category='car', box2d=dict(x1=0, y1=0, x2=9, y2=9))]
+    labels += [dict(id='1', category='bus', box2d=dict(x1=20, y1=0, x2=29, y2=9))]
+    found = [dict(labels[0], score=0.9), dict(labels[1], score=0.8, box2d=dict(x1=20, y1=0, x2=29, y2=5))]
+    files = save(tmp_path, [dict(name='a', labels=labels)], [dict(name='a', labels=found)])
+    plot_pr_curves(align(*map(read_columns, files)), tmp_path / 'curves.png')
+    labelled = [(label, style) for label, style, _ in shown if not label.startswith('_')]
+    assert sorted(labelled) == [('bus 100.0', '-'), ('car 100.0', '-')]
+    # the bus is found at IoU 0.6 alone
+    assert sorted((style, round(top, 9)) for _, style, top in shown) == [
+        ('-', 1),
+        ('-', 1),
+        ('--', 0),
+        ('--', 1),
+    ]
+    assert (tmp_path / 'curves.png').read_bytes()[:4] == b'\x89PNG'

@@ -116,7 +116,7 @@ AWKWARD = {
     'box with a text side': ([G], [with_box(P, x1='left')]),
     'frame without a name': ([G], [{'labels': P['labels']}]),
     'COCO results': ([G], [dict(image_id=1, category_id=3, bbox=[1, 2, 3, 4], score=0.5)]),
-    'COCO file': (dict(images=[], annotations=[], categories=[]), [P]),
+    'COCO file': (dict(images=[], annotations=[]), [P]),
     'empty object': ([G], {}),
 }
 
@@ -383,8 +383,20 @@ def test_real_sample_beside_the_official_tool(gt, pred):
 
 def test_benchmark_compares_both_tools(tmp_path):
     gt, pred = save(tmp_path, *made_set(2, frames=3))
-    tool = Path(__file__).parents[3] / 'tools/analysis_tools/benchmark_eval.py'
+    tool = Path(__file__).parents[3] / 'benchmarks/eval.py'
     run = [sys.executable, str(tool), '-g', str(gt), '-r', str(pred)]
     out = subprocess.run(run, check=True, capture_output=True, text=True).stdout
     assert '| mmroad |' in out and '| official |' in out
     assert float(out.split('Largest difference of 132 numbers:')[1]) < 1e-9
+
+
+def test_without_hotcoco_pycocotools_counts_unless_it_is_asked_for(tmp_path, monkeypatch):
+    paths = save(tmp_path, *made_set(3, frames=3))
+    columns = [read_columns(path) for path in paths]
+    want = evaluate_det(*columns, backend='pycocotools')
+    monkeypatch.setitem(sys.modules, 'hotcoco', None)  # importing it fails
+    same(evaluate_det(*columns), list(want.items()))
+    with pytest.raises(ImportError):
+        evaluate_det(*columns, backend='hotcoco')
+    with pytest.raises(ValueError, match="backend must be .* not 'coco'"):
+        evaluate_det(*columns, backend='coco')

@@ -22,6 +22,7 @@ from mask_cases import (
     same,
     save,
     scored,
+    write_png,
 )
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -239,3 +240,62 @@ def test_the_folder_that_the_metric_wrote_is_a_result(tmp_path, kind):
     codes[1].rename(out / 'sem_seg.json')
     truth, result = (gt, out / 'masks') if kind == 'masks' else (codes[0], out / 'sem_seg.json')
     same(ours('sem_seg', truth, out), official('sem_seg', truth, result))
+
+
+@pytest.mark.parametrize(('task', 'classes'), [('sem_seg', 19), ('drivable', 2)])
+@pytest.mark.parametrize('more', [0, 1, 2])
+def test_the_value_after_the_last_class_is_none(tmp_path, task, classes, more):
+    gt, pred, _ = made_masks(tmp_path, task, 1)
+    want = ours(task, gt, pred)
+    edited(gt / '1.png', lambda x: np.where(x == 255, classes - 1 + more, x))
+    if more == 2:
+        with pytest.raises(
+            LabelFileError,
+            match=rf'1\.png: pixel value {classes + 1}; expected class ids 0 to {classes - 1}, {classes} or 255 for',
+        ):
+            ours(task, gt, pred)
+    elif more == 1:
+        same(ours(task, gt, pred), want)
+    else:  # pixels of a class now
+        assert ours(task, gt, pred)['pAcc'] != want['pAcc']
+
+
+def test_predicted_values_are_told_from_the_first_after_none(tmp_path):
+    write_png(tmp_path / 'gt/0.png', [[0, 1, 1, 255]])
+    write_png(tmp_path / 'pred/0.png', [[0, 2, 255, 254]])  # none, unlabelled, where nothing is labelled
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        ours('drivable', tmp_path / 'gt', tmp_path / 'pred')
+    write_png(tmp_path / 'pred/0.png', [[254, 3, 1, 0]])
+    with pytest.warns(UserWarning, match='2 predicted pixel values are no class and count as wrong: 3, 254'):
+        ours('drivable', tmp_path / 'gt', tmp_path / 'pred')
+
+
+def test_frames_of_a_score_file_that_no_image_has_are_told(tmp_path):
+    for side in ('gt', 'pred'):
+        instances(tmp_path, f'{side}/0.png', [(0, 0, 20, 40)])
+    gt, pred, scores = scored(tmp_path, 1)
+    frames = json.loads(scores.read_text())
+    scores.write_text(json.dumps([*frames, dict(name='b.jpg'), dict(name='a.jpg')]))
+    with pytest.warns(UserWarning, match="2 frames of the score file are of no image: 'b', 'a'"):
+        assert ours('ins_seg', gt, pred, scores)['AP'][1]['OVERALL'] == pytest.approx(100)
+    scores.write_text(json.dumps(frames * 2))
+    with pytest.raises(LabelFileError, match=r"scores\.json: two frames are called '0'"):
+        ours('ins_seg', gt, pred, scores)
+    scores.write_text('[]')
+    with pytest.raises(LabelFileError, match=r"scores\.json: no frame '0\.png' \(1 images have none\)"):
+        ours('ins_seg', gt, pred, scores)
+    frames[0]['labels'] *= 2
+    scores.write_text(json.dumps(frames))
+    with pytest.raises(LabelFileError, match="frame '0.jpg': two labels have the same index"):
+        ours('ins_seg', gt, pred, scores)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_masks_of_another_size_are_told_with_both_sizes(tmp_path, task):
+    gt, pred, scores = made_masks(tmp_path, task, 1)
+    edited(pred / '1.png', lambda x: x[:-1])
+    with pytest.raises(
+        LabelFileError, match=r'1\.png: \(47, 80\) \(height, width\); its ground truth has \(48, 80\)'
+    ):
+        ours(task, gt, pred, scores)

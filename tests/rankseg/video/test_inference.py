@@ -281,10 +281,14 @@ def test_split(tmp_path):
     )
     path = tmp_path / 'train.json'
     path.write_text(json.dumps(content))
-    tool = ROOT / 'tools/dataset_converters/split_ytvis.py'
+    tool = [sys.executable, '-m', 'mmroad', 'data', 'split-ytvis']
     parts = []
     for _ in range(2):
-        subprocess.run([sys.executable, str(tool), str(path)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, '-m', 'mmroad', 'data', 'split-ytvis', str(path)],
+            check=True,
+            capture_output=True,
+        )
         parts.append([json.loads((tmp_path / f).read_text()) for f in ('train_split.json', 'holdout.json')])
     assert parts[0] == parts[1]
     train, held = parts[0]
@@ -297,7 +301,18 @@ def test_split(tmp_path):
         assert {ann['video_id'] for ann in part['annotations']} == chosen
         assert part['categories'] == content['categories']
     (tmp_path / 'test.json').write_text(json.dumps(dict(content, annotations=[])))
-    bad = subprocess.run(
-        [sys.executable, str(tool), str(tmp_path / 'test.json')], capture_output=True, text=True
-    )
+    bad = subprocess.run([*tool, str(tmp_path / 'test.json')], capture_output=True, text=True)
     assert bad.returncode and 'no annotations' in bad.stderr
+
+
+def test_settings_that_clips_cannot_have_are_refused():
+    segment = VideoInferencer(model(clip_length=3))
+    assert (segment.clip_length, segment.overlap, segment.threshold) == (3, 0, 0.3)
+    assert not segment.model.training
+    with pytest.raises(ValueError, match='overlap is 1: semantic clips do not overlap'):
+        VideoInferencer(model(), overlap=1)
+    tracker = model(task='instance', clip_length=4)
+    assert VideoInferencer(tracker, 4, 3).overlap == 3 and VideoInferencer(tracker, 1, 0).clip_length == 1
+    for length, overlap in ((4, 4), (4, -1), (0, 0)):
+        with pytest.raises(ValueError, match=f'clips of {length} frames cannot overlap by {overlap}'):
+            VideoInferencer(tracker, length, overlap)

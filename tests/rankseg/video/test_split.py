@@ -1,12 +1,10 @@
 """Holding out videos of an annotation file: what the tool refuses, and what it never replaces."""
 
 import json
-import runpy
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).parents[3] / 'tools/dataset_converters/split_ytvis.py'
+from mmroad.commands import main
 
 
 def content(categories=(1, 1, 1, 2, 2), **changes):
@@ -19,11 +17,10 @@ def content(categories=(1, 1, 1, 2, 2), **changes):
 
 
 @pytest.fixture
-def split(monkeypatch, tmp_path):
+def split(tmp_path):
     def run(data, *options, name='train.json'):
         (tmp_path / name).write_text(data if isinstance(data, str) else json.dumps(data))
-        monkeypatch.setattr('sys.argv', ['split_ytvis.py', str(tmp_path / name), *options])
-        runpy.run_path(str(TOOL), run_name='__main__')
+        main(['data', 'split-ytvis', str(tmp_path / name), *options])
         return [json.loads((tmp_path / f'{part}.json').read_text()) for part in ('train_split', 'holdout')]
 
     return run

@@ -14,7 +14,7 @@ import mmroad.rankseg.video  # noqa: F401
 from mmroad.rankseg.video.consistency import video_consistency
 from mmroad.rankseg.video.metrics import VideoSemSegMetric
 from mmroad.rankseg.video.transforms import LabelsToInstances, LoadFrame, LoadVideoLabels
-from mmroad.rankseg.video.vspw import VSPWDataset
+from mmroad.rankseg.video.vspw import VSPWDataset, bit_palette
 from mmroad.zoo.configs import configs_folder
 
 SIZE = (24, 32)
@@ -237,3 +237,36 @@ def test_labels_are_those_of_the_frame_alone():
         'img_path',
     }
     assert LoadVideoLabels()(dict(img_path='a.jpg')) == dict(img_path='a.jpg')
+
+
+@pytest.mark.parametrize('count', [255, 256])
+def test_as_many_classes_as_label_maps_hold(tmp_path, count):
+    write(tmp_path, 'a', ['1'])
+    metainfo = dict(classes=[f'c{i}' for i in range(count)])
+    if count > 255:
+        with pytest.raises(ValueError, match='256 classes; label maps of 8 bits hold 255'):
+            dataset(tmp_path, names=['a'], metainfo=metainfo)
+    else:
+        assert len(dataset(tmp_path, names=['a'], metainfo=metainfo)) == 1
+
+
+def test_a_sample_says_where_its_frames_are(tmp_path):
+    write(tmp_path, 'a', ['2', '10', '1'])
+    write(tmp_path, 'b', ['7'])
+    data = dataset(tmp_path, names=['b', '', ' a '])
+    b, a = (data.get_data_info(i) for i in range(2))
+    assert (b['video_id'], a['video_id'], a['video_length']) == (1, 2, 3)
+    assert [i['img_id'] for i in a['images']] == ['a/1', 'a/2', 'a/10']
+    assert [i['frame_id'] for i in a['images']] == [0, 1, 2]
+    assert a['images'][2]['img_path'].endswith('data/a/origin/10.jpg')
+    assert a['images'][2]['seg_map_path'].endswith('data/a/mask/10.png')
+    assert a['images'][0]['num_classes'] == 124 and a['images'][0]['label_offset'] == 1
+    assert a['images'][0]['ignored_labels'] == tuple(range(125, 256))
+
+
+def test_colours_are_the_bits_of_numbers():
+    assert bit_palette(9) == [
+        (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128), (128, 128, 128),
+        (64, 0, 0), (192, 0, 0),
+    ]  # fmt: skip
+    assert bit_palette(255)[-1] == (224, 224, 192)

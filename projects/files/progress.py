@@ -1,0 +1,77 @@
+"""One progress bar for all long work: what it is, how much is done, the rate, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Item = TypeVar('Item')
+
+
+def bar(unit: str = '', transient: bool = True) -> Progress:
+    """A bar of rich: title, share, number of the total, rate, time that is left. On what is no terminal it draws
+    nothing.
+
+    Args:
+        unit: What is counted (``bytes`` are shown as MiB).
+        transient: Gone when the work is done.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Steps a second, or seconds a step where they are slow."""
+
+        def render(self, task) -> Text:
+            speed = task.finished_speed or task.speed
+            if not speed:
+                return Text('')
+            return Text(f'{speed:.3g}/s' if speed >= 1 else f'{1 / speed:.3g} s each')
+
+    counts = [DownloadColumn(), TransferSpeedColumn()] if unit == 'bytes' else [MofNCompleteColumn(), Rate()]
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        *counts,
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        transient=transient,
+        disable=not console.is_terminal,
+    )
+
+
+def track(rows: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
+    """Go through rows under a `bar`.
+
+    Args:
+        total: How many there are, where they do not say.
+    """
+    with bar() as progress:
+        yield from progress.track(rows, total, description=title)
+
+
+@contextmanager
+def counting(title: str, total: int | None, unit: str = '') -> Iterator:
+    """A function that tells a `bar` how much is done in all: ``with counting('Reading', size) as done: done(10)``."""
+    with bar(unit) as progress:
+        task = progress.add_task(title, total=total)
+
+        def done(completed: float, of: int | None = None) -> None:
+            progress.update(task, completed=completed, total=total if of is None else of)
+
+        yield done
