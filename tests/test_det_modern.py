@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from mmdet.models.layers.transformer.utils import coordinate_to_encoding
 from mmengine.utils import import_modules_from_strings
 
 from mmroad import inferencer
 from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.commands import main
 from mmroad.detic.vocabulary import Vocabulary, save_vocabulary
+from mmroad.grounding_dino.model import _published_encoding
+from mmroad.inference.words import WordsInferencer
 from mmroad.zoo.configs import configs_folder, get_config
 from mmroad.zoo.models import build_model, uninitialised
 
@@ -79,6 +82,7 @@ def options(encoder):
         'model.encoder.num_layers': 1,
         'model.decoder.num_layers': 2,
         'model.num_queries': 12,
+        'model.test_cfg.max_per_img': 10,
         'model.backbone.depths': (1, 1, 1, 1),
     }
 
@@ -91,14 +95,22 @@ def test_words_are_classes(encoder, tmp_path):
     found = detect(image)
     assert detect.classes == DET_CLASSES and 0 < len(found) <= 100 and set(found.names) <= set(DET_CLASSES)
     assert (found.scores[:-1] >= found.scores[1:]).all() and found.scores.max() < 1
-    model = detect.model
-    model.set_words({'thing': ['car', 'person'], 'x': 'x'})
-    found = detect.predict(image, '')
-    assert set(found.labels.tolist()) <= {0, 1}
-    model.set_words([f'{a}{b}' for a in 'abcdefg' for b in 'abcdefgh'])  # of two captions
-    assert model.test_cfg.chunked_size == 40 and detect.predict(image, '').labels.max() > 40
+    two = WordsInferencer(detect.model, vocabulary={'thing': ['car', 'person'], 'x': 'x'})
+    assert set(two(image).names) <= {'thing', 'x'}
+    many = [f'{a}{b}' for a in 'abcdefg' for b in 'abcdefgh']  # of two captions
+    found = WordsInferencer(detect.model, vocabulary=many)(image)
+    assert detect.model.test_cfg.chunked_size == 40 and found.labels.max() > 40
     with pytest.raises(ValueError, match='a word for each class'):
-        model.set_words({'car': ''})
+        detect.model.set_words({'car': ''})
+
+
+@pytest.mark.parametrize('num_feats', [128, 256])
+def test_boxes_are_encoded_as_published_by_both_forms_of_mmdet(num_feats):
+    head = torch.nn.Module()
+    head.layers = [torch.nn.Linear(512, 256)]
+    boxes = torch.rand(2, 5, 4)
+    (got,) = _published_encoding(head, (coordinate_to_encoding(boxes, num_feats=num_feats),))
+    assert torch.allclose(got, coordinate_to_encoding(boxes, num_feats=128), atol=1e-5)
 
 
 def test_a_phrase_is_read_by_itself(encoder):

@@ -7,10 +7,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from mmdet.models.detectors import GroundingDINO
 from mmdet.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Words of one caption; more are looked for in several.
 CHUNK = 40
+
+
+def _published_encoding(head: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Encodings of boxes (..., 512) as the published model has them; onedl-mmdetection 3.5.1 makes them of twice as
+    many sines and cosines, of which these are every other pair."""
+    (encoding,) = inputs
+    width = head.layers[0].in_features
+    if encoding.shape[-1] == 2 * width:
+        pairs = encoding.unflatten(-1, (4, width // 4, 2))
+        encoding = pairs[..., ::2, :].flatten(-3)
+    return (encoding,)
 
 
 @MODELS.register_module()
@@ -26,6 +37,10 @@ class WordsGroundingDINO(GroundingDINO):
     def __init__(self, *args, words: Sequence[str] | Mapping[str, str | Sequence[str]], **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.set_words(words)
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.decoder.ref_point_head.register_forward_pre_hook(_published_encoding)
 
     def set_words(self, words: Sequence[str] | Mapping[str, str | Sequence[str]]) -> None:
         """Look for other classes.
