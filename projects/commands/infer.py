@@ -3,6 +3,7 @@
     mmroad infer faster_rcnn_r50_fpn_3x_det_bdd100k published 'drives/*.jpg' --out out
     mmroad infer rba_swin_b_1dl_ood_coco rba.pth street.jpg --out out
     mmroad infer video_maskformer2_R101_bs16_8ep-rankseg_vspw vspw.pth drive.mp4 --out out
+    mmroad infer faster.onnx 'drives/*.jpg' --out out
 
 Detectors write pictures/, det.json (BDD100K's format) and det.coco.json; open vocabularies also results.json (COCO's,
 with masks); segmentation classes/NAME.png and classes.json; anomaly segmentation also anomaly/NAME.npz; models of
@@ -19,7 +20,16 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from .shared import add_amp, add_cfg_options, add_config, add_device, add_out, add_trust, use_device
+from .shared import (
+    add_amp,
+    add_cfg_options,
+    add_config,
+    add_device,
+    add_out,
+    add_runtime,
+    add_trust,
+    use_device,
+)
 
 if TYPE_CHECKING:
     from ..inference.base import Run
@@ -29,8 +39,10 @@ WORDS = ('vocabulary', 'classes', 'embeddings', 'encoder')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument('checkpoint', help='file, "published" or "none"')
-    parser.add_argument('source', nargs='+', help='image, folder, glob or video; several are one run')
+    parser.add_argument(
+        'checkpoint', help='file, "published" or "none"; left out where CONFIG is an .onnx file'
+    )
+    parser.add_argument('source', nargs='*', help='image, folder, glob or video; several are one run')
     add_out(parser, 'folder that is written')
     parser.add_argument(
         '--threshold', type=float, help='scores from which is drawn (default: 0.3; open vocabularies 0.5)'
@@ -63,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_amp(parser)
     add_cfg_options(parser)
     add_trust(parser)
+    add_runtime(parser)
     anomaly = parser.add_argument_group('anomaly segmentation')
     anomaly.add_argument('--score', help="another anomaly score than the config's")
     anomaly.add_argument(
@@ -95,7 +108,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     video.add_argument('--fps', type=float, help="of the video written (default: the source's, or 10)")
 
 
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.config.endswith('.onnx'):
+        args.source = [args.checkpoint, *args.source]
+        if args.cfg_options or args.amp:
+            parser.error(
+                'an .onnx file has no --cfg-options and no --amp: they are chosen when it is written'
+            )
+    elif args.runtime is not None:
+        parser.error('--runtime is of .onnx files (mmroad export)')
+    elif not args.source:
+        parser.error('the following arguments are required: source')
+
+
+def run_file(args: argparse.Namespace) -> int:
+    """Run an ONNX file."""
+    from ..export.inferencer import inferencer
+
+    names = ('threshold', 'score', 'scale')
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    refused = [
+        k
+        for k in ('features', 'all_classes', 'masks', 'clip_length', 'overlap', 'fps', *WORDS)
+        if getattr(args, k) is not None
+    ]
+    if refused:
+        names = ', '.join('--' + k.replace('_', '-') for k in refused)
+        raise ValueError(
+            f'{args.config} is an exported model, which has no {names}: what it gives is fixed in the file'
+        )
+    infer = inferencer(args.config, args.runtime or 'onnxruntime', args.device or 'cpu', **options)
+    source: Any = args.source if len(args.source) > 1 else args.source[0]
+    further = {}
+    if args.annotations is not None:
+        if infer.kind != 'open_vocabulary':
+            raise ValueError(f'{args.config} is a {infer.kind} model, which has no --annotations')
+        further['annotations'] = args.annotations
+    return go_through(infer.run(source, args.out, **further), args.out)
+
+
 def run(args: argparse.Namespace) -> int:
+    if args.config.endswith('.onnx'):
+        return run_file(args)
     from ..inference.build import inferencer_class, options_of
     from ..zoo.configs import get_config
     from ..zoo.options import merge_options

@@ -50,6 +50,14 @@ def add_amp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', action='store_true', help='compute in bfloat16, faster and less exact')
 
 
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--runtime',
+        choices=('onnxruntime', 'openvino'),
+        help='what runs an .onnx file (default: onnxruntime)',
+    )
+
+
 def add_out(
     parser: argparse.ArgumentParser, help: str, *, default: str | None = None, required: bool = True
 ) -> None:

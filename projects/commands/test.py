@@ -3,7 +3,8 @@
     mmroad test CONFIG CHECKPOINT
     mmroad test CONFIG CHECKPOINT --format-only --format-dir OUT
 
-CHECKPOINT is a file, "published" for the zoo's own, or "none" for an untrained model.
+CHECKPOINT is a file, "published" for the zoo's own, "none" for an untrained model, or an .onnx file that
+`mmroad export` wrote of CONFIG.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from .running import (
     say_device,
     write_predictions,
 )
-from .shared import add_amp, add_config
+from .shared import add_amp, add_config, add_runtime
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument('checkpoint', help='file, "published" or "none"')
+    parser.add_argument('checkpoint', help='file, "published" or "none"; an .onnx file too')
     parser.add_argument('--out', help='dump all predictions to this .pkl')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', help='save pictures of predictions here')
@@ -39,12 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--batch-size', type=int, metavar='N', help="images that are tested at a time (default: the config's)"
     )
     add_amp(parser)
+    add_runtime(parser)
     add_common_arguments(parser)
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.format_only and not args.format_dir:
         parser.error('--format-only needs --format-dir OUT')
+    if args.checkpoint.endswith('.onnx') and (args.tta or args.amp):
+        parser.error('an .onnx file has no --tta and no --amp')
+    if args.runtime and not args.checkpoint.endswith('.onnx'):
+        parser.error('--runtime is of .onnx files (mmroad export)')
     if args.batch_size is not None and (args.batch_size < 1 or args.tta):
         parser.error('--batch-size takes a number of images of at least 1, and does not go with --tta')
 
@@ -98,16 +104,25 @@ def run(args: argparse.Namespace) -> None:
 
     from ..zoo.models import load_weights, without_initial_weights
 
-    cfg.model = without_initial_weights(cfg.model)
+    exported = args.checkpoint.endswith('.onnx')
+    if exported:
+        from ..export.model import for_file
+
+        for_file(cfg, args.checkpoint, runtime=args.runtime or 'onnxruntime')
+    else:
+        cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
     if args.format_dir or args.show_dir:
         hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
         refuse_same_names(runner, hook.get('test_out_dir'))
-    if args.checkpoint != 'none':
+    if exported:
+        check_classes(cfg, args.checkpoint, runner.model.dataset_meta['classes'])
+    elif args.checkpoint != 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = model.module if args.tta else model
         load_weights(model, cfg, args.checkpoint, trust=args.trust_checkpoint)
-    make_fast(runner, args)
+    if not exported:
+        make_fast(runner, args)
     if args.out:
         from mmdet.evaluation import DumpDetResults
         from mmengine.evaluator import DumpResults
@@ -120,6 +135,17 @@ def run(args: argparse.Namespace) -> None:
     left_out = {k: v for m in runner.test_evaluator.metrics for k, v in getattr(m, 'left_out', {}).items()}
     if left_out:  # the metric's warning names them
         raise SystemExit(f'{len(left_out)} images could not be read; everything else was done')
+
+
+def check_classes(cfg, path: str, own: tuple[str, ...]) -> None:
+    """Refuse a file whose classes are not those of a config."""
+    from ..zoo.models import model_classes
+
+    lists = model_classes(cfg)
+    if lists and own not in lists:
+        raise ValueError(
+            f'{path} finds {", ".join(own)}; {cfg.filename} has {", ".join(lists[0])}: export the model of this config'
+        )
 
 
 def make_fast(runner, args: argparse.Namespace) -> None:

@@ -1,0 +1,1 @@
+"""Models as ONNX files of standard operators, and ONNX files as models."""

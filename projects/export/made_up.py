@@ -1,0 +1,155 @@
+"""Weights for models that nobody trained, so that outputs spread as a trained model's do: for tests and benchmarks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+#: Last layers by the end of their names, and the mean and deviation that their outputs get.
+SPREAD = (
+    (('rpn_cls',), -2.0, 2.0),
+    (('fc_cls', 'retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
+    (('rpn_reg', 'fc_reg', 'retina_reg', 'atss_reg', 'conv_reg'), 0.0, 0.5),
+    (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
+)
+
+
+def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Module:
+    """Initialise a model in place, give its normalisations the statistics of what passes them, and its last layers such
+    weights that scores and boxes differ from place to place, as they do where something was learned.
+
+    Args:
+        images: Normalised images (B, 3, H, W), of which the statistics are.
+        seed: Of the weights.
+    """
+    torch.manual_seed(seed)
+    logging.disable(logging.WARNING)  # it would name every parameter
+    try:
+        model.init_weights()
+    finally:
+        logging.disable(logging.NOTSET)
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    for norm in norms:
+        nn.Module.train(norm)
+        norm.momentum = 1.0
+    hooks = [
+        module.register_forward_hook(_spread(mean, deviation))
+        for names, mean, deviation in SPREAD
+        for name, module in model.named_modules()
+        if name.rpartition('.')[2] in names and hasattr(module, 'weight')
+    ]
+    try:
+        with torch.no_grad():
+            _run(model, images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for norm in norms:
+            norm.momentum = 0.1
+    return model.eval()
+
+
+def _spread(mean: float, deviation: float):
+    done = []
+
+    def hook(module: nn.Module, args: tuple, out: Tensor) -> Tensor | None:
+        if done or out.numel() < 2:
+            return None
+        done.append(True)
+        axes = [0, 2, 3] if out.ndim == 4 else list(range(out.ndim - 1))
+        factor = deviation / out.std(axes).clamp(min=1e-6)
+        module.weight.data *= factor.view(-1, *[1] * (module.weight.ndim - 1))
+        if module.bias is not None:
+            module.bias.data = (module.bias.data - out.mean(axes)) * factor + mean
+        return module(*args)
+
+    return hook
+
+
+def _run(model: nn.Module, images: Tensor) -> None:
+    from mmdet.structures import DetDataSample
+    from mmseg.structures import SegDataSample
+
+    meta = dict(
+        ori_shape=tuple(images.shape[2:]), img_shape=tuple(images.shape[2:]), scale_factor=(1.0, 1.0),
+        batch_input_shape=tuple(images.shape[2:]), pad_shape=tuple(images.shape[2:]),
+    )  # fmt: skip
+    sample = SegDataSample if hasattr(model, 'decode_head') else DetDataSample
+    model.predict(images, [sample(metainfo=dict(meta)) for _ in images])
+
+
+def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
+    """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a
+    ResNet-18 or a Swin of a few channels, narrow fully connected layers, no initial weights and no files of other data
+    sets. Changes the config."""
+    from ..zoo.models import single_dataset, without_initial_weights
+
+    for step in single_dataset(cfg)['pipeline']:
+        if step['type'].rpartition('.')[2] == 'Resize' and 'scale' in step:
+            step['scale'] = scale
+    model = cfg.model = without_initial_weights(cfg.model)
+    backbone, widths = model.get('backbone') or {}, None
+    kind = backbone.get('type', '').rpartition('.')[2]
+    if kind == 'ResNet' and backbone.get('num_stages', 4) == 4 and backbone['depth'] > 18:
+        deformable = backbone.get('dcn') is not None
+        backbone.update(depth=50 if deformable else 18, base_channels=16)
+        backbone['frozen_stages'] = -1
+        widths = [64, 128, 256, 512] if deformable else [16, 32, 64, 128]
+    elif 'Swin' in kind:
+        backbone.update(embed_dims=32, depths=[2, 2, 2, 2], num_heads=[2, 2, 4, 4])
+        widths = [32, 64, 128, 256]
+    if widths is not None:
+        for part in _parts(model):
+            channels = part.get('in_channels')
+            if part is not backbone and isinstance(channels, (list, tuple)) and len(channels) in (3, 4):
+                part['in_channels'] = widths[-len(channels) :]
+    for part in _parts(model):
+        for key in ('image_counts', 'embeddings', 'vocabularies', 'class_names', 'vocabulary'):
+            if isinstance(part.get(key), (str, dict)):
+                part[key] = None
+        if 'fc_out_channels' in part:
+            part['fc_out_channels'] = 64
+        if part.get('type') == 'DynamicConv':
+            part['feat_channels'] = 16
+        if part.get('type') == 'DeticBBoxHead':
+            part.update(num_classes=6, fc_out_channels=64 if part.get('num_shared_fcs', 2) else 1024)
+        if part.get('type') == 'DeticDETRHead':
+            part['num_classes'] = part['loss_cls']['num_classes'] = 6
+    return cfg
+
+
+def _parts(node: Any) -> Iterator[dict]:
+    if isinstance(node, Mapping):
+        yield node
+        for value in list(node.values()):
+            yield from _parts(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _parts(value)
+
+
+def made_up_model(cfg: Any, size: tuple[int, int], seed: int = 0) -> nn.Module:
+    """A config's model with made-up weights (`make_up_weights`), for images of (height, width); an open vocabulary has
+    six made-up classes."""
+    from ..zoo.models import init_model
+    from .write import example_images
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # it is untrained
+        model = init_model(cfg, None, 'cpu')
+    if hasattr(model, 'set_vocabulary'):
+        from ..detic.vocabulary import Vocabulary
+
+        torch.manual_seed(seed)
+        width = model.roi_head.bbox_head[0].fc_cls.linear.out_features
+        model.set_vocabulary(Vocabulary(tuple(f'class {i}' for i in range(6)), torch.randn(6, width)))
+    elif not model.dataset_meta.get('classes'):
+        model.dataset_meta = dict(classes=tuple(f'class {i}' for i in range(6)))
+    images = torch.stack([torch.from_numpy(image) for image in example_images(size)])
+    return make_up_weights(model, (images.permute(0, 3, 1, 2).float() - 116) / 57, seed)

@@ -1,0 +1,83 @@
+"""mmcv's operators in ONNX's: the same numbers."""
+
+import mmcv.ops
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+
+from mmroad.export.boxes import best, pool, suppress, table
+from mmroad.export.operators import adaptive_max_pool, deform_conv, standard_operators
+
+
+@pytest.mark.parametrize('groups, deform_groups', [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize('stride, dilation', [(1, 1), (2, 2)])
+def test_deformable_convolution(groups, deform_groups, stride, dilation):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 8, 11, 9), torch.randn(6, 8 // groups, 3, 3), torch.randn(6)
+    h, w = F.conv2d(x, torch.randn(1, 8, 3, 3), stride=stride, padding=2, dilation=dilation).shape[2:]
+    offset = torch.randn(2, deform_groups * 18, h, w) * 3
+    mask = torch.rand(2, deform_groups * 9, h, w)
+    pairs = [(stride, stride), (2, 2), (dilation, dilation)]
+    want = mmcv.ops.modulated_deform_conv2d(
+        x, offset, mask, weight, bias, stride, 2, dilation, groups, deform_groups
+    )
+    assert torch.allclose(
+        deform_conv(x, offset, mask, weight, bias, *pairs, groups, deform_groups), want, atol=1e-4
+    )
+    if groups == 1:
+        want = mmcv.ops.deform_conv2d(x, offset, weight, stride, 2, dilation, groups, deform_groups)
+        got = deform_conv(x, offset, None, weight, None, *pairs, groups, deform_groups)
+        assert torch.allclose(got, want, atol=1e-4)
+
+
+def test_adaptive_pooling():
+    x = torch.randn(2, 3, 13, 50)
+    for size in ((4, 13), (13, 50), (1, 7), (26, 100)):
+        assert torch.equal(adaptive_max_pool(x, size), F.adaptive_max_pool2d(x, size))
+    own = F.adaptive_max_pool2d
+    with standard_operators():
+        assert F.adaptive_max_pool2d is not own
+        assert torch.tensor([2.0, 5.0, 3.0]).argsort(descending=True, stable=True).tolist() == [1, 2, 0]
+    assert F.adaptive_max_pool2d is own
+
+
+def test_regions_are_pooled_as_mmdet_pools_them():
+    torch.manual_seed(0)
+    extractor = SingleRoIExtractor(
+        dict(type='RoIAlign', output_size=7, sampling_ratio=0), out_channels=4, featmap_strides=[4, 8, 16, 32]
+    )
+    maps = [torch.randn(2, 4, 256 // s, 256 // s) for s in (4, 8, 16, 32)]
+    corner = torch.rand(2, 30, 2) * 200
+    boxes = torch.cat([corner, corner + torch.rand(2, 30, 2) ** 3 * 250], 2)
+    boxes[1, -3:] = 0  # an image with fewer regions
+    rois = torch.cat([torch.arange(2.0).repeat_interleave(30)[:, None], boxes.flatten(0, 1)], 1)
+    assert torch.allclose(pool(maps, boxes, extractor), extractor(maps, rois), atol=1e-5)
+
+
+def test_suppression_is_batched_nms():
+    torch.manual_seed(0)
+    corner = torch.rand(3, 60, 2) * 40
+    boxes = torch.cat([corner, corner + 5 + torch.rand(3, 60, 2) * 20], 2)
+    scores, labels = torch.rand(3, 60), torch.randint(0, 3, (3, 60))
+    scores[1, 20:] = 0  # no candidates
+    scores[2] = 0
+    kept, valid = suppress(boxes, scores, labels, 0.5, 25)
+    assert valid.sum(1).tolist() == [25, int(valid[1].sum()), 0] and kept.shape == (3, 25)
+    for i in range(2):
+        own = (scores[i] > 0).nonzero()[:, 0]
+        cfg = dict(type='nms', iou_threshold=0.5)
+        want = own[mmcv.ops.batched_nms(boxes[i, own], scores[i, own], labels[i, own], cfg)[1][:25]]
+        assert kept[i][valid[i]].tolist() == want.tolist()
+
+
+def test_the_best_and_the_table():
+    values, index = best(torch.tensor([[0.1, 0.9, 0.5]]), 5)
+    assert torch.allclose(values, torch.tensor([[0.9, 0.5, 0.1, 0.0, 0.0]])) and index[0, :3].tolist() == [
+        1,
+        2,
+        0,
+    ]
+    assert index.max() <= 2
+    rows, there = table(torch.tensor([0, 0, 2]), torch.tensor([7, 8, 9]), 3, 4)
+    assert rows.tolist() == [[7, 8], [0, 0], [9, 0]] and there.tolist() == [[1, 1], [0, 0], [1, 0]]
