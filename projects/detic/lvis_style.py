@@ -12,9 +12,6 @@ import msgspec
 from ..bdd100k.scalabel import is_true
 from ..files.json_files import read_json
 
-#: Detections of an image that count with LVIS and OpenImages.
-MAX_DETECTIONS = 300
-
 
 class Category(msgspec.Struct):
     id: int

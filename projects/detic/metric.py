@@ -16,11 +16,13 @@ from mmengine.logging import print_log
 
 from ..files import write_json
 from ..files.rle import areas, checked_rle
-from .lvis_style import MAX_DETECTIONS, Annotation, AnnotationFile, Category, read_categories, read_lvis_style
+from .lvis_style import Annotation, AnnotationFile, Category, read_categories, read_lvis_style
 from .openimages import HIERARCHY, expanded_ap50, places_of_best, read_hierarchy
 from .vocabulary import plain_name
 
 PROTOCOLS = ('coco', 'lvis', 'openimages')
+#: Detections of an image that count with LVIS and OpenImages.
+MAX_DETECTIONS = 300
 
 #: (folder, prefix) -> the metric that writes there.
 _WRITERS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()

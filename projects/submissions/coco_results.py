@@ -9,12 +9,23 @@ from typing import Any
 
 import msgspec
 
-from ..detic.lvis_style import MAX_DETECTIONS, Category, Image
-
 from ..files import write_json
 from ..files.json_files import read_json
 from ..files.rle import checked_rle
 from .files import Checked, Request, json_of, some
+
+#: Detections of an image that LVIS counts, the best by score.
+MAX_DETECTIONS = 300
+
+
+class _Image(msgspec.Struct):
+    id: int
+    width: int
+    height: int
+
+
+class _Category(msgspec.Struct):
+    id: int
 
 
 class _Detection(msgspec.Struct, gc=False, omit_defaults=True):
@@ -26,8 +37,8 @@ class _Detection(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class _Images(msgspec.Struct):
-    images: list[Image]
-    categories: list[Category]
+    images: list[_Image]
+    categories: list[_Category]
 
 
 class _Track(msgspec.Struct, gc=False):
@@ -46,7 +57,7 @@ class _Video(msgspec.Struct):
 
 class _Videos(msgspec.Struct):
     videos: list[_Video]
-    categories: list[Category]
+    categories: list[_Category]
 
 
 _WHAT = "a list of detections (image_id, category_id, score, bbox or segmentation), COCO's result format"
