@@ -80,7 +80,7 @@ class Benchmark:
 
     Args:
         out: ``results/DATASET/METHOD/SCORE/{data.json,images.csv,curves.png}`` are written below it.
-        scores: Other scores than those of each model's config.
+        scores: Other scores than those of each model's config; a model computes those that it has.
         inferencer: Makes the inferencer of a config and weights (``mmroad.inferencer``).
         settings: What else the models' results depend on (such as bfloat16): another value is another result.
         keep_maps: Keep the maps, ``maps/DATASET/METHOD/SCORE/NAME.npy``; else they are removed once they are scored.
@@ -120,6 +120,9 @@ class Benchmark:
         for result in found_results:
             if note := (result.get('smiyc') or {}).get('note'):
                 self.left_out.append(f'{result["method"]} on {result["dataset"]}: {note}')
+        if any(method.config for method in methods):
+            computed = {result['score'] for result in found_results}
+            self.left_out += [f'no model computes {s!r}' for s in self.scores or () if s not in computed]
         return found_results
 
     def _place(self, found: FoundSet, method: Method, score: str = '') -> Path:
@@ -169,8 +172,22 @@ class Benchmark:
                 f'{method.config} is no model of anomaly segmentation (configs/rba, configs/abet)'
             )
         if self.scores:
-            model.model.set_scores(self.scores)
+            model.model.set_scores(self._scores_of(model.model, method))
         return model
+
+    def _scores_of(self, model, method: Method) -> list[str]:
+        """Those of the scores that a model computes."""
+        known = []
+        for score in self.scores or ():
+            try:
+                model.set_scores([score])
+                known.append(score)
+            except KeyError as error:
+                why = error.args[0]
+                self.say(f'{method.name}: {why}')
+        if not known:
+            raise KeyError(f'{method.config} computes none of {", ".join(self.scores or ())}: {why}')
+        return known
 
     def _infer(self, model, method: Method, found: FoundSet, stamp: str) -> list[dict[str, Any]]:
         """Maps of every score, each image inferred once, and their scores."""

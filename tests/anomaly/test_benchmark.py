@@ -51,6 +51,8 @@ class Inferencer:
         self.names, self.passes, self.model = ['bright', 'dark'], 0, self
 
     def set_scores(self, names):
+        if unknown := set(names) - {'bright', 'dark'}:
+            raise KeyError(f'no score {unknown}')
         self.names = names
 
     def prepare(self, image, name):
@@ -130,6 +132,19 @@ def test_what_changed_is_done_again(tmp_path, data):
     assert model.passes == 4 + 2 + 2 + 4
     run(tmp_path, sets, model, settings=dict(amp=True))
     assert model.passes == 4 + 2 + 2 + 4 + 4
+
+
+def test_a_model_computes_those_scores_that_it_has(tmp_path, data):
+    sets, weights = find_sets(data, ['road_anomaly']), tmp_path / 'w.pth'
+    weights.write_bytes(b'')
+    methods = methods_of([f'rba_swin_b_1dl_cityscapes={weights}'])
+    for scores, found, said in (
+        (['dark', 'odd'], ['dark'], "no model computes 'odd'"),
+        (['odd'], [], 'none of odd'),
+    ):
+        benchmark = Benchmark(tmp_path / 'out', scores, lambda *_: Inferencer(), say=lambda _: None)
+        assert [result['score'] for result in benchmark.run(methods, sets)] == found
+        assert said in ' '.join(benchmark.left_out)
 
 
 def test_kept_maps_score_the_same(tmp_path, data):

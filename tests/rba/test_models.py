@@ -115,7 +115,7 @@ def test_every_score_without_retraining(small):
     with torch.no_grad():
         together = small.test_step(batch(images=1))[0].anomaly_map
     assert torch.equal(together.data, maps[SCORES[0]])
-    assert all(torch.equal(together[name], maps[name]) for name in SCORES)
+    assert all(torch.equal(together.get(name), maps[name]) for name in SCORES)
 
 
 OUTLIER = {'model.decode_head.pixel_losses': dict(outlier=dict(type='OutlierLoss'))}
