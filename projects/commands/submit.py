@@ -27,6 +27,7 @@ BENCHMARKS = {
     'bdd100k-sem_seg': (),
     'bdd100k-drivable': (),
     'bdd100k-ins_seg': (),
+    'bdd100k-box_track': (),
     'lvis': (),
     'ytvis': (),
 }

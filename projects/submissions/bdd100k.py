@@ -1,15 +1,17 @@
 """What BDD100K's test servers take (https://doc.bdd100k.com/evaluate.html), written and checked.
 
 Detection is a JSON file of Scalabel frames, or an archive of it; the other tasks are archives: semantic segmentation
-and drivable area of PNG masks, instance segmentation of bitmasks and their scores.
+and drivable area of PNG masks, instance segmentation of bitmasks and their scores, box tracking of a JSON file of all
+frames or of one a video.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import zipfile
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -17,14 +19,21 @@ import numpy as np
 from PIL import Image
 
 from ..bdd100k.eval.seg import CLASSES
-from ..bdd100k.scalabel import DET_CLASSES, decode_frames
+from ..bdd100k.scalabel import DET_CLASSES, LabelFileError, decode_frames
 from ..bdd100k.submission import zip_predictions
+from ..bdd100k.track_columns import NONE, read_track_columns
 from ..files.images import image_size
-from ..files.replacing import write_bytes
+from ..files.replacing import replacing, write_bytes
 from .files import Checked, Files, Request, images_of, some
 
-#: Images of the test set of each task.
-TEST_IMAGES = dict(det=20000, drivable=20000, sem_seg=2000, ins_seg=2000)
+#: Images of the test set of each task; box tracking has 400 videos.
+TEST_IMAGES = dict(
+    det='20000 images',
+    drivable='20000 images',
+    sem_seg='2000 images',
+    ins_seg='2000 images',
+    box_track='400 videos',
+)
 #: The classes of instance segmentation are the first of detection.
 _NUM_INSTANCE_CLASSES = 8
 
@@ -65,6 +74,8 @@ def write(task: str, request: Request) -> Path:
             raise FileNotFoundError(f'{source}: no such file of predictions')
         write_bytes(request.out, source.read_bytes())
         return request.out
+    if task == 'box_track':
+        return _write_tracks(source, request.out)
     if source.is_file():
         raise ValueError(f'{source}: the folder that holds it is expected, for an archive')
     return zip_predictions(source, task, request.out)
@@ -79,7 +90,9 @@ def check(task: str, path: Path, request: Request) -> Checked:
             f'names and sizes were not compared with the images (the test set has {TEST_IMAGES[task]}): --data '
             'FOLDER does'
         )
-    dict(det=_boxes, ins_seg=_instances).get(task, partial(_masks, task))(path, done, images)  # type: ignore[operator]
+    dict(det=_boxes, ins_seg=_instances, box_track=_tracks).get(task, partial(_masks, task))(
+        path, done, images
+    )  # type: ignore[operator]
     return done
 
 
@@ -133,6 +146,45 @@ def _wrong_label(label: _Label) -> str:
     if box.x2 - box.x1 < -1 or box.y2 - box.y1 < -1:  # x2 and y2 are inclusive: an empty box has -1
         return f'box2d {msgspec.to_builtins(box)}: x2 and y2 are the far corner'
     return ''
+
+
+def _write_tracks(source: Path, out: Path) -> Path:
+    """An archive of the ``box_track.json`` that ``mmroad track`` and ``mmroad test`` write."""
+    source = source / 'box_track.json' if source.is_dir() else source
+    if out.suffix != '.zip':
+        raise ValueError(f'--out {out}: an archive for the server ends in .zip')
+    if not source.is_file():
+        raise FileNotFoundError(f'{source}: no such file of tracks')
+    with replacing(out) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.write(source, source.name)
+    return out
+
+
+def _tracks(path: Path, done: Checked, images: dict[str, Path] | None) -> None:
+    if path.suffix != '.zip':
+        done.problems.append(f'{path}: the server takes a zip archive')
+    try:
+        columns = read_track_columns(path)
+        columns.check_classes()
+    except LabelFileError as error:
+        done.problems.append(str(error))
+        return
+    done.counted['videos'] = len(set(columns.videos))
+    done.counted['frames'] = len(columns.names)
+    done.counted['boxes'] = len(columns.frame)
+    if images is not None:
+        done.names([PurePath(name).name for name in columns.names], images, 'frames')
+    names = np.array(columns.names, object)
+    for rows, text in (
+        (np.flatnonzero([video is None for video in columns.videos]), 'frames have no videoName'),
+        (np.flatnonzero(columns.frame_index == NONE), 'frames have no frameIndex'),
+        (columns.frame[columns.track == NONE], 'boxes have no id'),
+    ):
+        if len(rows):
+            done.problems.append(f'{len(rows)} {text}: {some(dict.fromkeys(names[rows]))}')
+    pairs, counts = np.unique(np.stack([columns.frame, columns.track], 1), axis=0, return_counts=True)
+    if len(twice := pairs[(counts > 1) & (pairs[:, 1] != NONE), 0]):
+        done.problems.append(f'{len(twice)} ids are twice in a frame: {some(dict.fromkeys(names[twice]))}')
 
 
 def _compare_pictures(done: Checked, names: list[str], images: dict[str, Path] | None) -> dict[str, Path]:

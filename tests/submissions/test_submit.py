@@ -208,6 +208,34 @@ def test_bdd100k_instances(tmp_path, capsys):
     assert status == 1 and 'instances 7 have no score' in said
 
 
+def test_bdd100k_tracks(tmp_path, capsys):
+    box = dict(category='car', score=0.5, box2d=dict(x1=1, y1=2, x2=9, y2=8))
+    frames = [
+        dict(name=f'v-{i}.jpg', videoName='v', frameIndex=i, labels=[box | dict(id='1')]) for i in range(2)
+    ]
+    for frame in frames:
+        image(tmp_path / 'test/v' / frame['name'])
+    (tmp_path / 'out').mkdir()
+    path, command = tmp_path / 'out/box_track.json', ['bdd100k-box_track', tmp_path / 'out']
+    path.write_text(json.dumps(dict(frames=frames)))
+    command += ['--data', tmp_path / 'test', '--out', tmp_path / 'o.zip']
+    status, said = run(capsys, *command)
+    assert not status and '1 videos, 2 frames, 2 boxes: 0 problems' in said
+    frames[0]['labels'] *= 2
+    frames[1] = dict(name='w.jpg', labels=[box])
+    path.write_text(json.dumps(dict(frames=frames)))
+    status, said = run(capsys, *command)
+    for text in (
+        'are missing: v-1.jpg',
+        'not expected: w.jpg',
+        'no videoName: w.jpg',
+        'no frameIndex: w.jpg',
+        'no id: w.jpg',
+        '1 ids are twice in a frame: v-0.jpg',
+    ):
+        assert text in said, text
+
+
 def rle(size=SIZE):
     from pycocotools.mask import encode
 
