@@ -10,10 +10,10 @@ from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.labels.form import Image
 from mmroad.labels.formats import convert
 from mmroad.labels.images import place_images
-from mmroad.owndata.boxes import hold_out
-from mmroad.owndata.own_config import slug, write_own_config
-from mmroad.owndata.pipelines import datasets, leaf
-from mmroad.owndata.schedule import scale
+from mmroad.labels.own.boxes import hold_out
+from mmroad.labels.own.own_config import slug, write_own_config
+from mmroad.labels.own.pipelines import datasets, leaf
+from mmroad.labels.own.schedule import scale
 from mmroad.zoo.configs import get_config, list_models
 from mmroad.zoo.models import build_model, model_classes
 
