@@ -35,7 +35,7 @@ def test_the_overview_lists_every_command(capsys):
 @pytest.mark.parametrize(
     ('typed', 'said'),
     [
-        (['trian'], "no command 'trian'; did you mean train?"),
+        (['trian'], "no command 'trian'; did you mean train"),
         (['data', 'road'], "no command 'data road'; did you mean data road-scenes"),
         (['zzzz'], '`mmroad --help` lists them'),
     ],
