@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mmcv
 import numpy as np
 from mmengine.visualization import LocalVisBackend
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from ..files import write_image
 from .datasets import AnomalyDataset
 from .pictures import anomaly_picture, truth_picture
 
@@ -50,7 +50,7 @@ class AnomalyVisualizer(SegLocalVisualizer):
         if out_file is None:
             self.add_image(name, picture[..., ::-1], step)
             return
-        mmcv.imwrite(picture, out_file)
+        write_image(out_file, picture)
         for backend in self._vis_backends.values():  # trackers see what is drawn; its own folder has the file
             if not isinstance(backend, LocalVisBackend):
                 backend.add_image(name, picture[..., ::-1], step)

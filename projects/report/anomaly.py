@@ -241,7 +241,7 @@ def _report(labels, scored, scales, cuts, alarms, misses, names, drawn) -> dict:
             label='Mark scores from',
             unit='%',
             first=0,
-            help='In per cent of the range from black to white of the heat maps; 0 marks nothing. '
+            help='In percent of the range from black to white of the heat maps; 0 marks nothing. '
             + '; '.join(f'{label}: {low:.4g} to {high:.4g}' for label, (low, high) in zip(labels, scales)),
         ),
         layers=[

@@ -24,7 +24,7 @@ def best_f1(scores: PixelScores) -> Point:
 
 
 def components(values: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, list]:
-    """Connected parts (8 neighbours) of an image.
+    """Connected parts (8 neighbors) of an image.
 
     Returns:
         ``alarms``: parts from the threshold on without a pixel of an unknown object, the largest first:

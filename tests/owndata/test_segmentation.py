@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmroad.owndata.own_config import write_own_config
+from mmroad.labels.own.own_config import write_own_config
 from mmroad.zoo.models import build_model
 
 SMALL = 'rba_small_1dl_road_scenes'
@@ -59,6 +59,15 @@ def test_class_uniform_sampling_keeps_its_own_cache(rails, options, tmp_path):
     assert outer.dataset.type == 'BaseSegDataset' and cfg.model.decode_head.num_classes == 3
 
 
+def test_auxiliary_heads_and_heads_in_a_row_have_the_classes_too(rails, options):
+    cfg, _ = made(
+        options('deeplabv3+_r50-d8_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none')
+    )
+    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 3
+    cfg, _ = made(options('pointrend_r50_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none'))
+    assert [head.num_classes for head in cfg.model.decode_head] == [3, 3]
+
+
 def test_own_outliers_are_pasted(rails, options):
     name = 'rba_small_1dl_ood_road_scenes'
     words = ['--data', rails, '--outliers', rails / 'outliers', '--val-split', 0]
@@ -73,7 +82,7 @@ def test_own_outliers_are_pasted(rails, options):
     assert alone.train_dataloader.dataset.type == 'BDD100KSemSegDataset'
 
 
-def test_classes_of_json_have_colours_and_splits_have_folders(rails, options, tmp_path):
+def test_classes_of_json_have_colors_and_splits_have_folders(rails, options, tmp_path):
     data = tmp_path / 'split'
     for split, number in (('train', 0), ('val', 1)):
         for kind in ('images', 'masks'):
