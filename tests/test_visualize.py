@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
+from mmroad.bdd100k.pictures import COLORS, GRAY, TITLE, contact_sheet, draw_labels, side_by_side
 from mmroad.bdd100k.scalabel import Box2D, Label
 from mmroad.commands import main, plot
 from mmroad.files.sources import image_files
@@ -44,7 +44,7 @@ def test_pictures_beside_the_truth(data, capsys):
     assert picture.shape == (60 + TITLE, 100 + 3 + 100, 3)
     truth, predicted = picture[TITLE:, :100], picture[TITLE:, 103:]
     assert tuple(truth[55, 45]) == COLORS[0]  # a person is a pedestrian
-    assert tuple(truth[55, 80]) == GREY  # a trailer is not evaluated
+    assert tuple(truth[55, 80]) == GRAY  # a trailer is not evaluated
     assert tuple(predicted[50, 40]) == COLORS[2]
     assert tuple(predicted[50, 90]) == GREEN  # below the threshold
     assert tuple(predicted[40, 60]) == GREEN
@@ -208,5 +208,5 @@ def test_labels_of_every_layout_and_odd_boxes_are_drawn(data, capsys):
         in capsys.readouterr().err
     )
     truth, predicted = np.split(cv2.imread(str(out / '0.png'))[TITLE:], [101], axis=1)
-    assert tuple(truth[50, 15]) == GREY and tuple(truth[45, 20]) == COLORS[4]
+    assert tuple(truth[50, 15]) == GRAY and tuple(truth[45, 20]) == COLORS[4]
     assert tuple(predicted[50, 42]) == COLORS[2]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmcv
 import numpy as np
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from ..files import write_image
 from .datasets import AnomalyDataset
 from .pictures import anomaly_picture, truth_picture
 
@@ -47,7 +47,7 @@ class AnomalyVisualizer(SegLocalVisualizer):
         if show:
             self.show(picture[..., ::-1], win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(picture, out_file)
+            write_image(out_file, picture)
         else:
             self.add_image(name, picture[..., ::-1], step)
 

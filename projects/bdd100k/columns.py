@@ -162,7 +162,8 @@ class Columns:
         return names[counts > 1].tolist()
 
     def repeated(self) -> str:
-        """What is to be said of names that more than one frame carries, with the files of the first; '' if none."""
+        """A sentence on names that more than one frame carries, with the files of the first; empty if there
+        are none."""
         names = self.duplicates()
         if not names:
             return ''

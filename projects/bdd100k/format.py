@@ -71,7 +71,7 @@ def read_parts(
     """The predictions of all parts in the order of their index, an index that is in several once, as the first
     rank has it (samplers repeat images to give every rank as many)."""
     decoder = msgspec.msgpack.Decoder(kind)
-    places = {}
+    places: dict[int, tuple] = {}
     files = []
     try:
         for rank in range(world_size):
@@ -167,7 +167,7 @@ def finite(prediction: Prediction) -> Prediction:
 
 
 def not_finite(counts: Mapping[str, int], where: object) -> str:
-    """What to say of images (name: detections) whose predictions are not all numbers."""
+    """A sentence on images (name: detections) whose predictions are not all finite."""
     shown = ', '.join(f'{name!r} ({count})' for name, count in list(counts.items())[:3])
     return (
         f'{where}: {sum(counts.values())} detections of {len(counts)} images have a NaN or infinite box or score and '

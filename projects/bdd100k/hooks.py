@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
@@ -58,8 +59,10 @@ class DetSetupHook(Hook):
         self.check_classes = check_classes
 
     def before_run(self, runner) -> None:
-        loops = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
-        loops = {name: loop for name, loop in loops.items() if hasattr(loop, 'dataloader')}  # built ones
+        every = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
+        loops: dict[str, Any] = {
+            k: loop for k, loop in every.items() if hasattr(loop, 'dataloader')
+        }  # built ones
         classes: dict[str, Sequence[str]] = {}
         for name, loop in loops.items():
             meta = getattr(loop.dataloader.dataset, 'metainfo', None)

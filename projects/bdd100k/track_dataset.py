@@ -51,15 +51,15 @@ class BDD100KTrackDataset(BDD100KDetDataset):
 
     # ------------------------------------------------------------------ reading
 
-    def _labelled_images(self) -> Columns:
+    def _labeled_images(self) -> Columns:
         if not self.load_as_video:
-            return super()._labelled_images()
+            return super()._labeled_images()
         columns = indexed_columns(self.ann_file, kind=TRACKS)
         columns.check_boxes()
         return columns
 
-    def _unlabelled_images(self) -> Columns:
-        columns = super()._unlabelled_images()
+    def _unlabeled_images(self) -> Columns:
+        columns = super()._unlabeled_images()
         if not self.load_as_video:
             return columns
         places = [PurePath(name) for name in columns.names]

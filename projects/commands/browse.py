@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def draw(item: dict, name: str, visualizer):
-    """A training sample's image, or a clip's frames, with what is to be learned; (H, W, 3) BGR uint8."""
+    """A training sample's image, or a clip's frames, with its labels; (H, W, 3) BGR uint8."""
     import numpy as np
 
     sample = item['data_samples']

@@ -57,6 +57,6 @@ def run(args: argparse.Namespace) -> None:
         write(args.out, plain(scores) | found.data())
     if args.out_file:
         write_json(args.out_file, plain(scores), indent=2)
-    lacking = [found.scores.note, found.smiyc.get('note'), found.legacy.get('note')]
-    if any(lacking):  # printed above; less was done than was asked for
-        sys.exit('error: ' + '; '.join(filter(None, lacking)))
+    notes = [found.scores.note, found.smiyc.get('note'), found.legacy.get('note')]
+    if any(notes):  # printed above; less was done than was asked for
+        sys.exit('error: ' + '; '.join(str(note) for note in notes if note))

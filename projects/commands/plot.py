@@ -41,7 +41,7 @@ def read_scalars(work_dir: Path, metrics: list[str]) -> tuple[dict[int, float], 
 
 
 def _rows(file: Path) -> Iterator[dict]:
-    """What was logged, line by line; a killed run may have left half a line at the end, which is told."""
+    """What was logged, line by line; a killed run may have left half a line at the end, which is reported."""
     lines = file.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
         try:

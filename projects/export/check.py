@@ -81,17 +81,16 @@ def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.n
     """What gives a model's predictions for an RGB image (H, W, 3), by the names of the graph's outputs."""
     from mmengine.dataset import Compose
 
-    from ..inference.base import array_pipeline, prepared
+    from ..inference.base import array_pipeline, transformed
 
     steps = [step for step in array_pipeline(model.cfg) if step['type'] != 'RecordClasses']
     pipeline = Compose(steps)
 
     def predict(image: np.ndarray) -> dict[str, np.ndarray]:
-        batch = prepared(
-            pipeline, dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name=''), ''
-        )
+        data = dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name='')
+        data = transformed(pipeline, data, '')
         with torch.inference_mode():
-            sample = model.test_step(batch)[0]
+            sample = model.test_step({key: [data[key]] for key in ('inputs', 'data_samples')})[0]
         if 'pred_instances' in sample:
             found = sample.pred_instances
             found = found[found.scores.argsort(descending=True, stable=True)]

@@ -21,11 +21,11 @@ SPREAD = (
 
 
 def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Module:
-    """Initialise a model in place, give its normalisations the statistics of what passes them, and its last layers such
+    """Initialize a model in place, give its normalizations the statistics of what passes them, and its last layers such
     weights that scores and boxes differ from place to place, as they do where something was learned.
 
     Args:
-        images: Normalised images (B, 3, H, W), of which the statistics are.
+        images: Normalized images (B, 3, H, W), of which the statistics are.
         seed: Of the weights.
     """
     torch.manual_seed(seed)

@@ -93,7 +93,8 @@ def run_on_ray(
     gpus, cpus = int(resources.get('GPU', 0)), int(resources.get('CPU', 1))
     count = min(workers or gpus or max(1, cpus // 2), len(left))
     each = dict(num_gpus=1) if gpus >= count else dict(num_cpus=max(1, cpus // count))
-    worker = ray.remote(**each)(ShardWorker)
+    remote: Any = ray.remote
+    worker = remote(**each)(ShardWorker)
 
     def start() -> Any:
         return worker.remote(model, batch_size, max(1, cpus // count))

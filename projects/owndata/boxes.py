@@ -10,7 +10,7 @@ from pathlib import Path
 from ..bdd100k.scalabel import LabelFileError
 from ..labels.form import Image, LabelSet
 from ..labels.formats import read_sets, write
-from ..labels.recognise import recognise
+from ..labels.recognize import recognize
 
 #: What the data set reads as it is.
 _READ = ('bdd', 'scalabel', 'coco')
@@ -38,10 +38,10 @@ class Boxes:
     @property
     def images(self) -> int:
         """Training images with a box to learn from."""
-        return sum(_learnt(image, self.classes) for image in self.train.labels.images)
+        return sum(_learned(image, self.classes) for image in self.train.labels.images)
 
 
-def _learnt(image: Image, classes: Sequence[str]) -> bool:
+def _learned(image: Image, classes: Sequence[str]) -> bool:
     return any(box.category in classes and not box.crowd and not box.ignored for box in image.boxes)
 
 
@@ -54,7 +54,7 @@ def prepare_boxes(
     val_split: float | None = None,
     seed: int = 0,
 ) -> Boxes:
-    """Recognise a data set, check it and make its label files.
+    """Recognize a data set, check it and make its label files.
 
     Args:
         data: The data set.
@@ -66,10 +66,10 @@ def prepare_boxes(
         seed: Of the split.
 
     Raises:
-        LabelFileError: As `recognise`; names the file.
+        LabelFileError: As `recognize`; names the file.
         ValueError: Images are not there, there is no box, or a class has none.
     """
-    found = recognise(data, form)
+    found = recognize(data, form)
     forms = {one.format for one in found}
     sets = read_sets(data, form, images)
     said = [f'{data}: {_name(forms)}, {_counts(sets)}']

@@ -35,7 +35,7 @@ def read_classes(folder: Path) -> tuple[tuple[str, ...], list[list[int]] | None]
     ``{"name", "color"}``. The id in the label maps is the place, from 0.
 
     Returns:
-        Names, and RGB colours where the file has them.
+        Names, and RGB colors where the file has them.
 
     Raises:
         FileNotFoundError, ValueError: There is no such file, or it is something else; names it.

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a data set: BDD100K, Scalabel, COCO, YOLO, Pascal VOC, labelme, CVAT, Label Studio; for segmentation '
         'images and masks with classes.txt',
     )
-    data.add_argument('--from', dest='form', help='its format, where it is not recognised')
+    data.add_argument('--from', dest='form', help='its format, where it is not recognized')
     data.add_argument('--images', metavar='DIR', help='the folder of its images, where they are not found')
     data.add_argument('--classes', nargs='+', metavar='NAME', help='these classes alone, in this order')
     data.add_argument(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-#: Steps that a training has at least, so that a few images are learnt too.
+#: Steps that a training has at least, so that a few images are learned too.
 LEAST_STEPS = 1000
 #: Validations (and checkpoints) of a training at most.
 VALIDATIONS = 12

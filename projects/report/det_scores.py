@@ -37,7 +37,7 @@ def match_result(data: Matchable) -> Result:
 
 @dataclass
 class Row:
-    """A row of the table: the images and boxes of a group, and the scores of every result, in per cent."""
+    """A row of the table: the images and boxes of a group, and the scores of every result, in percent."""
 
     name: str
     images: int
@@ -46,7 +46,7 @@ class Row:
 
 
 def measures(sizes: dict[str, Matched], weight: np.ndarray | None = None) -> np.ndarray:
-    """(7, classes) `METRICS` in per cent of each class; NaN of a class without ground truth."""
+    """(7, classes) `METRICS` in percent of each class; NaN of a class without ground truth."""
     ap, recall = sizes['all'].ap_and_recall(weight)
     rows = [ap.mean(0), ap[0], ap[5]]
     rows += [sizes[size].ap(weight).mean(0) for size in ('small', 'medium', 'large')]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -93,8 +93,9 @@ class Scene:
             self._place(str(kind))
             for kind in rng.choice(kinds, rng.poisson(crowd) + 1, p=weights / weights.sum())
         ]
-        for kind in rng.choice(list(ood), rng.integers(1, 3)) if ood else ():
-            objects.append(self._place_ood(str(kind), ood[str(kind)]))
+        if ood:
+            for kind in rng.choice(list(ood), rng.integers(1, 3)):
+                objects.append(self._place_ood(str(kind), ood[str(kind)]))
         self.objects = sorted(objects, key=lambda o: o.y)
 
     def _scale(self, y: float) -> float:
@@ -197,7 +198,7 @@ class Scene:
         image[:] = (top + (low - top) * np.linspace(0, 1.6, h)[:, None].clip(0, 1))[:, None]
         sem_seg = np.full((h, w), SEM_SEG_IDS['sky'], np.uint8)
 
-        def region(points: list, color: tuple, name: str) -> None:
+        def region(points: list, color: Sequence[int] | np.ndarray, name: str) -> None:
             corners = np.array(points, np.int32)
             cv2.fillPoly(image, [corners], tuple(int(c) for c in color))
             cv2.fillPoly(sem_seg, [corners], SEM_SEG_IDS[name])
@@ -231,14 +232,14 @@ class Scene:
                         )
             elif kind < 0.85:
                 crown = (x + width // 2, horizon - height // 2), (width // 2, max(height // 2, 4))
-                color = tuple(int(c) for c in np.array([50, 110, 60]) + rng.integers(-15, 16, 3))
-                for canvas, value in ((image, color), (sem_seg, SEM_SEG_IDS['vegetation'])):
+                green = tuple(int(c) for c in np.array([50, 110, 60]) + rng.integers(-15, 16, 3))
+                for canvas, value in ((image, green), (sem_seg, SEM_SEG_IDS['vegetation'])):
                     cv2.ellipse(canvas, *crown, 0, 0, 360, value, -1)
             x += width + int(rng.integers(0, w // 20))
         if rng.random() < 0.5:
-            name, color = ('wall', (125, 125, 135)) if rng.random() < 0.5 else ('fence', (90, 120, 140))
+            name, shade = ('wall', (125, 125, 135)) if rng.random() < 0.5 else ('fence', (90, 120, 140))
             high = horizon - h // 18
-            region([(0, horizon), (0, high), (w, high), (w, horizon)], color, name)
+            region([(0, horizon), (0, high), (w, high), (w, horizon)], shade, name)
         region(
             [(0, horizon), (w, horizon), (w, h), (0, h)],
             np.array([70, 120, 100]) + rng.integers(-12, 13, 3),
@@ -250,13 +251,13 @@ class Scene:
         road = np.array([95, 92, 90]) + rng.integers(-10, 11)
         region([(self.vanish, horizon), (right, h), (left, h)], road, 'road')
         for lane in (1 / 3, 2 / 3):
-            for a in np.arange(0.1, 1.0, 0.18):
+            for a in np.arange(0.1, 1.0, 0.18).tolist():
                 ends = []
                 for t in (a, min(a + 0.07, 1)):
                     y = horizon + t * (h - horizon)
                     lo, hi = self._road(y)
                     ends.append((round(lo + lane * (hi - lo)), round(y)))
-                cv2.line(image, *ends, (215, 215, 215), max(1, round(3 * a)))
+                cv2.line(image, ends[0], ends[1], (215, 215, 215), max(1, round(3 * a)))
         return image, sem_seg
 
     def _light(self, image: np.ndarray, frame: int) -> np.ndarray:

@@ -34,7 +34,7 @@ def write_dataset(
     size: tuple[int, int] = (320, 192),
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
     tracks: int = 0,
     stride: float = 1,
     ego: float = 1,
@@ -61,7 +61,7 @@ def write_dataset(
         videos, tracks, frames: Numbers of videos without and with tracks (a fifth of them, at least one of several,
             for ``val``) and of frames of each.
         size: (width, height).
-        seed: Of everything.
+        seed: Seed of all that is random.
         force: Replace the road scenes that are at ``root``; whatever else is there stays.
         progress: Called after every scene.
         stride, ego: Of the videos with tracks, as `Drive`.
@@ -70,7 +70,7 @@ def write_dataset(
         How many images, boxes and objects of no class were made.
 
     Raises:
-        FileExistsError: ``root`` is there already, or is to be replaced and holds other files.
+        FileExistsError: ``root`` is there already or, with ``force``, holds other files than road scenes.
         ValueError: A number is negative, or a size not positive.
     """
     if min(train, val, ood, videos, tracks, ego) < 0 or min(frames, *size) < 1 or stride <= 0:
@@ -122,12 +122,12 @@ def _write(
     frames: int,
     size: tuple[int, int],
     seed: int,
-    progress: Callable[[], None],
+    progress: Callable[[], object],
 ) -> dict[str, int]:
     counts = dict(images=0, boxes=0, ood=0)
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
         counts['images'] += number
-        counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
+        counts['boxes'] += _labeled(part, split, number, seed * 10_000_000 + first, size, progress)
     counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
     _videos(part / 'videos', videos, seed * 10_000_000 + 3_000_000, frames, size, progress)
@@ -141,7 +141,7 @@ def _image(path: Path, image: np.ndarray) -> None:
         raise OSError(f'{path} could not be written')
 
 
-def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
+def _labeled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
     frames, boxes = [], 0
     for i in range(number):
         scene = Scene(seed + i, size)

@@ -34,7 +34,7 @@ class KeysError(CheckpointError):
         self.state = state
 
 
-def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
+def load_state_file(path: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
     """What a checkpoint file holds, by names; see `load_content`.
 
     Raises:
@@ -68,7 +68,7 @@ def load_content(path: str | Path, *, trust: bool = False) -> Any:
         raise FileNotFoundError(f'{what} {path}')
     if problem := problem_of(path):
         raise CheckpointError(f'{path} {problem}.')
-    kind = kind_of(read_head(path))
+    kind = kind_of(read_head(path)) or ''  # never empty: `problem_of` has refused other files
     try:
         return _READERS[kind](path, trust)
     except pickle.UnpicklingError as error:

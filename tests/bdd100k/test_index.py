@@ -60,7 +60,7 @@ def test_a_changed_file_is_read_again_even_with_its_old_time(tmp_path, reads):
     assert indexed_columns(path).xyxy[0, 0] == 9 and len(reads) == 2
 
 
-def test_a_touched_file_is_recognised_by_its_content(tmp_path, reads):
+def test_a_touched_file_is_recognized_by_its_content(tmp_path, reads):
     path = write(tmp_path / 'gt.json', 3)
     indexed_columns(path)
     os.utime(path)

@@ -85,11 +85,11 @@ def test_every_detector_of_the_zoo_gets_a_head_for_the_classes(warehouse, option
         'sparse_rcnn_r50_fpn_1x_det_bdd100k',
     ]
     names += ['cascade_rcnn_r50_fpn_1x_det_bdd100k', 'atss_r50_fpn_1x_det_bdd100k']
-    from mmroad.zoo.models import uninitialised
+    from mmroad.zoo.models import uninitialized
 
     for name in names:
         cfg, _ = made(options(name, '--data', warehouse, '--weights', 'none'))
-        with uninitialised():
+        with uninitialized():
             model = build_model(cfg)
         numbers = {
             m.num_classes for n, m in model.named_modules() if hasattr(m, 'num_classes') and 'rpn' not in n

@@ -73,7 +73,7 @@ def test_own_outliers_are_pasted(rails, options):
     assert alone.train_dataloader.dataset.type == 'BDD100KSemSegDataset'
 
 
-def test_classes_of_json_have_colours_and_splits_have_folders(rails, options, tmp_path):
+def test_classes_of_json_have_colors_and_splits_have_folders(rails, options, tmp_path):
     data = tmp_path / 'split'
     for split, number in (('train', 0), ('val', 1)):
         for kind in ('images', 'masks'):

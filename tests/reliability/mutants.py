@@ -113,10 +113,10 @@ def _labels() -> Iterator[Form]:
 
 def _masks() -> Iterator[Form]:
     values = np.random.default_rng(0).integers(0, 19, (30, 40)).astype(np.uint8).repeat(3, 0)
-    yield Form('grey.png', _saved(lambda f: Image.fromarray(values).save(f, 'PNG')), read_label_map, True)
-    yield Form('grey.tif', _saved(lambda f: Image.fromarray(values).save(f, 'TIFF')), read_label_map)
-    coloured = Image.fromarray(np.stack([values] * 4, -1))
-    yield Form('bits.png', _saved(lambda f: coloured.save(f, 'PNG')), lambda path: read_png(path, 4), True)
+    yield Form('gray.png', _saved(lambda f: Image.fromarray(values).save(f, 'PNG')), read_label_map, True)
+    yield Form('gray.tif', _saved(lambda f: Image.fromarray(values).save(f, 'TIFF')), read_label_map)
+    colored = Image.fromarray(np.stack([values] * 4, -1))
+    yield Form('bits.png', _saved(lambda f: colored.save(f, 'PNG')), lambda path: read_png(path, 4), True)
 
 
 def _images() -> Iterator[Form]:

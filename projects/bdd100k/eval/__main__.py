@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,7 +175,7 @@ def _compare(args: argparse.Namespace, names: list[str], scores: Scores) -> Comp
 
 
 def _detection(args: argparse.Namespace) -> tuple:
-    """Scores, and what else is to be done: the option that asks for it and a function."""
+    """The scores, and the further outputs: the option that asks for each and a function that writes it."""
     from ...labels.scoring import FROM_FILES, read_result, read_truth
     from .det import align, scores_of
 
@@ -203,7 +203,7 @@ def _detection(args: argparse.Namespace) -> tuple:
     told(pred.duplicates(), 'names are carried by several predicted frames: the last of each counts')
     if gt.repeated():
         warnings.warn(f'ground truth: {gt.repeated()}; each of them counts', stacklevel=2)
-    classes = [name for name in args.classes or () if name != FROM_FILES] or None
+    classes: Sequence[str] | None = [name for name in args.classes or () if name != FROM_FILES] or None
     if classes and gt.classes == DET_CLASSES:
         classes = det_classes(classes)
     steps: list[tuple[str, Callable[[], object]]] = []

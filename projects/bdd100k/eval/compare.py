@@ -55,7 +55,7 @@ class Comparison:
         ]
 
     def table(self) -> str:
-        """Two tables for a terminal: what is over all, and the first metric of every class; in per cent."""
+        """Two tables for a terminal: what is over all, and the first metric of every class; in percent."""
         return '\n'.join(map(_aligned, self._tables()))
 
     def markdown(self) -> str:

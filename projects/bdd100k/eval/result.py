@@ -16,7 +16,7 @@ from ...files import write_text
 
 
 class Scores(dict):
-    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in per cent; NaN where nothing is defined.
+    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in percent; NaN where nothing is defined.
 
     The last group is ``AVERAGE`` in semantic segmentation, which also has metrics of one number alone.
     """

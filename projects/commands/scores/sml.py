@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--images', help='take these images (folder, file, glob) in place of the training set'
     )
-    parser.add_argument('--max-images', type=int, help='take so many, evenly spaced (default: all)')
+    parser.add_argument('--max-images', type=int, help='take this many, evenly spaced (default: all)')
     add_device(parser)
 
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
     from rich.progress import track
 
-    from ...anomaly.saved_scores import ClassStatistics
+    from ...anomaly.class_statistics import ClassStatistics
     from ...files import OutputNames, write_json
     from ...files.sources import Item, Source, open_source
     from ...zoo.configs import get_config

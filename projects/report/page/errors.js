@@ -74,7 +74,7 @@ const Confusion = {
     };
     const fields = el('div.fields', {},
       results.length > 1 ? choice('Result', results.map((name, i) => [i, name]), chosen(), change('of', '0'), { id: 'confusion-of' }) : null,
-      choice('Cells show', [['share', 'share of the row in per cent'], ['number', `numbers of ${confusion.what}`]], share() ? 'share' : 'number', change('counts', 'share'), { id: 'confusion-counts' }),
+      choice('Cells show', [['share', 'share of the row in percent'], ['number', `numbers of ${confusion.what}`]], share() ? 'share' : 'number', change('counts', 'share'), { id: 'confusion-counts' }),
       Filters.slider(draw));
     draw();
     main.append(el('section.card', {}, el('h2', {}, 'Confusion'), fields, place, el('p.help', {}, confusion.help, ' A cell opens its pictures.')));

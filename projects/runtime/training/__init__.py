@@ -79,7 +79,7 @@ def go_on(cfg: Config, resume: str | None, *, trust: bool = False) -> list[str]:
         trust: Read checkpoints that hold objects (runs code in them).
 
     Returns:
-        What there is to say, line by line.
+        Messages for the user, one a line.
 
     Raises:
         FileNotFoundError: The file or folder is not there.

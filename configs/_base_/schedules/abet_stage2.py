@@ -1,5 +1,5 @@
 """Second stage: from a Mapillary snapshot, relaxed borders until epoch 100, scl-poly, until mIoU 80."""
-_base_ = ['./schedule.py']
+_base_ = ['./abet_175e.py']
 param_scheduler = [
     dict(type='SclPolyLR', max_epochs=175, restart=100, power=1.0, rescale=1.0, restart_power=1.5, by_epoch=True)
 ]

@@ -1,5 +1,5 @@
-"""The synthetic road scenes for detection: 800 iterations of 4 images; ``ood_test_*`` adds unknown objects."""
-_base_ = ['./det_runtime.py']
+"""The synthetic road scenes for detection; ``ood_test_*`` adds unknown objects."""
+_base_ = ['./loaders.py']
 data_root = 'data/road_scenes/'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -19,8 +19,6 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='BDD100KDetDataset',
         data_root=data_root,
@@ -35,13 +33,7 @@ val_dataset = dict(
     data_prefix=dict(img='images/100k/val/'),
     test_mode=True,
     pipeline=test_pipeline)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=val_dataset)
+val_dataloader = dict(num_workers=2, drop_last=False, dataset=val_dataset)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
 test_evaluator = val_evaluator
@@ -63,13 +55,3 @@ ood_test_evaluator = dict(
     type='OODDetectionMetric',
     ood_prefixes=dict(unknown=data_root + 'ood/val/images'),
     mask_prefixes=dict(unknown=data_root + 'ood/val/masks'))
-max_iters = 800
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=1e-2),
-    clip_grad=dict(max_norm=5, norm_type=2))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, begin=50, end=max_iters)
-]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(setup=dict(type='DetSetupHook'), checkpoint=dict(interval=max_iters))

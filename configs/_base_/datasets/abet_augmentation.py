@@ -1,4 +1,4 @@
-"""The published augmentation at the published crop; ``ClassUniformDataset`` gives the crop its centroid."""
+"""The published augmentation at the published crop, and the loader that gives the crop its centroid."""
 abet_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabelMap', num_classes=19),
@@ -9,3 +9,10 @@ abet_pipeline = [
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.30)),
     dict(type='PackSegInputs')
 ]
+#: Half of every epoch is class-uniform; a data set adds ``dataset``, a ``ClassUniformDataset``.
+class_uniform_loader = dict(
+    _delete_=True,
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='ClassUniformSampler', fraction=0.5, last_epoch=150))

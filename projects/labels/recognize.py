@@ -37,7 +37,7 @@ def split_of(name: str) -> str:
     return words.pop() if len(words) == 1 else ''
 
 
-def recognise(path: str | Path, form: str | None = None) -> list[Found]:
+def recognize(path: str | Path, form: str | None = None) -> list[Found]:
     """The sets of labels at a path: a label file, or a folder of a data set.
 
     Args:

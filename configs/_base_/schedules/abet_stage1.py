@@ -1,5 +1,5 @@
 """First stage: 65 classes from an ImageNet trunk, image-weighted loss, poly, until mIoU 50."""
-_base_ = ['./mapillary.py', './schedule.py']
+_base_ = ['./abet_175e.py']
 stage = dict(
     data_preprocessor=dict(seg_pad_val=65),
     decode_head=dict(

@@ -1,5 +1,5 @@
 """Cityscapes' split cv 2 (validation: Moenchengladbach, Strasbourg, Stuttgart) and coarse labels of rare classes."""
-_base_ = ['./cityscapes.py']
+_base_ = ['./abet_cityscapes.py']
 train_dataloader = dict(
     dataset=dict(
         cache_file='data/cityscapes/centroids_cv2_1024.npz',
