@@ -104,7 +104,7 @@ def _digest(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _places(path: Path, mark: str) -> list[Path]:
+def _places(path: Path, mark: str = '') -> list[Path]:
     """Where the cache may be: beside the labels, else in the user's cache folder. ``mark`` tells readings apart."""
     home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
