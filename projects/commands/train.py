@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..owndata import options
+from ..labels.own import options
 from ..runtime.speed import training_options
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         check_trackers(args.tracker)
     say_device(args.launcher)
     if options.is_own(args):
-        from ..owndata.own_config import write_own_config
+        from ..labels.own.own_config import write_own_config
 
         args.config, said = write_own_config(args)
         args.config = str(args.config)

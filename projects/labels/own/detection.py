@@ -56,7 +56,7 @@ def use_boxes(cfg: Config, boxes: Boxes) -> None:
     saved = hooks.get('checkpoint') or dict(type='CheckpointHook', interval=1)
     prefix = 'bdd100k' if boxes.bdd100k else 'det'
     cfg.default_hooks = dict(hooks, checkpoint=dict(saved, save_best=f'{prefix}/AP', rule='greater'))
-    from ..zoo.options import add_import
+    from ...zoo.options import add_import
 
     add_import(cfg, 'mmroad.bdd100k.det')
 

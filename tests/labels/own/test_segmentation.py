@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmroad.owndata.own_config import write_own_config
+from mmroad.labels.own.own_config import write_own_config
 from mmroad.zoo.models import build_model
 
 SMALL = 'rba_small_1dl_road_scenes'

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files.replacing import write_text
+from ...files.replacing import write_text
 from .masks import Masks, check_maps, find_masks, pair_up, read_classes, split_masks
 from .pipelines import leaf, pipelines
 
@@ -179,7 +179,7 @@ def _outlier_value(masks: Path, names: list[str]) -> int:
     """The value that marks outliers, the same in all masks: 254, 1, or whatever they hold beside 0 and 255."""
     import numpy as np
 
-    from ..files.label_maps import read_label_map
+    from ...files.label_maps import read_label_map
 
     values: dict[int, str] = {}
     for name in names:

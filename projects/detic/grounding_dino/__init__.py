@@ -3,7 +3,7 @@
 Importing this registers what its configs name.
 """
 
-from ..bdd100k import det
+from ...bdd100k import det
 from . import model, text
 
 __all__ = ['det', 'model', 'text']
