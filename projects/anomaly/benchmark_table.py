@@ -56,12 +56,12 @@ def rows_of(results: Sequence[dict[str, Any]], convention: str = 'first') -> lis
         own = [result for result in results if result['dataset'] == dataset]
         for result in own:
             smiyc = result.get('smiyc') or {}
-            parts = [_percent(smiyc.get(name)) for name in ('siou_gt', 'ppv', 'f1_mean')]
+            siou, ppv, f1 = (_percent(smiyc.get(name)) for name in ('siou_gt', 'ppv', 'f1_mean'))
             names = dataset, result['method'], result['score']
-            rows.append(Row(*names, result['AP'], result['AUROC'], result[key], *parts, HERE))
+            rows.append(Row(*names, result['AP'], result['AUROC'], result[key], siou, ppv, f1, HERE))
             if 'ap' in smiyc:
-                official = (_percent(smiyc[name]) for name in ('ap', 'auroc', 'fpr95'))
-                rows.append(Row(*names, *official, *parts, SMIYC))
+                ap, auroc, fpr95 = (_percent(smiyc[name]) for name in ('ap', 'auroc', 'fpr95'))
+                rows.append(Row(*names, ap, auroc, fpr95, siou, ppv, f1, SMIYC))
         for row in PUBLISHED:
             if row.dataset == own[0]['layout']:
                 numbers = row.ap, row.auroc, row.fpr95

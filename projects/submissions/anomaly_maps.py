@@ -224,7 +224,8 @@ def write_fishyscapes(request: Request) -> Path:
         if not np.isfinite(values).all():
             raise ValueError(f'{maps[image.stem]}: values that are NaN or infinite')
         classes = read_label_map(masks[number], size=values.shape, num_classes=LAST_CLASS + 1, ignored=())
-        for name, array in dict(anomaly=values, segmentation=classes.astype(np.uint8)).items():
+        arrays: dict[str, np.ndarray] = dict(anomaly=values, segmentation=classes.astype(np.uint8))
+        for name, array in arrays.items():
             buffer = io.BytesIO()
             np.save(buffer, array)
             write_bytes(request.out / f'{number}_{name}.npy', buffer.getbuffer())

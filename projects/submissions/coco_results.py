@@ -76,7 +76,7 @@ def write_lvis(request: Request) -> Path:
     by_image = defaultdict(list)
     for detection in read_json(_file(request, 'results.json'), list[_Detection], _WHAT):
         by_image[detection.image_id].append(detection)
-    kept = []
+    kept: list[Any] = []
     for found in by_image.values():
         if len(found) > MAX_DETECTIONS:
             found = sorted(found, key=lambda d: -d.score)[:MAX_DETECTIONS]
@@ -137,7 +137,7 @@ def _wrong_detection(found: _Detection, sizes: dict | None, categories: set[int]
     ):
         return f'bbox is {found.bbox}, expected x, y, width, height'
     if found.segmentation is not None:
-        return _wrong_mask(found.segmentation, sizes and sizes[found.image_id])
+        return _wrong_mask(found.segmentation, None if sizes is None else sizes[found.image_id])
     return ''
 
 
@@ -211,6 +211,6 @@ def _wrong_track(track: _Track, videos: dict[int, _Video] | None, categories: se
     for frame, mask in enumerate(track.segmentations):
         if mask is None:
             continue
-        if text := _wrong_mask(mask, video and (video.height, video.width)):
+        if text := _wrong_mask(mask, None if video is None else (video.height, video.width)):
             return f'frame {frame}: {text}'
     return ''
