@@ -72,6 +72,10 @@ def compare(
         if not value <= limit:
             difference.problems.append(f'{name} by {value:.3g}, allowed is {limit:g}')
     count, lost = (difference.numbers.get(k, 0.0) for k in ('detections', 'unpaired'))
+    if count == 0 and 'detections' in difference.numbers:
+        difference.problems.append(
+            'nothing was found on either image: compare on images with objects (--check)'
+        )
     if lost > max((0.2 if half else UNPAIRED) * count, 1 if count else 0):
         difference.problems.append(f'{lost:g} of {count:g} detections are not among the others')
     return difference
@@ -81,17 +85,16 @@ def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.n
     """What gives a model's predictions for an RGB image (H, W, 3), by the names of the graph's outputs."""
     from mmengine.dataset import Compose
 
-    from ..inference.base import array_pipeline, prepared
+    from ..inference.base import array_pipeline, transformed
 
     steps = [step for step in array_pipeline(model.cfg) if step['type'] != 'RecordClasses']
     pipeline = Compose(steps)
 
     def predict(image: np.ndarray) -> dict[str, np.ndarray]:
-        batch = prepared(
-            pipeline, dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name=''), ''
-        )
+        data = dict(img=np.ascontiguousarray(image[..., ::-1]), img_id=0, file_name='')
+        data = transformed(pipeline, data, '')
         with torch.inference_mode():
-            sample = model.test_step(batch)[0]
+            sample = model.test_step({key: [data[key]] for key in ('inputs', 'data_samples')})[0]
         if 'pred_instances' in sample:
             found = sample.pred_instances
             found = found[found.scores.argsort(descending=True, stable=True)]

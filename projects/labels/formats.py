@@ -10,7 +10,7 @@ from ..bdd100k.columns import no_gc
 from ..bdd100k.scalabel import LabelFileError
 from . import FORMATS
 from .form import LabelSet, Losses
-from .recognise import Found, find_images, recognise
+from .recognize import Found, find_images, recognize
 from .sizes import need_sizes
 
 #: The formats, and the file of a split where it is one. None: a file an image.
@@ -36,7 +36,7 @@ def read(found: Found, images: str | Path | None = None) -> LabelSet:
     """Read one set of labels.
 
     Args:
-        found: What `recognise` has found.
+        found: What `recognize` has found.
         images: The folder of the images; None looks where they usually are.
 
     Raises:
@@ -64,14 +64,14 @@ def read_sets(
     """All sets of labels at a path, by their split, with one list of classes.
 
     Args:
-        path: As `recognise.recognise`.
+        path: As `recognize.recognize`.
         form: The format; None looks.
         images: The folder of the images, with a folder for each split in it where the splits are several.
 
     Raises:
-        LabelFileError: As `recognise.recognise` and the format's ``read``.
+        LabelFileError: As `recognize.recognize` and the format's ``read``.
     """
-    every = recognise(path, form)
+    every = recognize(path, form)
     sets = {}
     for found in every:
         place = None if images is None else Path(images)
@@ -157,7 +157,7 @@ def convert(
         LabelFileError, ValueError: As `read_sets` and `write`; or the target is the source.
     """
     target = Path(target)
-    sources = {file.resolve() for found in recognise(source, form) for file in found.files}
+    sources = {file.resolve() for found in recognize(source, form) for file in found.files}
     if target.resolve() == Path(source).resolve() or target.resolve() in sources:
         raise ValueError(f'{target} is the source itself: write to another place')
     sets = read_sets(source, form, images)

@@ -119,7 +119,7 @@ def best_f1(scores: PixelScores) -> Point:
 
 
 def _components(values: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, list]:
-    """Connected parts (8 neighbours) of an image.
+    """Connected parts (8 neighbors) of an image.
 
     Returns:
         ``alarms``: parts from the threshold on without a pixel of an unknown object, the largest first:
@@ -268,7 +268,7 @@ def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
             label='Mark scores from',
             unit='%',
             first=0,
-            help='In per cent of the range from black to white of the heat maps; 0 marks nothing. '
+            help='In percent of the range from black to white of the heat maps; 0 marks nothing. '
             + '; '.join(f'{label}: {low:.4g} to {high:.4g}' for label, (low, high) in zip(labels, scales)),
         ),
         layers=[

@@ -12,7 +12,7 @@ from mmroad.labels import FORMATS
 from mmroad.labels.form import Box, Image, LabelSet
 from mmroad.labels.formats import convert, read_sets, write
 from mmroad.labels.images import place_images
-from mmroad.labels.recognise import recognise
+from mmroad.labels.recognize import recognize
 
 CORNERS = ('x1', 'y1', 'x2', 'y2')
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
@@ -35,7 +35,7 @@ def test_a_round_trip_keeps_all(form, sets, folder, tmp_path):
     files, losses = write(sets, form, tmp_path)
     again = read_sets(tmp_path, images=folder)
     assert list(again) == ['train', 'val'] and all(file.exists() for file in files)
-    assert [one.format for one in recognise(tmp_path)] == [form, form]
+    assert [one.format for one in recognize(tmp_path)] == [form, form]
     for split, labels in sets.items():
         found = by_name(again[split])
         assert sorted(found) == sorted(image.name for image in labels.images)
@@ -273,7 +273,7 @@ def test_several_sets_for_one_split_are_named(tmp_path):
     with pytest.raises(
         LabelFileError, match=r'several sets of labels for train: .*train\.json .*train_2\.json'
     ):
-        recognise(tmp_path)
+        recognize(tmp_path)
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason='no ../shared')

@@ -10,10 +10,10 @@ from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.labels.form import Image
 from mmroad.labels.formats import convert
 from mmroad.labels.images import place_images
-from mmroad.owndata.boxes import hold_out
-from mmroad.owndata.own_config import slug, write_own_config
-from mmroad.owndata.pipelines import datasets, leaf
-from mmroad.owndata.schedule import scale
+from mmroad.labels.own.boxes import hold_out
+from mmroad.labels.own.own_config import slug, write_own_config
+from mmroad.labels.own.pipelines import datasets, leaf
+from mmroad.labels.own.schedule import scale
 from mmroad.zoo.configs import get_config, list_models
 from mmroad.zoo.models import build_model, model_classes
 
@@ -80,12 +80,12 @@ def test_the_written_config_needs_nothing_else_and_moves_with_its_data(warehouse
 
 def test_every_detector_of_the_zoo_gets_a_head_for_the_classes(warehouse, options):
     kinds = ('retinanet', 'sparse_rcnn', 'cascade_rcnn')
-    from mmroad.zoo.models import uninitialised
+    from mmroad.zoo.models import uninitialized
 
     for kind in kinds:
         name = f'{kind}_r50_fpn_1x_det_bdd100k'
         cfg, _ = made(options(name, '--data', warehouse, '--weights', 'none'))
-        with uninitialised():
+        with uninitialized():
             model = build_model(cfg)
         numbers = {
             m.num_classes for n, m in model.named_modules() if hasattr(m, 'num_classes') and 'rpn' not in n

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmroad.owndata.own_config import write_own_config
+from mmroad.labels.own.own_config import write_own_config
 from mmroad.zoo.models import build_model
 
 SMALL = 'rba_small_1dl_road_scenes'
@@ -82,7 +82,7 @@ def test_own_outliers_are_pasted(rails, options):
     assert alone.train_dataloader.dataset.type == 'BDD100KSemSegDataset'
 
 
-def test_classes_of_json_have_colours_and_splits_have_folders(rails, options, tmp_path):
+def test_classes_of_json_have_colors_and_splits_have_folders(rails, options, tmp_path):
     data = tmp_path / 'split'
     for split, number in (('train', 0), ('val', 1)):
         for kind in ('images', 'masks'):

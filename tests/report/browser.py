@@ -94,7 +94,7 @@ class Browser:
         """The value of a script's ``return``; promises are awaited."""
         return self._ask('POST', '/execute/sync', dict(script=script, args=list(args)))
 
-    def until(self, script, *args, seconds=30):
+    def until(self, script, *args, seconds=60):
         """Wait until a script returns what is true, and return it."""
         end = time.monotonic() + seconds
         while True:

@@ -94,7 +94,7 @@ def test_anomaly_page(anomaly, browser):
         'const s = document.querySelector("#viewer-score"); s.value = 50; s.dispatchEvent(new Event("input"))'
     )
     table = browser.run('return document.getElementById("above-table").getAttribute("tableValues")').split()
-    assert table.index('1') == 128  # half of 255, the brightest grey
+    assert table.index('1') == 128  # half of 255, the brightest gray
     for tab in ('scores', 'curves', 'images'):
         browser.go(anomaly, f'tab={tab}')
         browser.until('return document.getElementById("main").children.length')
