@@ -42,13 +42,12 @@ class Graph(nn.Module):
 
     def __init__(self, model: nn.Module, size: tuple[int, int] | None = None, masks: bool = True) -> None:
         super().__init__()
-        backbone = type(getattr(model, 'backbone', None)).__name__
-        if size is None and 'Swin' in backbone:
-            raise ValueError(f'models with {backbone} are exported for images of one size: give it (--size)')
         steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
-        self.one_image = getattr(self.model, 'one_image', False)
+        # mmdet's Swin keeps the number of images of its first call when it puts windows together.
+        backbone = type(getattr(model, 'backbone', None)).__name__
+        self.one_image = getattr(self.model, 'one_image', False) or 'Swin' in backbone
         self.names: tuple[str, ...] = ()
 
     @staticmethod
