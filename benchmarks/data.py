@@ -119,10 +119,11 @@ def pipelines(folder: str, repeats: int = 60) -> None:
     from mmengine.dataset import Compose
 
     import mmroad.bdd100k.det  # noqa: F401 (registers)
+    from mmroad.files import is_image
 
     register_all_modules()
     cv2.setNumThreads(0)
-    images = sorted(p for p in Path(folder).rglob('*') if p.suffix in ('.jpg', '.png'))[:repeats]
+    images = sorted(p for p in Path(folder).rglob('*') if is_image(p))[:repeats]
     instance = dict(bbox=[10, 10, 60, 50], bbox_label=2, ignore_flag=0)
     times = {}
     for pack in ('PackDetInputs', 'FastPackDetInputs'):

@@ -252,6 +252,7 @@ def main() -> None:
     import torch
     from mmengine.logging import MMLogger
 
+    from mmroad.files import write_json
     from mmroad.runtime.speed.operators import guard_operators
 
     warnings.filterwarnings('ignore')
@@ -263,7 +264,7 @@ def main() -> None:
 
     def save() -> None:
         if args.out:
-            Path(args.out).write_text(json.dumps(figures, indent=1))
+            write_json(args.out, figures, indent=1)
 
     with tempfile.TemporaryDirectory() as folder:
         figures['feeding'] = feeding(args, Path(folder) / 'scenes')

@@ -1,4 +1,4 @@
-"""Draws examples/warehouse: twelve pictures of a warehouse with three classes, labelled in COCO's format.
+"""Draws examples/warehouse: twelve pictures of a warehouse with three classes, labeled in COCO's format.
 
 python examples/make_warehouse.py
 """
@@ -21,9 +21,9 @@ WIDTH, HEIGHT = 320, 192
 def forklift(picture: np.ndarray, x: int, y: int, size: float, rng: np.random.Generator) -> tuple:
     """A side view whose lower left corner is (x, y); returns its box."""
     w, h = round(58 * size), round(48 * size)
-    colour = (20 + int(rng.integers(40)), 170 + int(rng.integers(50)), 235)
+    color = (20 + int(rng.integers(40)), 170 + int(rng.integers(50)), 235)
     top = y - h
-    cv2.rectangle(picture, (x, y - round(0.55 * h)), (x + round(0.62 * w), y - round(0.14 * h)), colour, -1)
+    cv2.rectangle(picture, (x, y - round(0.55 * h)), (x + round(0.62 * w), y - round(0.14 * h)), color, -1)
     cv2.rectangle(
         picture, (x + round(0.1 * w), top), (x + round(0.5 * w), y - round(0.55 * h)), (60, 60, 60), 2
     )

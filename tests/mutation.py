@@ -44,7 +44,7 @@ CRITICAL = [
     'rba/outliers.py', 'abet/temperature.py', 'abet/losses.py', 'abet/scores.py', 'abet/class_uniform.py',
     'converters',
 ]  # fmt: skip
-#: Of folders these are left out: colours and places of text are judged by the eye.
+#: Of folders these are left out: colors and places of text are judged by the eye.
 PICTURES = ('pictures.py', 'visualizer.py', 'figure.py')
 OPERATORS = [
     *(f'ReplaceComparisonOperator_{a}_{b}' for a, b in (
@@ -208,7 +208,7 @@ def import_frameworks() -> None:
 
 def in_fork(work, seconds: float) -> int | None:
     """The exit status of ``work()`` in a forked process; None where it took so many seconds of a processor, or ten
-    times as many by the clock (a machine may have other work)."""
+    times as many by the clock, in which it did not wait for a processor (a machine may have other work)."""
     pid = os.fork()
     if pid == 0:
         os.setpgrp()
@@ -221,8 +221,8 @@ def in_fork(work, seconds: float) -> int | None:
                 status = int(work())
         finally:
             os._exit(status)
-    end = time.monotonic() + 10 * seconds
-    while time.monotonic() < end:
+    start = time.monotonic()
+    while time.monotonic() - start < 10 * seconds + waited(pid):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
@@ -232,6 +232,14 @@ def in_fork(work, seconds: float) -> int | None:
         os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None
+
+
+def waited(pid: int) -> float:
+    """Seconds that a process was ready to run and no processor was free (Linux; elsewhere 0)."""
+    try:
+        return int(Path(f'/proc/{pid}/schedstat').read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def measure(copy: Path, file: Path, hashes: dict[str, str], helpers: str) -> dict[str, dict]:
@@ -490,8 +498,9 @@ def main() -> None:
     for path, (killed, total) in sorted(by_module.items()):
         print(f'{path:40}{killed:5} of {total}')
     killed = sum(what != 'survived' for _, what in fates)
-    print(f'noticed {killed} of {len(fates)} ({100 * killed / max(len(fates), 1):.1f} %) in '
-          f'{time.monotonic() - began:.0f} s, seed {args.seed}')  # fmt: skip
+    late = sum(what == 'timeout' for _, what in fates)
+    print(f'noticed {killed} of {len(fates)} ({100 * killed / max(len(fates), 1):.1f} %), {late} of them by taking '
+          f'too long, in {time.monotonic() - began:.0f} s, seed {args.seed}')  # fmt: skip
     if args.out:
         rows = [dict(change._asdict(), fate=what) for change, what in fates]
         args.out.write_text(

@@ -7,7 +7,7 @@ import torch
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
-from mmroad.anomaly.pictures import OUTLIER_COLOUR, truth_picture
+from mmroad.anomaly.pictures import OUTLIER_COLOR, truth_picture
 from mmroad.commands import main
 from mmroad.rankseg.video.pictures import truth_frames
 from mmroad.road_scenes.write import write_dataset
@@ -70,12 +70,12 @@ def test_labels_by_hand():
     picture = truth_picture(image, labels, [[0, 0, 200]])
     assert picture[0, 0].tolist() == [160, 40, 40]
     assert picture[0, 7].tolist() == picture[0, 12].tolist() == [100, 100, 100]  # no class, void
-    want = [round(0.4 * 100 + 0.6 * c) for c in OUTLIER_COLOUR[::-1]]
+    want = [round(0.4 * 100 + 0.6 * c) for c in OUTLIER_COLOR[::-1]]
     assert np.abs(picture[10, 20].astype(int) - want).max() <= 1
     assert picture[5, 20].tolist() == [255, 255, 255]  # its outline
 
 
-def test_an_instance_has_one_colour_in_all_frames():
+def test_an_instance_has_one_color_in_all_frames():
     def sample(masks, numbers):
         instances = InstanceData(
             masks=BitmapMasks(np.array(masks, np.uint8), 40, 60), labels=torch.zeros(len(numbers), dtype=torch.long),

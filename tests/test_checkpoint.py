@@ -21,7 +21,7 @@ import mmroad
 from mmroad.zoo.checkpoint import CheckpointError, load_checkpoint, load_state_file, state_dict_of
 from mmroad.zoo.class_order import permute_classes
 from mmroad.zoo.configs import get_config, list_models
-from mmroad.zoo.models import build_model, load_weights, uninitialised
+from mmroad.zoo.models import build_model, load_weights, uninitialized
 
 #: One model of each of the 17 groups.
 GROUPS = [
@@ -46,11 +46,11 @@ GROUPS = [
 
 
 def bare(name):
-    """The model of a config, not initialised (its values are whatever memory held)."""
+    """The model of a config, not initialized (its values are whatever memory held)."""
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
         import mmroad.runtime.convnext  # noqa: F401
-    with uninitialised():
+    with uninitialized():
         return build_model(get_config(f'{name}_det_bdd100k'))
 
 

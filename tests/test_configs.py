@@ -19,7 +19,7 @@ from mmengine.utils import import_modules_from_strings
 from mmroad import get_config, list_models
 from mmroad.runtime.training import make_resumable
 from mmroad.zoo.configs import configs_folder, find_model
-from mmroad.zoo.models import build_model, uninitialised, without_initial_weights
+from mmroad.zoo.models import build_model, uninitialized, without_initial_weights
 
 DATA = Path(__file__).parent / 'data'
 GOLDEN = json.loads(gzip.decompress((DATA / 'det_state_dicts.json.gz').read_bytes()))
@@ -81,7 +81,7 @@ def test_detectors_build_with_the_published_keys_and_shapes(name):
     needs(name)
     cfg = get_config(name)
     import_modules_from_strings(**cfg.custom_imports)
-    with uninitialised():
+    with uninitialized():
         model = build_model(cfg)
     got = {key: list(value.shape) for key, value in model.state_dict().items()}
     assert got == GOLDEN[name]

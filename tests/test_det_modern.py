@@ -12,11 +12,11 @@ from mmengine.utils import import_modules_from_strings
 from mmroad import inferencer
 from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.commands import main
+from mmroad.detic.grounding_dino.model import _published_encoding
 from mmroad.detic.vocabulary import Vocabulary, save_vocabulary
-from mmroad.grounding_dino.model import _published_encoding
 from mmroad.inference.words import WordsInferencer
 from mmroad.zoo.configs import configs_folder, get_config
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 #: Millions of parameters of mmdet's own models with ten classes.
 PARAMETERS = {
@@ -40,7 +40,7 @@ def test_every_config_has_its_entry_and_no_result():
 def test_parameters(name):
     cfg = get_config(name)
     import_modules_from_strings(**cfg.custom_imports)
-    with uninitialised():
+    with uninitialized():
         model = build_model(cfg)
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(PARAMETERS[name], abs=0.006)
     assert (
@@ -115,7 +115,7 @@ def test_boxes_are_encoded_as_published_by_both_forms_of_mmdet(num_feats):
 
 def test_a_phrase_is_read_by_itself(encoder):
     pytest.importorskip('transformers')
-    from mmroad.grounding_dino.text import FolderBert
+    from mmroad.detic.grounding_dino.text import FolderBert
 
     torch.manual_seed(0)
     bert = FolderBert(str(encoder)).eval()

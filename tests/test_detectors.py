@@ -63,7 +63,7 @@ def small_config(name, scenes, work_dir):
 
 
 def settle(backbone):
-    """Normalisation statistics of an image: with 0 and 1, which no trained network has, an untrained deep
+    """Normalization statistics of an image: with 0 and 1, which no trained network has, an untrained deep
     one (HRNet) overflows every box."""
     norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:

@@ -249,18 +249,18 @@ def test_images_as_callers_have_them(detect, folder):
     from PIL import Image
 
     image = cv2.imread(str(folder / 'a.png'))
-    grey = image[..., 0]
+    gray = image[..., 0]
     want = detect(image)
     for same in (Image.open(folder / 'a.png'), image.copy(order='F'), str(folder / 'a.png')):
         assert np.array_equal(detect(same).boxes, want.boxes)
-    three = detect(cv2.merge([grey] * 3)).boxes
-    for one in (grey, grey[..., None], Image.fromarray(grey)):
+    three = detect(cv2.merge([gray] * 3)).boxes
+    for one in (gray, gray[..., None], Image.fromarray(gray)):
         assert np.array_equal(detect(one).boxes, three)
     for wrong in (
         image / 255,
         image.astype(np.uint16),
         image.transpose(2, 0, 1),
-        np.dstack([image, grey]),
+        np.dstack([image, gray]),
     ):
         with pytest.raises(ValueError, match='shot: '):
             detect(wrong, 'shot')

@@ -120,3 +120,15 @@ def test_the_tests_of_a_change_are_those_that_execute_it(tree, monkeypatch, caps
     assert in_body == {'test_first': True, 'test_one': True, 'test_many': False, 'test_elsewhere': False}
     (elsewhere,) = [of for test, of in measured.items() if test.endswith('test_elsewhere')]
     assert {6, 7, 9} <= set(elsewhere['lines']['tiny.py'])  # of the process that it starts
+
+
+def test_a_process_that_does_not_end_is_ended(tree):
+    import time
+
+    assert mutation.in_fork(lambda: 3, 5) == 3
+    began = time.monotonic()
+    assert (
+        mutation.in_fork(lambda: time.sleep(60) or 0, 0.05) is None
+    )  # by the clock, which a busy machine stretches
+    assert time.monotonic() - began < 30
+    assert mutation.waited(mutation.os.getpid()) >= 0 and mutation.waited(2**30) == 0

@@ -28,7 +28,7 @@ def root(tmp_path_factory):
     return folder
 
 
-def grey(path):
+def gray(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
@@ -38,9 +38,9 @@ def test_labels_and_images_belong_together(root):
         columns.check_boxes()
         assert len(columns.names) == number and not columns.duplicates()
         for name in columns.names:
-            assert grey(root / f'images/100k/{split}/{name}').shape == (HEIGHT, WIDTH, 3)
+            assert gray(root / f'images/100k/{split}/{name}').shape == (HEIGHT, WIDTH, 3)
             assert (root / f'images/10k/{split}/{name}').is_file()
-            mask = grey(root / f'labels/sem_seg/masks/{split}/{Path(name).stem}.png')
+            mask = gray(root / f'labels/sem_seg/masks/{split}/{Path(name).stem}.png')
             assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= set(range(19))
         assert set(columns.attribute_values['timeofday']) <= {'daytime', 'night', 'dawn/dusk'}
         assert set(columns.attribute_values['weather']) <= {'clear', 'overcast', 'rainy', 'foggy'}
@@ -55,7 +55,7 @@ def test_labels_and_images_belong_together(root):
 def test_boxes_are_tight_around_what_is_visible(root):
     columns = read_columns(root / 'labels/det_20/det_train.json')
     for frame, category, box in zip(columns.frame, columns.category, columns.xyxy.astype(int)):
-        mask = grey(root / f'labels/sem_seg/masks/train/{Path(columns.names[frame]).stem}.png')
+        mask = gray(root / f'labels/sem_seg/masks/train/{Path(columns.names[frame]).stem}.png')
         x1, y1, x2, y2 = box
         assert 0 <= x1 < x2 < WIDTH and 0 <= y1 < y2 < HEIGHT
         inside = mask[y1 : y2 + 1, x1 : x2 + 1] == SEM_SEG_IDS[DET_CLASSES[category]]
@@ -75,7 +75,7 @@ def test_unknown_objects(root):
     frames = load_frames(root / 'ood/val/det.json')
     assert len(frames) == 6
     for frame in frames:
-        mask = grey(root / f'ood/val/masks/{Path(frame.name).stem}.png')
+        mask = gray(root / f'ood/val/masks/{Path(frame.name).stem}.png')
         assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= {0, 1}
         assert (root / 'ood/val/images' / frame.name).is_file()
         for label in frame.labels:
@@ -89,8 +89,8 @@ def test_unknown_objects(root):
     pool = sorted((root / 'ood/train/masks').iterdir())
     assert len(pool) == 40
     for path in pool:
-        assert set(np.unique(grey(path))) == {0, 254}
-        assert grey(root / f'ood/train/images/{path.stem}.jpg').shape[:2] == grey(path).shape
+        assert set(np.unique(gray(path))) == {0, 254}
+        assert gray(root / f'ood/train/images/{path.stem}.jpg').shape[:2] == gray(path).shape
 
 
 def test_videos_move(root):
@@ -100,7 +100,7 @@ def test_videos_move(root):
     assert sorted(p.name for p in (video / 'origin').iterdir()) == [f'{t:08d}.jpg' for t in range(3)]
     moved = False
     for video in (root / 'videos/data').iterdir():
-        first, last = (grey(video / f'mask/{t:08d}.png') for t in (0, 2))
+        first, last = (gray(video / f'mask/{t:08d}.png') for t in (0, 2))
         moved |= bool((first != last).any())
         assert (first == last).mean() > 0.8  # the camera stands still
     assert moved
@@ -205,6 +205,6 @@ def test_tool(tmp_path):
     ]
     done = subprocess.run([*command, '--size', '128', '64'], capture_output=True, text=True, check=True)
     assert '3 scenes' in done.stdout
-    assert grey(tmp_path / 'd/images/100k/val/val-00000.jpg').shape == (64, 128, 3)
+    assert gray(tmp_path / 'd/images/100k/val/val-00000.jpg').shape == (64, 128, 3)
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode != 0 and '--force' in again.stderr

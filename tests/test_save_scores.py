@@ -1,4 +1,4 @@
-"""save_scores.py: one file an image, names checked before the run, what cannot be read told."""
+"""`mmroad scores save`: one map a score and image, names checked before the run, what cannot be read told."""
 
 import signal
 
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from mmroad.anomaly.io import load_map
 from mmroad.commands import main
+from mmroad.files.label_maps import read_label_map
 from mmroad.zoo.models import init_model
 
 CONFIG = 'abet_deepv3plus_r18_road_scenes'
@@ -35,9 +37,12 @@ def test_one_file_an_image(checkpoint, tmp_path, capsys):
         cv2.imwrite(str(tmp_path / name), np.random.default_rng(0).integers(0, 255, (40, 64, 3), np.uint8))
     run(checkpoint, tmp_path / 'a', tmp_path / 'out')
     assert '2 images written' in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['1.npz', '2.npz']
-    with np.load(tmp_path / 'out/1.npz') as content:
-        assert content['classes'].shape == content['score_abet'].shape == (40, 64)
+    scores = ['abet', 'entropy', 'godin', 'max_logit', 'msp']
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == sorted([*scores, 'classes'])
+    for score in scores:
+        assert sorted(path.name for path in (tmp_path / 'out' / score).iterdir()) == ['1.npz', '2.npz']
+        assert load_map(tmp_path / f'out/{score}/1.npz').shape == (40, 64)
+    assert read_label_map(tmp_path / 'out/classes/2.png', num_classes=19).shape == (40, 64)
     (tmp_path / 'a/3.png').write_bytes(b'')
     with pytest.raises(SystemExit) as end:
         run(checkpoint, tmp_path / 'a', tmp_path / 'out')

@@ -23,7 +23,7 @@ from mmseg.models import EncoderDecoder, VisionTransformer
 from mmroad import get_config, list_models
 from mmroad.zoo.configs import configs_folder
 from mmroad.zoo.loader import renamed_vit
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 DATA = Path(__file__).parent / 'data'
 PUBLISHED = json.loads(lzma.decompress((DATA / 'zoo_models.json.xz').read_bytes()))
@@ -77,7 +77,7 @@ def test_keys_and_shapes_are_the_published_ones(name, configs):
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
     import_modules_from_strings(**configs[name].custom_imports)
-    with uninitialised():
+    with uninitialized():
         model = build_model(configs[name])
     got = {key: list(value.shape) for key, value in model.state_dict().items()}
     assert got == PUBLISHED[name]['keys']

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmroad.bdd100k.pictures import COLORS, GREY, TITLE, contact_sheet, draw_labels, side_by_side
+from mmroad.bdd100k.pictures import COLORS, GRAY, TITLE, contact_sheet, draw_labels, side_by_side
 from mmroad.bdd100k.scalabel import Box2D, Label
 from mmroad.commands import main, plot
 from mmroad.files.sources import image_files
@@ -44,7 +44,7 @@ def test_pictures_beside_the_truth(data, capsys):
     assert picture.shape == (60 + TITLE, 100 + 3 + 100, 3)
     truth, predicted = picture[TITLE:, :100], picture[TITLE:, 103:]
     assert tuple(truth[55, 45]) == COLORS[0]  # a person is a pedestrian
-    assert tuple(truth[55, 80]) == GREY  # a trailer is not evaluated
+    assert tuple(truth[55, 80]) == GRAY  # a trailer is not evaluated
     assert tuple(predicted[50, 40]) == COLORS[2]
     assert tuple(predicted[50, 90]) == GREEN  # below the threshold
     assert tuple(predicted[40, 60]) == GREEN
@@ -178,6 +178,23 @@ def test_plot_joins_resumed_runs(tmp_path):
         plot.read_scalars(tmp_path / 'none', metrics)
 
 
+def test_plot_has_the_validation_loss(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    rows = [dict(loss=3.0, iter=4, step=4), {'val_loss': 2.5, 'bdd100k/AP': 1.0, 'step': 1}]
+    (tmp_path / '1/vis_data').mkdir(parents=True)
+    (tmp_path / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+    drawn, real = {}, Axes.plot
+
+    def seen(axes, x, y, *args, label=None, **kwargs):
+        drawn[label] = list(zip(x, y))
+        return real(axes, x, y, *args, label=label, **kwargs)
+
+    monkeypatch.setattr(Axes, 'plot', seen)
+    main(['plot', str(tmp_path), str(tmp_path / 'plot.png')])
+    assert drawn == {'training': [(4, 3.0)], 'validation': [(4, 2.5)], 'bdd100k/AP': [(4, 1.0)]}
+
+
 def test_plot_of_a_killed_run(tmp_path, capsys):
     file = tmp_path / '1/vis_data/scalars.json'
     file.parent.mkdir(parents=True)
@@ -208,5 +225,5 @@ def test_labels_of_every_layout_and_odd_boxes_are_drawn(data, capsys):
         in capsys.readouterr().err
     )
     truth, predicted = np.split(cv2.imread(str(out / '0.png'))[TITLE:], [101], axis=1)
-    assert tuple(truth[50, 15]) == GREY and tuple(truth[45, 20]) == COLORS[4]
+    assert tuple(truth[50, 15]) == GRAY and tuple(truth[45, 20]) == COLORS[4]
     assert tuple(predicted[50, 42]) == COLORS[2]

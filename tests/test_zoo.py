@@ -8,7 +8,7 @@ from mmroad.zoo.models import (
     build_model,
     configs_that_fit,
     single_dataset,
-    uninitialised,
+    uninitialized,
     without_initial_weights,
 )
 
@@ -35,7 +35,7 @@ def test_a_config_is_found_by_name_file_name_and_path():
     assert mmroad.get_config(SMALL).model == mmroad.get_config(f'{SMALL}.py').model == by_path.model
 
 
-def test_pretrained_initialisations_are_left_out_and_others_kept():
+def test_pretrained_initializations_are_left_out_and_others_kept():
     cfg = dict(
         backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='http://gone')),
         heads=[dict(init_cfg=dict(type='Normal', std=0.01))],
@@ -45,9 +45,9 @@ def test_pretrained_initialisations_are_left_out_and_others_kept():
     )
 
 
-def test_uninitialised_holds_inside_only():
+def test_uninitialized_holds_inside_only():
     tensor = torch.full((3,), 7.0)
-    with pytest.raises(RuntimeError), uninitialised():
+    with pytest.raises(RuntimeError), uninitialized():
         assert torch.nn.init.zeros_(tensor).tolist() == [7, 7, 7]
         raise RuntimeError
     assert torch.nn.init.zeros_(tensor).tolist() == [0, 0, 0]

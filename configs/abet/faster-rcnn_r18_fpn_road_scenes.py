@@ -1,5 +1,9 @@
 """A small Faster R-CNN on the synthetic road scenes with the energy as OOD score, the baseline."""
-_base_ = ['./_base_/faster-rcnn_r50_fpn.py', './_base_/road_scenes_det.py']
+_base_ = [
+    '../_base_/models/abet_faster_rcnn.py',
+    '../_base_/datasets/abet_road_scenes_det.py',
+    '../_base_/schedules/abet_det_small.py',
+]
 custom_imports = dict(imports=['mmroad.bdd100k.det', 'mmroad.abet.det', 'mmroad.anomaly.det_metric'], allow_failed_imports=False)
 model = dict(
     data_preprocessor=dict(std=[58.0, 58.0, 58.0]),

@@ -1,4 +1,4 @@
-"""FCOS with centre sampling, normalised boxes and GIoU, ResNet-50 FPN, 1x schedule."""
+"""FCOS with center sampling, normalized boxes and GIoU, ResNet-50 FPN, 1x schedule."""
 
 _base_ = [
     '../_base_/models/fcos.py',

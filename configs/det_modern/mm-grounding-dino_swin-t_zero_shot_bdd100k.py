@@ -1,6 +1,6 @@
 """MM-Grounding-DINO (https://arxiv.org/abs/2401.02361), Swin-T: the ten classes of BDD100K by their words, untrained on it."""
 _base_ = ['_base_/dino.py', '../_base_/backbones/swin.py']
-custom_imports = dict(imports=['mmroad.grounding_dino'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmroad.detic.grounding_dino'], allow_failed_imports=False)
 text_layers = dict(
     text_layer_cfg=dict(
         self_attn_cfg=dict(num_heads=4, embed_dims=256, dropout=0.0),

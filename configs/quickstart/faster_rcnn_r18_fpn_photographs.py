@@ -1,4 +1,4 @@
-"""The quick start's detector on a few photographs of any sizes, learnt by heart: proof that all parts fit yours.
+"""The quick start's detector on a few photographs of any sizes, learned by heart: proof that all parts fit yours.
 
 ``data/kitti_sample/`` holds ``images/`` and ``det_train.json`` (Scalabel); change ``data_root`` for others.
 """

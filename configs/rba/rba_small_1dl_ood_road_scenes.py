@@ -4,7 +4,7 @@ paste = dict(
     type='PasteOutlier', img_dir='data/road_scenes/ood/train/images', mask_dir='data/road_scenes/ood/train/masks',
     prob=0.5)
 load, load_labels, *augmentation = _base_.train_pipeline
-load_labels = dict(load_labels, ignored=(254, 255))  # 254: labelled outliers
+load_labels = dict(load_labels, ignored=(254, 255))  # 254: labeled outliers
 train_pipeline = [load, load_labels, paste, *augmentation]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # the published thresholds 0 and 5 never hold an inlier back; a fully claimed pixel scores -tanh 1 = -0.76

@@ -7,7 +7,7 @@ paste = dict(
     prob=0.1,
     num_objects=300)
 load, load_labels, *augmentation = _base_.train_pipeline
-load_labels = dict(load_labels, ignored=(254, 255))  # 254: labelled outliers
+load_labels = dict(load_labels, ignored=(254, 255))  # 254: labeled outliers
 train_pipeline = [load, load_labels, paste, *augmentation]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 model = dict(

@@ -1,4 +1,4 @@
-"""Class-uniform sampling: half of an epoch is centred on tiles chosen so that all classes are seen alike.
+"""Class-uniform sampling: half of an epoch is centered on tiles chosen so that all classes are seen alike.
 
 From NVIDIA's semantic segmentation code (Zhu et al., arXiv 1812.01593, section 3.3;
 Bulo et al., arXiv 1712.02616): every label map is cut in tiles, every class in a
@@ -22,7 +22,8 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from ..files import replacing
+from ..files.arrays import write_arrays
+from ..files.progress import track
 
 
 def tile_centroids(labels: np.ndarray, num_classes: int, tile: int) -> np.ndarray:
@@ -65,7 +66,7 @@ def dataset_centroids(
     """:func:`tile_centroids` of a whole dataset, from the cache if it fits the files.
 
     The cache knows the label files by name, size and time, and the tile's size;
-    another set of them is computed anew (with a progress bar) and written.
+    centroids of other files are computed again (with a progress bar) and written.
 
     Args:
         dataset: An mmseg dataset whose pipeline holds a ``LoadLabelMap`` (or ``LoadAnnotations``).
@@ -89,11 +90,9 @@ def dataset_centroids(
         found = tile_centroids(load(dict(infos[index], seg_fields=[]))['gt_seg_map'], num_classes, tile)
         return np.insert(found, 0, index, axis=1)
 
-    from rich.progress import track
-
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(one, range(len(infos)))
-        centroids = list(track(found, total=len(infos), description=f'class centroids for {cache_file}'))
+        centroids = list(track(found, f'class centroids for {cache_file}', len(infos)))
     centroids = np.concatenate(centroids) if centroids else np.zeros((0, 4), np.int32)
     _write(cache_file, identity, centroids)
     return centroids
@@ -122,8 +121,7 @@ def _cached(path: Path, identity: str) -> np.ndarray | None:
 
 @master_only
 def _write(path: Path, identity: str, centroids: np.ndarray) -> None:
-    with replacing(path) as part, part.open('wb') as file:
-        np.savez_compressed(file, identity=identity, centroids=centroids)
+    write_arrays(path, compressed=True, identity=identity, centroids=centroids)
 
 
 def _load_annotations(dataset: Dataset) -> LoadAnnotations:
@@ -148,7 +146,7 @@ class ClassUniformDataset(Dataset):
         cache_file: Where the centroids are kept (``.npz``).
         tile: Side of the tiles in pixels.
         boost: Another dataset (Cityscapes' coarse labels) that adds centroids, not images.
-        boost_classes: Of these classes.
+        boost_classes: The classes whose centroids it adds.
         boost_cache_file: The cache of its centroids.
         workers: Threads that read label maps.
     """

@@ -53,7 +53,7 @@ class CityscapesCitySplit(CityscapesDataset):
 
 @DATASETS.register_module()
 class Mapillary65Dataset(BaseSegDataset):
-    """Mapillary Vistas 1.1 with its 65 labelled classes; ``Unlabeled`` (65) is the ignored label."""
+    """Mapillary Vistas 1.1 with its 65 labeled classes; ``Unlabeled`` (65) is the ignored label."""
 
     METAINFO = {k: v[:65] for k, v in MapillaryDataset_v1.METAINFO.items()}
 

@@ -36,7 +36,7 @@ class LearnedTemperatureLinear(BaseModule):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Published initialisation (a box head's own for ``fc_cls`` would shrink the normalisation too)."""
+        """Published initialization (a box head's own for ``fc_cls`` would shrink the normalization too)."""
         nn.init.normal_(self.cosine.weight, std=0.01)
         self.linear.reset_parameters()
         self.bn.reset_parameters()

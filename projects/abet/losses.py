@@ -37,7 +37,7 @@ def label_shares(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def boundary(labels: Tensor) -> Tensor:
-    """Pixels with a differing 4-neighbour inside the image: (N, H, W) to bool of the same shape."""
+    """Pixels with a differing 4-neighbor inside the image: (N, H, W) to bool of the same shape."""
     edge = torch.zeros_like(labels, dtype=torch.bool)
     vertical = labels[:, 1:] != labels[:, :-1]
     horizontal = labels[:, :, 1:] != labels[:, :, :-1]
@@ -68,13 +68,13 @@ def relaxed_pixels(
     n, h, w = labels.shape
     padded = F.pad(labels, [border] * 4, value=num_classes)
     small = padded.to(torch.int16)  # comparing is a matter of memory
-    centre = small[:, border : border + h, border : border + w]
+    center = small[:, border : border + h, border : border + w]
     relaxed = torch.zeros_like(labels, dtype=torch.bool)
     shifts = [(y, x) for y in range(2 * border + 1) for x in range(2 * border + 1)]
     for y, x in shifts:
-        relaxed |= small[:, y : y + h, x : x + w] != centre
+        relaxed |= small[:, y : y + h, x : x + w] != center
     for c in strict:
-        relaxed &= centre != c
+        relaxed &= center != c
     image, row, column = relaxed.nonzero(as_tuple=True)
     target = torch.zeros(len(image), num_classes + 1, dtype=torch.bool, device=labels.device)
     for y, x in shifts:
@@ -83,7 +83,7 @@ def relaxed_pixels(
 
 
 class _NamedLoss(nn.Module):
-    """What mmseg's heads ask of a loss: a name and the calling convention."""
+    """What mmseg's heads expect of a loss: a name and the calling convention."""
 
     def __init__(self, wt_bound: float, loss_weight: float, loss_name: str) -> None:
         super().__init__()
@@ -137,13 +137,13 @@ class ImageWeightedLoss(_NamedLoss):
         pixel = weights.gather(1, safe.flatten(1)).view_as(nll) * valid
         if weight is not None:
             pixel = pixel * weight
-        # an image without a labelled pixel has no loss
+        # an image without a labeled pixel has no loss
         return (pixel * nll).sum((1, 2)) / pixel.sum((1, 2)).clamp_min(1e-12)
 
 
 @MODELS.register_module()
 class JointWeightedBorderLoss(_NamedLoss):
-    """Relaxed-label loss: at borders the union of the classes within 3x3 pixels is to be likely.
+    """Relaxed-label loss: at borders every class within 3x3 pixels counts as right.
 
     With m_c = 1 for a class in the window (strict classes: the pixel's own), B = sum m_c,
     -1/B sum_c m_c w_c log sum_j m_j p_j per pixel, summed over the image and divided by
@@ -153,7 +153,7 @@ class JointWeightedBorderLoss(_NamedLoss):
 
     The published code writes log max(p_c, m_c sum_j m_j p_j), the same thing, but gives
     NaN when a probability underflows; and applies every image's border weights to
-    every image of a batch, which is right for one image per GPU alone. Here neither.
+    every image of a batch, which is right for one image per GPU alone. This class does neither.
 
     Args:
         wt_bound: Upper bound of the additional weight (1 for Cityscapes).

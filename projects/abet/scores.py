@@ -46,7 +46,7 @@ def _sml(z: Tensor, t: Tensor | None, mean: Tensor, var: Tensor) -> Tensor:
     return 0.3 - 0.1 * (top - mean.to(z)[c]) / var.to(z)[c].sqrt()
 
 
-#: Scores of the coldest and hottest colour of a picture.
+#: Scores of the coldest and hottest color of a picture.
 SCALES = dict(
     abet=(0.0, 0.85),
     entropy=(0.0, 1.0),

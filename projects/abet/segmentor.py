@@ -24,7 +24,7 @@ class Dense(NamedTuple):
     Attributes:
         classes: (N, 1, H, W) int64.
         scores: Anomaly scores, (N, S, H, W) float32, higher = more anomalous.
-        logits: (N, C, H, W) float32, or ``None`` where nobody asked for them.
+        logits: (N, C, H, W) float32, or ``None`` where they were not asked for.
     """
 
     classes: Tensor
@@ -63,7 +63,7 @@ class AbeTSegmentor(EncoderDecoder):
         self.rows = config.get('rows', 128)
 
     def set_score(self, anomaly_score: str | dict) -> None:
-        """Compute another score, and it alone."""
+        """Compute this score from now on, and no other."""
         self.scores = build_scores([anomaly_score])
 
     def _init_decode_head(self, decode_head: dict) -> None:
@@ -83,7 +83,7 @@ class AbeTSegmentor(EncoderDecoder):
         """The head at the size of the images, some rows at a time.
 
         Args:
-            inputs: Normalised images (N, 3, H, W).
+            inputs: Normalized images (N, 3, H, W).
             rows: Rows per step; ``None`` takes the model's.
 
         Yields:
@@ -119,7 +119,8 @@ class AbeTSegmentor(EncoderDecoder):
         return Dense(classes, scores, logits)
 
     def dense_windows(self, inputs: Tensor) -> Dense:
-        """The same through mmseg's sliding windows (``test_cfg.crop_size`` and ``stride``)."""
+        """Classes and scores of images, computed in mmseg's sliding windows (``test_cfg.crop_size`` and
+        ``stride``)."""
         n, _, h, w = inputs.shape
         logits = inputs.new_zeros(n, self.num_classes, h, w)
         scores = inputs.new_zeros(n, len(self.scores), h, w)
@@ -143,7 +144,7 @@ class AbeTSegmentor(EncoderDecoder):
             ``data`` is the first score (1, H, W) float32 and which holds every score
             under its own name; ``seg_logits`` (C, H, W) if ``test_cfg.keep_logits``.
             All at the original size of the image. ``anomaly_scale`` of the metainfo is what
-            pictures scale the first score's colours by.
+            pictures scale the first score's colors by.
         """
         samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
         keep = self.test_cfg.get('keep_logits', False)

@@ -11,12 +11,12 @@ the class vectors w_c::
 The published segmentation head upsamples x (256 channels) to the image and
 computes this there, 2.1 GB for 1024 x 2048 pixels. Linear maps commute with
 bilinear upsampling, the norm |x| does not; but with upsampling weights a_i of
-the four neighbours x_i,
+the four neighbors x_i,
 
     |sum_i a_i x_i|^2 = sum_ij a_i a_j <x_i, x_j>,
 
 so four maps of inner products at low resolution (with itself, the right, the
-lower and the two diagonal neighbours) give it exactly. What is upsampled is
+lower and the two diagonal neighbors) give it exactly. What is upsampled is
 then C + 5 channels in place of 256, in rows of any number.
 """
 
@@ -41,9 +41,9 @@ class TemperatureMaps(NamedTuple):
 
     Attributes:
         dots: <x, w_c / (|w_c| + eps)>, (N, C, h, w).
-        heat: The temperature's linear map of x before its normalisation, (N, 1, h, w).
+        heat: The temperature's linear map of x before its normalization, (N, 1, h, w).
         gram: <x, x>, <x, right>, <x, lower> and the sum over both diagonals of
-            a cell, (N, 4, h, w); 0 where there is no neighbour.
+            a cell, (N, 4, h, w); 0 where there is no neighbor.
     """
 
     dots: Tensor
@@ -74,9 +74,9 @@ def upsampling_taps(
 
 
 def gram_maps(x: Tensor, rows: int | None = None) -> Tensor:
-    """Inner products of neighbouring feature vectors: (N, D, h, w) to (N, 4, rows, w).
+    """Inner products of neighboring feature vectors: (N, D, h, w) to (N, 4, rows, w).
 
-    ``rows`` (default: h) is h, or h - 1 where the last row only serves as neighbour.
+    ``rows`` (default: h) is h, or h - 1 where the last row only serves as neighbor.
     """
     rows = rows or x.shape[2]
     own, lower = x[:, :, :rows], x[:, :, 1:]
@@ -84,7 +84,7 @@ def gram_maps(x: Tensor, rows: int | None = None) -> Tensor:
     below = (own[:, :, : lower.shape[2]] * lower).sum(1)
     upper = own[:, :, : lower.shape[2]]
     diagonals = (upper[..., :-1] * lower[..., 1:]).sum(1) + (upper[..., 1:] * lower[..., :-1]).sum(1)
-    # places without a neighbour have no weight in any cell
+    # places without a neighbor have no weight in any cell
     beside = F.pad(beside, (0, 1))
     below = F.pad(below, (0, 0, 0, rows - lower.shape[2]))
     diagonals = F.pad(diagonals, (0, 1, 0, rows - lower.shape[2]))
@@ -144,12 +144,12 @@ class LearnedTemperature(BaseModule):
     """The classifier of AbeT for feature maps: cosine logits over a learned temperature.
 
     Computes in float32 whatever the autocast state (1e-12 is 0 in float16). The
-    temperature's normalisation is a plain BatchNorm2d, not synchronised, as published.
+    temperature's normalization is a plain BatchNorm2d, not synchronized, as published.
 
     Args:
         in_channels: Channels D of the features.
         num_classes: Classes C.
-        init_cfg: Initialisation; none by default (Kaiming normal for the class vectors).
+        init_cfg: Initialization; none by default (Kaiming normal for the class vectors).
     """
 
     def __init__(self, in_channels: int, num_classes: int, init_cfg: dict | None = None) -> None:

@@ -60,11 +60,11 @@ class CentroidCrop(BaseTransform):
         self.size, self.seg_pad_val = tuple(size), seg_pad_val
 
     @cache_randomness
-    def _start(self, length: int, crop: int, centre: int | None) -> int:
-        """First pixel of a crop that lies in the image and holds ``centre``."""
+    def _start(self, length: int, crop: int, center: int | None) -> int:
+        """First pixel of a crop that lies in the image and holds ``center``."""
         low, high = 0, length - crop
-        if centre is not None:
-            low, high = max(low, min(centre - crop + 1, high)), min(high, max(centre, low))
+        if center is not None:
+            low, high = max(low, min(center - crop + 1, high)), min(high, max(center, low))
         return int(np.random.randint(low, high + 1))
 
     def transform(self, results: dict) -> dict:

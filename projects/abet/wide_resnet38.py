@@ -79,7 +79,7 @@ class PreActBlock(nn.Module):
 
 @MODELS.register_module()
 class WideResNet38(BaseModule):
-    """WideResNet38-A2 with output stride 8 and no final normalisation.
+    """WideResNet38-A2 with output stride 8 and no final normalization.
 
     Args:
         in_channels: Channels of the image.
@@ -87,9 +87,9 @@ class WideResNet38(BaseModule):
             serve small data sets and tests).
         depths: Blocks per stage; ``None`` takes the published 3-3-6-3-1-1.
         out_indices: The stages to return, 1 to 7 (1 is the stem).
-        norm_cfg: Normalisation of the blocks.
+        norm_cfg: Normalization of the blocks.
         with_cp: Recompute the blocks' activations in the backward pass, to save memory.
-        init_cfg: Initialisation; the default is Kaiming.
+        init_cfg: Initialization; the default is Kaiming.
 
     Input: (N, in_channels, H, W). Output: a tuple with the asked stages' maps;
     strides 1, 2, 4, 8, 8, 8, 8 and channels 64, 128, 256, 512, 1024, 2048, 4096

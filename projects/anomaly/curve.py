@@ -6,11 +6,11 @@ import numpy as np
 
 from .result import PixelScores, Point
 
-#: The share of outliers that FPR95 lets be found.
+#: The share of outliers that must be found for FPR95.
 RECALL = 0.95
-#: Cells per axis of which each keeps one point of the curve.
+#: The curve that is kept has one point in each cell of a grid with this many cells per axis.
 CELLS = 500
-#: Scores that are sorted in the time in which one is looked up.
+#: Looking up one score by bisection takes about as long as sorting this many.
 LOOKUP = 5
 
 
@@ -28,7 +28,7 @@ class RocCurve:
         self._step: tuple[int, int] | None = None  # the last step of a point that may be thinned
 
     def extend(self, thresholds: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> None:
-        """Distinct thresholds in falling order with what they add of both classes."""
+        """Add distinct thresholds in falling order, with the numbers of outliers and inliers at each."""
         present = positives > 0
         above = np.cumsum(negatives)
         self._add(thresholds[present], positives[present], above[present], (above - negatives)[present])
@@ -36,7 +36,7 @@ class RocCurve:
         self.tp, self.fp = self.tp + int(positives.sum()), self.fp + int(negatives.sum())
 
     def extend_sorted(self, inliers: list[np.ndarray], outlier: np.ndarray) -> None:
-        """The next lower range of scores, each array in rising order."""
+        """Add the next lower range of scores, each array in rising order."""
         first = np.flatnonzero(np.append(True, outlier[1:] != outlier[:-1])[: len(outlier)])
         values, counts = outlier[first], np.diff(np.append(first, len(outlier)))
         number = sum(map(len, inliers))
@@ -61,7 +61,7 @@ class RocCurve:
         if not len(values):
             return
         tp, fp = self.tp + np.cumsum(counts), self.fp + above
-        self.ap += float(np.sum(counts / self.positives * (tp / (tp + fp))))
+        self.ap += float(np.sum(counts * (tp / (tp + fp))))
         self.area += float(np.sum(counts * (self.negatives - fp + (above - strictly) / 2)))
         tpr, fpr = tp / self.positives, fp / self.negatives
         cells = (np.stack([tpr, fpr]) * CELLS).astype(int)
@@ -117,7 +117,7 @@ class RocCurve:
     def scores(self, seen: tuple[int, int, int]) -> PixelScores:
         thinned = 1.0 if self.thinned is None else self.thinned  # the last point is always kept
         return PixelScores(
-            ap=self.ap,
+            ap=self.ap / self.positives,
             auroc=self.area / (self.positives * self.negatives),
             fpr95=self.first['ge'],
             fpr95_gt=self.first['gt'],

@@ -55,7 +55,7 @@ class OODDetectionMetric(BaseMetric):
         """Keep the boxes, scores and (ID) objects of each image.
 
         Raises:
-            KeyError, ValueError: It has no OOD scores, or such as are not finite.
+            KeyError, ValueError: It has no OOD scores, or some that are not finite.
             FileNotFoundError, ValueError: Its mask is missing or cannot be used.
         """
         for sample in data_samples:
@@ -128,8 +128,8 @@ def on_unknown_objects(
 
     Args:
         found: Detections of one image.
-        mask: A label map (H, W), 1 on unknown objects, whatever else.
-        min_share: Of the box's part in the image.
+        mask: A label map (H, W), 1 on unknown objects and any other value elsewhere.
+        min_share: The least share, of the part of a box that lies in the image.
         size: Height and width of the image, which the mask must have.
     """
     unknown = read_label_map(mask, size=size) == 1

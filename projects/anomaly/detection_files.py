@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from ..bdd100k.scalabel import NAME_MAPPING, Box2D, decode_frames, json_files
+from ..bdd100k.scalabel import NAME_MAPPING, Box2D, load_frames
 
 
 class Detections(NamedTuple):
@@ -44,19 +43,6 @@ class DetectionFile(NamedTuple):
     rows: Detections
 
 
-class _Label(msgspec.Struct):
-    category: str | None = None
-    box2d: Box2D | None = None
-    score: float | None = None
-    ood_score: float | None = None
-
-
-class _Frame(msgspec.Struct):
-    name: str
-    labels: list[_Label] | None = None
-    videoName: str | None = None
-
-
 def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionFile:
     """Detections (or, with ``need_score=False``, objects) of a Scalabel file such as ``det.json``.
 
@@ -65,15 +51,15 @@ def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionF
     (lanes) and without a category are left out.
 
     Args:
-        path: A file, or a folder (`json_files`).
+        path: A file, or a folder of them (`load_frames`).
         need_score: Whether every box must have ``score`` and ``ood_score``.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: The file is not such a file, a frame is there twice, or a detection has no ``score`` or
+        ValueError: It is no Scalabel file, a frame is there twice, or a detection has no ``score`` or
             ``ood_score``.
     """
-    frames = [f for file in json_files(path) for f in decode_frames(file.read_bytes(), file, _Frame)]
+    frames = load_frames(path)
     names = [f'{frame.videoName}/{frame.name}' if frame.videoName else frame.name for frame in frames]
     if not names:
         raise ValueError(f'{path}: no frame in it')
@@ -93,18 +79,19 @@ def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionF
                     f'tools/test.py --format-only and a box head of mmroad.abet.det'
                 )
             b = label.box2d
+            assert isinstance(b, Box2D)  # `Label` makes it of a list
             box = (b.x1, b.y1, b.x2 + 1, b.y2 + 1)
             category = NAME_MAPPING.get(label.category, label.category)
             rows.append((name, category, box, label.score or 0.0, label.ood_score or 0.0))
-    image, label, xyxy, score, ood = zip(*rows, strict=True) if rows else ([],) * 5
+    images, categories, boxes, scores, ood_scores = zip(*rows, strict=True) if rows else ((),) * 5
     return DetectionFile(
         names,
         Detections(
-            np.array(image, dtype=str),
-            np.array(label, dtype=str),
-            np.array(xyxy, np.float64).reshape(-1, 4),
-            np.array(score, np.float64),
-            np.array(ood, np.float64),
+            np.array(images, dtype=str),
+            np.array(categories, dtype=str),
+            np.array(boxes, np.float64).reshape(-1, 4),
+            np.array(scores, np.float64),
+            np.array(ood_scores, np.float64),
         ),
     )
 
@@ -118,8 +105,8 @@ def align(found: DetectionFile, truth: DetectionFile) -> tuple[Detections, Detec
     """Detections and objects of the frames that both files have, under one name each.
 
     Frames are matched by name; one that the ground truth lacks, by its base name where that is unique in both.
-    Frames of the ground truth that were not run do not count as missed. Frames without ground truth are told in
-    a warning and left out.
+    Frames of the ground truth that were not run do not count as missed. Frames without ground truth are left
+    out, with a warning.
 
     Raises:
         ValueError: No frame is in both, or a base name stands for several.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..files import replacing
+from ..files.arrays import write_arrays
 from ..files.label_maps import described, read_one_channel
 
 KINDS = {'npz': '.npz', 'png': '.png', 'smiyc': '.hdf5'}
-#: What is read.
+#: Suffixes of the files that are read as anomaly maps.
 SUFFIXES = (*KINDS.values(), '.npy')
 
 
@@ -64,12 +66,13 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
             f'{path}: the anomaly map has values from {anomaly.min()} to {anomaly.max()}, which the kind {kind} '
             f'does not hold; write npz'
         )
+    if kind == 'npz':
+        write_arrays(path, compressed=True, anomaly=held)
+        return path
     with replacing(path) as part:
-        if kind == 'npz':
-            np.savez_compressed(part, anomaly=held)
-        elif kind == 'png':
+        if kind == 'png':
             low, high = float(held.min()), float(held.max())
-            scaled = (held - low) / ((high - low) or 1.0) * 65535
+            scaled = (held.astype(np.float64) - low) / ((high - low) or 1.0) * 65535
             text = PngImagePlugin.PngInfo()
             text.add_text('low', repr(low))
             text.add_text('high', repr(high))
@@ -83,7 +86,7 @@ def save_map(path: str | Path, anomaly: np.ndarray, kind: str = 'npz') -> Path:
 
 
 def load_map(path: str | Path) -> np.ndarray:
-    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a grey PNG of another maker, whose
+    """Read an anomaly map (H, W): what `save_map` wrote, ``.npy``, or a gray PNG of another tool, whose
     integers are the scores (as uint16).
 
     Axes of length 1 around the map are dropped; truth values become 0 and 1.
@@ -98,27 +101,37 @@ def load_map(path: str | Path) -> np.ndarray:
     readers = {'.npy': _load_npy, '.npz': _load_npz, '.png': _load_png, '.hdf5': _load_hdf5}
     if path.suffix not in readers:
         raise ValueError(f'{path}: an anomaly map is one of {", ".join(readers)}')
+    return _checked(path, _read(path, 'anomaly map', readers[path.suffix]))
+
+
+def _read(path: Path, what: str, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
+    """The array of a file; whatever ends the reading names the file."""
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such anomaly map')
+        raise FileNotFoundError(f'{path}: no such {what}')
     try:
-        values = readers[path.suffix](path)
+        return reader(path)
     except (ImportError, KeyError):
         raise
     except Exception as error:  # damaged files make the readers raise nearly anything
         if str(error).startswith(f'{path}: '):
             raise
-        raise ValueError(f'{path}: not an anomaly map that can be read ({described(error)})') from error
-    return _checked(path, values)
+        article = 'an' if what[0] in 'aeiou' else 'a'
+        raise ValueError(f'{path}: not {article} {what} that can be read ({described(error)})') from error
 
 
 def _load_npy(path: Path) -> np.ndarray:
-    with open(path, 'rb') as file:  # np.load would take an archive too, and advise to unpickle what is none
+    with open(
+        path, 'rb'
+    ) as file:  # np.load would read an archive too, and for other files it advises to unpickle
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _load_npz(path: Path) -> np.ndarray:
-    with zipfile.ZipFile(path), np.load(path) as content:
-        return _named(path, content, 'anomaly')
+def _load_npz(path: Path, key: str = 'anomaly') -> np.ndarray:
+    with (
+        zipfile.ZipFile(path),
+        np.load(path) as content,
+    ):  # np.load advises to unpickle what is no zip archive
+        return _named(path, content, key)
 
 
 def _load_hdf5(path: Path) -> np.ndarray:
@@ -130,7 +143,7 @@ def _load_hdf5(path: Path) -> np.ndarray:
 
 
 def _named(path: Path, content, key: str):
-    """An array of a file of several."""
+    """One array of a file that holds several."""
     if key not in content:
         raise KeyError(f'{path}: no array "{key}"; there are {", ".join(content) or "none"}')
     return content[key]
@@ -164,6 +177,34 @@ def _checked(path: Path, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == 'b':
         return values.astype(np.uint8)
     return values.astype(values.dtype.newbyteorder('='), copy=False)
+
+
+def save_probabilities(path: str | Path, probs: np.ndarray) -> None:
+    """Write class probabilities (C, H, W) as float16, the array ``probs`` of a ``.npz`` file."""
+    write_arrays(path, probs=probs.astype(np.float16))
+
+
+def load_probabilities(path: str | Path) -> np.ndarray:
+    """Read class probabilities (C, H, W) that `save_probabilities` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        KeyError: The file has no array ``probs``; names those that are there.
+        ValueError: Not class probabilities that can be read; names the file and why.
+    """
+    path = Path(path)
+    values = _read(path, 'file of class probabilities', lambda file: _load_npz(file, 'probs'))
+    if values.ndim != 3 or values.dtype.kind != 'f' or not values.size:
+        raise ValueError(
+            f'{path}: an array {values.shape} of {values.dtype}, expected class probabilities (classes, height, width)'
+        )
+    return values
+
+
+def map_names(folder: str | Path) -> list[str]:
+    """Names, without suffix, of the images that have a map in a folder; hidden files are left out."""
+    paths = (path for path in Path(folder).iterdir() if path.suffix in SUFFIXES)
+    return sorted({path.stem for path in paths if not path.name.startswith('.')})
 
 
 def find_map(folder: str | Path, stem: str) -> Path:

@@ -18,7 +18,7 @@ from ..files.label_maps import read_label_map
 
 IGNORED = 255
 
-#: An image and its mask; None where there is none to be had.
+#: An image and its mask; None where the data set publishes none.
 Pair = tuple[Path, 'Path | None']
 
 
@@ -34,13 +34,13 @@ class Layout(NamedTuple):
 
 
 def _seen(paths: Iterable[Path]) -> list[Path]:
-    """Images in order, without what systems hide (such as macOS' ``._a.png``)."""
+    """Images in order, without hidden files (such as ``._a.png`` of macOS)."""
     return sorted(path for path in paths if is_image(path) and not path.name.startswith('.'))
 
 
 def _by_mask(root: Path, masks: str, image_of: Callable[[Path], list[Path]]) -> list[Pair]:
     """Pairs found from the masks; an image that is not there is named."""
-    pairs = []
+    pairs: list[Pair] = []
     for mask in _seen(root.glob(masks)):
         candidates = image_of(mask)
         found = next((p for p in candidates if p.is_file()), None)
@@ -53,14 +53,14 @@ def _by_mask(root: Path, masks: str, image_of: Callable[[Path], list[Path]]) -> 
 
 def _by_image(images: list[Path], mask_of: Callable[[Path], Path]) -> list[Pair]:
     """Pairs found from the images; one without a mask is refused, not counted as inlier."""
-    pairs = [(image, mask_of(image)) for image in images]
-    bare = [pair for pair in pairs if not pair[1].is_file()]
+    masks = [mask_of(image) for image in images]
+    bare = [(image, mask) for image, mask in zip(images, masks) if not mask.is_file()]
     if bare:
         raise FileNotFoundError(
-            f'{bare[0][0]}: this image has no mask ({len(bare)} of {len(pairs)} have none); looked for '
+            f'{bare[0][0]}: this image has no mask ({len(bare)} of {len(images)} have none); looked for '
             f'{bare[0][1]}'
         )
-    return pairs
+    return list(zip(images, masks))
 
 
 def _road_anomaly(root: Path) -> list[Pair]:

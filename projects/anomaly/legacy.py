@@ -27,7 +27,7 @@ class LegacyScores(NamedTuple):
     abet_threshold: float
     dropped_in: int  #: pixels of scores outside [0, 1]
     dropped_out: int
-    dropped_fraction: float  #: of all labelled pixels
+    dropped_fraction: float  #: of all labeled pixels
 
 
 class LegacyHistogram:
@@ -66,7 +66,7 @@ class LegacyHistogram:
         return LegacyScores(
             auroc,
             self._auprc(),
-            *points[:2, nearest].tolist(),
+            *points[:2, nearest].tolist(),  # type: ignore[call-arg]  # two, three and two numbers
             *points[:, before].tolist(),
             *dropped.tolist(),
             float(dropped.sum() / self.pixels.sum()),

@@ -30,7 +30,7 @@ class Segments(NamedTuple):
 
 
 def dispersion(probs: np.ndarray) -> np.ndarray:
-    """Entropy (normalised), probability margin and variation ratio of (C, H, W): (3, H, W) in [0, 1]."""
+    """Entropy (normalized), probability margin and variation ratio of (C, H, W): (3, H, W) in [0, 1]."""
     probs = np.asarray(probs, np.float64)
     entropy = -(probs * np.log(np.clip(probs, 1e-12, None))).sum(0) / np.log(len(probs))
     top = np.sort(np.partition(probs, -2, axis=0)[-2:], axis=0)
@@ -38,11 +38,11 @@ def dispersion(probs: np.ndarray) -> np.ndarray:
 
 
 def segments(probs: np.ndarray, threshold: float = 0.7, mask: np.ndarray | None = None) -> Segments:
-    """8-connected segments of normalised entropy at or above the threshold, with their features.
+    """8-connected segments of normalized entropy at or above the threshold, with their features.
 
     Per segment: of entropy, margin and variation ratio the mean and variance over all of it, its
     interior and its boundary, and the first two times its relative sizes (30); its sizes (5), its
-    centre (2), the mean class probabilities (C) and the shares of predicted classes around it (C).
+    center (2), the mean class probabilities (C) and the shares of predicted classes around it (C).
 
     Args:
         probs: Class probabilities (C, H, W).
@@ -58,7 +58,7 @@ def segments(probs: np.ndarray, threshold: float = 0.7, mask: np.ndarray | None 
     heat = dispersion(probs)
     label, n = ndimage.label(heat[0] >= threshold, EIGHT)
     size = np.bincount(label.ravel(), minlength=n + 1)[1:].astype(float)
-    # a pixel is interior if all its neighbours are of its segment
+    # a pixel is interior if all its neighbors are of its segment
     low = ndimage.minimum_filter(label, footprint=EIGHT, mode='constant')
     high = ndimage.maximum_filter(label, footprint=EIGHT, mode='constant')
     interior = (low == label) & (high == label) & (label > 0)
@@ -74,7 +74,7 @@ def segments(probs: np.ndarray, threshold: float = 0.7, mask: np.ndarray | None 
     y, x = np.indices(label.shape)
     columns += [_means(y, label, n) / label.shape[0], _means(x, label, n) / label.shape[1]]
     columns += [_means(p, label, n) for p in probs]
-    columns += list(_neighbours(label, probs.argmax(0), len(probs), n))
+    columns += list(_neighbors(label, probs.argmax(0), len(probs), n))
     true = None
     if mask is not None:
         true = np.zeros(n, bool)
@@ -93,7 +93,7 @@ def _variances(values: np.ndarray, label: np.ndarray, n: int) -> np.ndarray:
     return _means((values - means[label]) ** 2, label, n)
 
 
-def _neighbours(label: np.ndarray, classes: np.ndarray, num_classes: int, n: int) -> np.ndarray:
+def _neighbors(label: np.ndarray, classes: np.ndarray, num_classes: int, n: int) -> np.ndarray:
     """Shares of the predicted classes among the pixels just outside each segment: (C, n)."""
     shares = np.zeros((num_classes, n))
     for i, (rows, columns) in enumerate(ndimage.find_objects(label)):

@@ -16,6 +16,7 @@ import warnings
 
 import numpy as np
 
+from .curve import RocCurve
 from .detection_files import Detections, read_detections
 
 __all__ = [
@@ -39,8 +40,8 @@ def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float
     Returns:
         ``auroc``; ``aupr`` (step-wise average precision); ``fpr95``: the share of OOD detections accepted at
         the recall nearest .95. As in the published code, of points with equal recall it is the one with the
-        most false positives, but for recall 1: there it is the first, and thresholds below the last ID
-        detection are out of the question.
+        most false positives; of those with recall 1 it is the first, because thresholds below the last ID
+        detection are of no use.
 
     Raises:
         ValueError: There are no detections of one kind, or a score is not finite.
@@ -48,24 +49,24 @@ def ood_measures(id_score: np.ndarray, ood_score: np.ndarray) -> dict[str, float
     id_score, ood_score = np.ravel(id_score), np.ravel(ood_score)
     if not len(id_score) or not len(ood_score):
         raise ValueError(f'{len(id_score)} ID and {len(ood_score)} OOD detections: both kinds are needed')
-    values = np.concatenate([id_score, ood_score]).astype(np.float64)
-    if not np.isfinite(values).all():
+    both = np.concatenate([id_score, ood_score]).astype(np.float64)
+    if not np.isfinite(both).all():
         raise ValueError('an out-of-distribution score is not finite')
-    order = np.argsort(-values, kind='stable')
-    last = np.append(np.flatnonzero(np.diff(values[order])), len(values) - 1)  # one point per distinct score
-    positive = np.cumsum(order < len(id_score))[last]
-    negative = last + 1 - positive
-    recall = positive / len(id_score)
-    fpr = negative / len(ood_score)
-    gained = np.diff(recall, prepend=0)
-    complete = int(np.argmax(positive == len(id_score)))
-    distance = np.abs(recall[: complete + 1] - 0.95)
-    # the later of equals has the same recall and more false positives
+    values, place = np.unique(-both, return_inverse=True)  # from the highest score down
+    positive = np.bincount(place[: len(id_score)], minlength=len(values))
+    negative = np.bincount(place[len(id_score) :], minlength=len(values))
+    curve = RocCurve(len(ood_score), len(id_score))
+    curve.extend(-values, positive, negative)
+    scores = curve.scores((len(ood_score), len(id_score), 0))
+    found, false = np.cumsum(positive), np.cumsum(negative)
+    complete = int(np.argmax(found == len(id_score)))
+    distance = np.abs(found[: complete + 1] / len(id_score) - 0.95)
+    # of points with equal recall, the later has more false positives
     nearest = complete - int(np.argmin(distance[::-1]))
     return dict(
-        auroc=float(np.sum(np.diff(fpr, prepend=0) * (recall - gained / 2))),
-        aupr=float(np.sum(gained * positive / (positive + negative))),
-        fpr95=float(fpr[nearest]),
+        auroc=scores.auroc,
+        aupr=scores.ap,
+        fpr95=float(false[nearest] / len(ood_score)),
     )
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..files.images import image_size
 from ..files.json_files import read_json
 
 #: COCO categories that a detector of the data set knows.
@@ -98,7 +99,7 @@ def openimages_subset(
     known: Iterable[str],
     hierarchy: str | Path | None = None,
 ) -> dict:
-    """The same of OpenImages' box annotations.
+    """The images of OpenImages whose boxes are all of classes that the detector does not know.
 
     Args:
         boxes: ``validation-annotations-bbox.csv``.
@@ -114,9 +115,8 @@ def openimages_subset(
         ValueError: A known class is not described, a file is of another form, or a box is of a class that is not
             described.
         FileNotFoundError: No image of the subset is in the folder.
+        ImageError: An image of the subset cannot be read.
     """
-    from PIL import Image
-
     with open(classes, newline='', encoding='utf-8') as file:
         rows = [row for row in csv.reader(file) if row and row[0] != 'LabelName']
     if short := [row for row in rows if len(row) < 2]:
@@ -152,8 +152,7 @@ def openimages_subset(
             continue
         if strange := [o['LabelName'] for o in objects if o['LabelName'] not in ids]:
             raise ValueError(f'{boxes}: {name} has a box of {strange[0]}, which {classes} does not describe')
-        with Image.open(path) as image:
-            width, height = image.size
+        width, height = image_size(path)
         number = len(content['images']) + 1
         content['images'].append(dict(id=number, file_name=path.name, width=width, height=height))
         for o in objects:

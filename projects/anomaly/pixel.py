@@ -19,7 +19,7 @@ from .values import by_class
 
 
 class Part(NamedTuple):
-    """What a process has counted, to be joined with others'."""
+    """The counts of one process, which `PixelMetrics.merge` joins with those of others."""
 
     dtype: np.dtype | None
     counts: np.ndarray | None  #: (2, 65536) of 16-bit scores, inliers and outliers
@@ -59,7 +59,7 @@ class PixelMetrics:
         """
         parts = by_class(scores, labels, name)
         if parts[0].dtype.itemsize == 1:  # counted as 16 bits
-            parts = tuple(part.astype(np.int16) for part in parts)
+            parts = parts[0].astype(np.int16), parts[1].astype(np.int16)
         dtype = parts[0].dtype
         if self.dtype not in (None, dtype):
             raise ValueError(f'{name}: scores are {dtype}, those before were {self.dtype}')
@@ -116,7 +116,7 @@ class PixelMetrics:
                 f'no {missing} pixels: nothing can be scored{left_out}',
             )
         curve = RocCurve(self.inliers, self.outliers)
-        if self.counts is not None:
+        if self.counts is not None and self.dtype is not None:
             code = np.flatnonzero(self.counts.any(0))[::-1]
             inlier, outlier = self.counts[:, code]
             curve.extend(_decode(code, self.dtype), outlier, inlier)

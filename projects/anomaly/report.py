@@ -1,4 +1,4 @@
-"""Everything there is to say of a folder of saved anomaly maps: scores, curves, histograms, images."""
+"""A report on a folder of saved anomaly maps: scores, curves, histograms, images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +32,12 @@ class FolderScores:
         maps: Folder of the maps, named as the images.
         track: ``anomaly`` or ``obstacle``: also SMIYC's official metrics, from float16 scores.
         legacy: Also Meta-OOD's 100-bin numbers.
-        progress: Wraps what is walked through, given a title.
+        progress: Wraps the images that are gone through, as a progress bar does; called with them and a
+            title.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: An image has no mask or no map, or one of them is unusable or of
-            another size; names the files. That all are there is seen to before anything is read.
+            another size; names the files. Whether all files are there is checked before any is read.
 
     Attributes:
         scores: Of all pixels.
@@ -47,7 +49,7 @@ class FolderScores:
 
     def __init__(
         self,
-        pairs: Sequence[tuple[Path, Path]],
+        pairs: Sequence[tuple[Path, Path | None]],
         layout: str,
         maps: str | Path,
         track: str | None = None,
@@ -55,12 +57,12 @@ class FolderScores:
         progress: Callable[[Sequence, str], Iterable] = lambda pairs, title: pairs,
     ) -> None:
         self._layout, self._maps, self._track = layout, maps, track
-        self._check_files(pairs)
+        checked = self._check_files(pairs)
         self.smiyc: dict[str, float | str] = {}
         self.legacy: dict[str, float | str] = {}
         whole, official, bins = PixelMetrics(), SmiycPixels(), LegacyHistogram()
         per_image, low, high = [], math.inf, -math.inf
-        for image, mask in progress(pairs, 'pixels'):
+        for image, mask in progress(checked, 'pixels'):
             values, labels = self._read(image, mask)
             whole.add(values, labels, image.name)
             own = PixelMetrics()
@@ -91,17 +93,18 @@ class FolderScores:
         if track and both and not self.smiyc:
             self.smiyc = official.compute()._asdict()
         found, rates = [], []
-        for image, mask in progress(pairs, 'threshold'):
+        for image, mask in progress(checked, 'threshold'):
             values, labels = self._read(image, mask)
             rates.append(self._at_threshold(values, labels))
-            if 'best_f1_threshold' in self.smiyc:
-                found.append(components(_float16(values), labels, self.smiyc['best_f1_threshold'], track))
+            if track and 'best_f1_threshold' in self.smiyc:
+                threshold = float(self.smiyc['best_f1_threshold'])
+                found.append(components(_float16(values), labels, threshold, track))
         if found:
             self.smiyc |= component_scores(join(found))
         self.images = sorted(
             (
                 (image.name, s.outliers, s.ap, s.auroc, s.fpr95.fpr if s.fpr95 else math.nan, *rate)
-                for (image, _), s, rate in zip(pairs, per_image, rates)
+                for (image, _), s, rate in zip(checked, per_image, rates)
             ),
             key=lambda row: (math.isnan(row[2]), row[2]),
         )
@@ -115,10 +118,12 @@ class FolderScores:
             )
         return values, labels
 
-    def _check_files(self, pairs: Sequence[tuple[Path, Path | None]]) -> None:
-        bare = [image for image, mask in pairs if mask is None]
-        if bare:
-            raise ValueError(f'{bare[0]}: {self._layout} has no masks, so nothing can be scored')
+    def _check_files(self, pairs: Sequence[tuple[Path, Path | None]]) -> list[tuple[Path, Path]]:
+        checked = []
+        for image, mask in pairs:
+            if mask is None:
+                raise ValueError(f'{image}: {self._layout} has no masks, so nothing can be scored')
+            checked.append((image, mask))
         missing = []
         for image, _ in pairs:
             try:
@@ -127,6 +132,7 @@ class FolderScores:
                 missing.append(error)
         if missing:
             raise FileNotFoundError(f'{missing[0]} ({len(missing)} of {len(pairs)} images have none)')
+        return checked
 
     def _at_threshold(self, values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         """FPR and TPR of an image at the whole set's threshold; adds to the histogram."""
@@ -136,12 +142,14 @@ class FolderScores:
             # the ends also take infinite scores; one score alone has no bins
             if self.edges[0] < self.edges[-1]:
                 self.histogram[row] += np.histogram(np.clip(part, *self.edges[[0, -1]]), self.edges)[0]
-            above = self.scores.fpr95 and part.size and (part >= self.scores.fpr95.threshold).mean()
-            rates.append(float(above) if self.scores.fpr95 and part.size else math.nan)
+            if self.scores.fpr95 and part.size:
+                rates.append(float((part >= self.scores.fpr95.threshold).mean()))
+            else:
+                rates.append(math.nan)
         return rates[0], rates[1]
 
     def data(self) -> dict:
-        """All of it for JSON; what is not a number is None."""
+        """All results for JSON; None stands in place of what is not a number."""
         s = self.scores
         points = [Point(0.0, 0.0, math.inf), *s.curve]
         content = dict(
@@ -171,7 +179,7 @@ def _float16(values: np.ndarray) -> np.ndarray:
 
 
 def plain(value):
-    """A value for JSON: None of what is not a finite number."""
+    """A value for JSON, with None in place of numbers that are not finite."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -202,7 +210,7 @@ def draw(path: str | Path, data: dict) -> None:
     figure, (roc, pr, hist) = plt.subplots(1, 3, figsize=(13, 4), layout='constrained')
     curve = data['roc_curve']
     roc.plot([*curve['fpr'], 1], [*curve['tpr'], 1])
-    roc.axhline(0.95, color='grey', linewidth=0.5)
+    roc.axhline(0.95, color='gray', linewidth=0.5)
     roc.set(xlabel='FPR', ylabel='TPR', title=f'ROC: AUROC {data["AUROC"]:.2f}, FPR95 {data["FPR95"]:.2f}')
     pr.plot(data['pr_curve']['recall'], data['pr_curve']['precision'])
     pr.set(xlabel='recall', ylabel='precision', ylim=(0, 1.02), title=f'AP {data["AP"]:.2f}')
@@ -216,8 +224,8 @@ def draw(path: str | Path, data: dict) -> None:
     plt.close(figure)
 
 
-def further_numbers(smiyc: dict[str, float | str], legacy: dict[str, float | str]) -> str:
-    """Further numbers as text, in per cent where they are shares; empty if there are none."""
+def further_numbers(smiyc: dict[str, Any], legacy: dict[str, Any]) -> str:
+    """Further numbers as text, in percent where they are shares; empty if there are none."""
     lines = []
     if 'note' in smiyc:
         lines.append(smiyc['note'])

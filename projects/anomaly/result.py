@@ -1,4 +1,4 @@
-"""What a data set scores."""
+"""The metrics of a data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Point(NamedTuple):
 
 
 class PixelScores(NamedTuple):
-    """What a data set scores; NaN and None where a class is missing (``note`` says which)."""
+    """The metrics of a data set; NaN and None where a class is missing (``note`` says which)."""
 
     ap: float  #: average precision, scikit-learn's step sum, outliers positive
     auroc: float  #: area under the ROC curve, by trapezoids
@@ -28,13 +28,24 @@ class PixelScores(NamedTuple):
     note: str = ''
     curve: tuple[Point, ...] = ()  #: about a thousand points of the ROC curve, thresholds falling
 
+    @property
+    def at_95(self) -> Point:
+        """``fpr95`` of a data set that has both classes.
+
+        Raises:
+            ValueError: A class is missing.
+        """
+        if self.fpr95 is None:
+            raise ValueError(self.note)
+        return self.fpr95
+
     def precision(self, point: Point) -> float:
         """The share of outliers among the pixels from a point's threshold up."""
         found = point.tpr * self.outliers
         return found / (found + point.fpr * self.inliers)
 
     def summary(self) -> dict[str, float]:
-        """The numbers by name, in per cent."""
+        """The numbers by name, in percent."""
         nan = float('nan')
         return dict(
             AP=100 * self.ap,
@@ -46,7 +57,7 @@ class PixelScores(NamedTuple):
         )
 
     def table(self) -> str:
-        """A line of names, a line of numbers and what they rest on."""
+        """A line of names, a line of numbers and a line that counts the pixels."""
         numbers = self.summary()
         head = ''.join(f'{key:>15}' for key in numbers)
         row = ''.join(f'{value:15.2f}' for value in numbers.values())

@@ -11,8 +11,9 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,9 +23,9 @@ from ..files.replacing import own_name, remove_dead_parts
 BUFFER = 160_000_000
 #: Scores of a range, roughly.
 RANGE = 1 << 20
-#: A run's index has every so many-th score.
+#: A run's index holds one of this many scores.
 STRIDE = 4096
-#: Bytes to multiples of which direct reading and writing is aligned, in memory and in the file.
+#: Direct reading and writing is aligned to multiples of this many bytes, in memory and in the file.
 PAGE = 4096
 
 
@@ -32,7 +33,7 @@ class Bound(NamedTuple):
     """A cut between scores, as numpy's ``searchsorted`` takes it."""
 
     value: np.generic
-    side: str  #: ``left``: equal scores lie above; ``right``: below
+    side: Literal['left', 'right']  #: ``left``: equal scores lie above; ``right``: below
 
 
 class Tie(NamedTuple):
@@ -43,7 +44,8 @@ class Tie(NamedTuple):
     outliers: int
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """Scores in rising order."""
 
     scores: np.ndarray | tuple[Path, int]  #: in memory, or the file and the byte where they begin
@@ -69,8 +71,9 @@ class Run(NamedTuple):
 
     def cut(self, bound: Bound) -> int:
         """How many scores lie below a bound."""
-        block = max(int(np.searchsorted(self.index, *bound)) - 1, 0) * STRIDE
-        return block + int(np.searchsorted(self.read(block, min(block + STRIDE, self.count)), *bound))
+        block = max(int(np.searchsorted(self.index, bound.value, bound.side)) - 1, 0) * STRIDE
+        scores = self.read(block, min(block + STRIDE, self.count))
+        return block + int(np.searchsorted(scores, bound.value, bound.side))
 
 
 class ScoreRuns:
@@ -82,7 +85,8 @@ class ScoreRuns:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._parent, self._folder = folder, None
+        self._parent = folder
+        self._folder: RunsFolder | None = None
         self._written: list[tuple[Run, Run]] = []
         self._buffer: np.ndarray | None = None  # inliers from the front, outliers from the back
         self._held = (0, 0)
@@ -121,7 +125,7 @@ class ScoreRuns:
         picked = sample[np.linspace(0, len(sample) - 1, number + 1).astype(int)[1:-1]]
         bounds = []
         for value, count in zip(*np.unique(picked, return_counts=True)):  # one picked twice fills a range
-            bounds += [Bound(value, side) for side in ('left', 'right')[: min(count, 2)]]
+            bounds += [Bound(value, 'left'), Bound(value, 'right')][: min(count, 2)]
         cuts = [[[0, *map(run.cut, bounds), run.count] for run in part] for part in classes]
 
         def read(k: int) -> Tie | list[list[np.ndarray]]:
@@ -142,25 +146,29 @@ class ScoreRuns:
 
     def _sorted(self) -> list[tuple[Run, Run]]:
         """Runs of what is held, if anything is."""
-        if not any(self._held):
+        if self._buffer is None or not any(self._held):
             return []
         n, m = self._held
         parts = self._buffer[:n], self._buffer[len(self._buffer) - m :]
         for part in parts:
             part.sort()
-        return [tuple(Run(part, part.size, part[::STRIDE].copy()) for part in parts)]
+        inlier, outlier = (Run(part, part.size, part[::STRIDE].copy()) for part in parts)
+        return [(inlier, outlier)]
 
     def _write(self) -> None:
+        buffer = self._buffer
+        if buffer is None:
+            return
         for inlier, outlier in self._sorted():
             if self._folder is None:
                 self._folder = RunsFolder(self._parent)
             path = self._folder.path / f'{len(self._written):06d}'
-            pages = self._buffer.view(np.uint8)
-            begin = len(pages) - outlier.scores.nbytes  # of the outliers
-            parts = pages[: _round_up(inlier.scores.nbytes)], pages[begin // PAGE * PAGE :]
+            pages, size = buffer.view(np.uint8), buffer.itemsize
+            begin = len(pages) - outlier.count * size  # of the outliers
+            parts = pages[: _round_up(inlier.count * size)], pages[begin // PAGE * PAGE :]
             _write_pages(path, parts)
-            places = (path, 0), (path, len(parts[0]) + begin % PAGE)
-            self._written.append((inlier._replace(scores=places[0]), outlier._replace(scores=places[1])))
+            place = len(parts[0]) + begin % PAGE
+            self._written.append((replace(inlier, scores=(path, 0)), replace(outlier, scores=(path, place))))
         self._held = 0, 0
 
 

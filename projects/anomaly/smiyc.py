@@ -24,7 +24,7 @@ IGNORED = 255
 
 
 class PixelCurve(NamedTuple):
-    """What the pixels score; shares in 0 to 1."""
+    """The metrics of the pixels, from 0 to 1."""
 
     ap: float
     auroc: float
@@ -66,7 +66,8 @@ class SmiycPixels:
         Raises:
             ValueError: There are no inlier or no outlier pixels.
         """
-        thresholds, tp, fp = (np.concatenate(x) for x in zip(*self.parts)) if self.parts else ([], [], [])
+        parts = self.parts or [(np.zeros(0),) * 3]
+        thresholds, tp, fp = (np.concatenate(column) for column in zip(*parts))
         if not np.any(tp) or not np.any(fp):
             raise ValueError('SMIYC scores need inlier and outlier pixels, one of them is missing')
         order = np.argsort(thresholds)[::-1]
@@ -160,7 +161,8 @@ def join(parts: Iterable[Components]) -> Components:
 
 def component_scores(found: Components) -> dict[str, float]:
     """``siou_gt``, ``siou_pred``, ``ppv``: means; ``f1_mean`` and, at tau of 25, 50 and 75 %, ``tp``,
-    ``fn`` (true components by sIoU), ``fp`` (predicted ones by PPV) and ``f1``. NaN of nothing."""
+    ``fn`` (true components by sIoU), ``fp`` (predicted ones by PPV) and ``f1``. NaN where there is nothing to
+    average."""
 
     def mean(values: np.ndarray) -> float:
         return float(values.mean()) if len(values) else float('nan')

@@ -41,6 +41,6 @@ def widened(values: np.ndarray) -> np.ndarray:
     """Values that may be sorted: float32 for float16.
 
     NumPy 2.0 to 2.4 sort float16 with negative values wrongly on processors that have AVX-512 without its
-    half-precision part (Ice Lake), and so do ``np.unique``, ``np.histogram`` and what else sorts.
+    half-precision part (Ice Lake), and so do ``np.unique``, ``np.histogram`` and other functions that sort.
     """
     return values.astype(np.float32) if values.dtype == np.float16 else values

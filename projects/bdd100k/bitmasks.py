@@ -95,7 +95,7 @@ def read_segments(truth: str | Path | MaskFrame, classes: Sequence[str], size=No
         if unknown:
             raise LabelFileError(
                 f'{where}: categories {unknown} (the first channel) are none of 1 to {len(classes)}. Is this the '
-                'bitmask of another task, or a colour map?'
+                'bitmask of another task, or a color map?'
             )
     if size is not None and tuple(shape) != tuple(size):
         raise LabelFileError(f'{where}: masks of {tuple(shape)}; its image has {tuple(size)} (height, width)')

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -110,6 +110,8 @@ class Columns:
     image_ids: np.ndarray | None = None  #: (m,) int64 ids of the images in a COCO file; else 1, 2, ...
     category_ids: Sequence[int] | None = None  #: of ``classes`` in a COCO file; else 1, 2, ...
     area: np.ndarray | None = None  #: (n,) ``area`` of a COCO file, pixels; None: width times height
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
     #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
     box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
@@ -162,7 +164,8 @@ class Columns:
         return names[counts > 1].tolist()
 
     def repeated(self) -> str:
-        """What is to be said of names that more than one frame carries, with the files of the first; '' if none."""
+        """A sentence on names that more than one frame carries, with the files of the first; empty if there
+        are none."""
         names = self.duplicates()
         if not names:
             return ''
@@ -197,7 +200,11 @@ class Columns:
 
 
 @dataclass
-class _Builder:
+class Builder:
+    """Gathers the frames of files, slice by slice."""
+
+    frame_type: ClassVar[type] = _Frame
+    kind: ClassVar[type[Columns]] = Columns
     categories: Categories = BDD100K
     codes: dict[Any, int] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
@@ -290,6 +297,10 @@ class _Builder:
         return np.array(rows, np.int32), new
 
     def columns(self, source: Path) -> Columns:
+        return self.kind(**self.fields(source))
+
+    def fields(self, source: Path) -> dict[str, Any]:
+        """What ``Columns`` is made of."""
         arrays = {key: np.concatenate(parts) for key, parts in self.boxes.items()}
         has_labels = np.concatenate(self.has_labels)
         if (np.diff(arrays['frame']) < 0).any():
@@ -298,7 +309,7 @@ class _Builder:
         folder = source.is_dir()
         classes, arrays['category'] = self.categories.sorted(self.codes, arrays['category'])
         marks = {key: arrays.pop(key) for key in BOX_ATTRIBUTES}
-        return Columns(
+        return dict(
             classes=classes,
             names=self.names,
             videos=self.videos,
@@ -353,6 +364,7 @@ def read_columns(
     categories: Categories = BDD100K,
     *,
     progress: Callable[[int, int], None] | None = None,
+    builder: type[Builder] | None = None,
 ) -> Columns:
     """Read a Scalabel file, the label files of a folder (``scalabel.json_files``), or a COCO file.
 
@@ -363,6 +375,7 @@ def read_columns(
         path: The file or folder.
         categories: What the categories of the file may be.
         progress: Called with bytes done and bytes in all.
+        builder: What gathers the frames, where more than boxes is read of them (``mmroad.bdd100k.track_columns``).
 
     Raises:
         LabelFileError: Nothing to read, a file that is not Scalabel, an unknown category, or a ``crowd`` or
@@ -370,23 +383,24 @@ def read_columns(
     """
     path, files = Path(path), json_files(path)
     total, done = sum(f.stat().st_size for f in files), 0
-    if len(files) == 1 and is_coco(files[0]):
+    builder = builder or Builder
+    if builder is Builder and len(files) == 1 and is_coco(files[0]):
         return read_coco(files[0], categories)
-    builder = _Builder(categories, categories.codes())
-    with _no_gc():
+    found = builder(categories, categories.codes())
+    with no_gc():
         for file in files:
-            builder.begin(file)
+            found.begin(file)
             with naming(file):
-                for frames, size in _slices(file):
-                    builder.add(frames, file)
+                for frames, size in _slices(file, builder.frame_type):
+                    found.add(frames, file)
                     done += size
                     if progress:
                         progress(done, total)
-    return builder.columns(path)
+    return found.columns(path)
 
 
 @contextmanager
-def _no_gc() -> Iterator[None]:
+def no_gc() -> Iterator[None]:
     """The decoded records hold no cycles, and tracking a million of them costs seconds."""
     enabled = gc.isenabled()
     gc.disable()
@@ -397,34 +411,34 @@ def _no_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _slices(path: Path) -> Iterator[tuple[list[_Frame], int]]:
+def _slices(path: Path, frame_type: type) -> Iterator[tuple[list[_Frame], int]]:
     """Lists of frames of one file, with the bytes that each took."""
     size = path.stat().st_size
     if size <= SLICE:
-        yield decode_frames(path.read_bytes(), path, _Frame), size
+        yield decode_frames(path.read_bytes(), path, frame_type), size
         return
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
         start = data.find(b'[') + 1
         head = bytes(data[:start]).removeprefix(codecs.BOM_UTF8)
         if head.strip() != b'[' and not _BEFORE_FRAMES.fullmatch(head):
-            yield decode_frames(bytes(data), path, _Frame), size
+            yield decode_frames(bytes(data), path, frame_type), size
             return
         done = 0
         while True:
-            frames, end = _next_slice(data, start)
+            frames, end = _next_slice(data, start, frame_type)
             if frames is None:
                 break
             yield frames, end - done
             start = done = end
         try:
-            frames = decode_frames(head + data[start:], path, _Frame)
+            frames = decode_frames(head + data[start:], path, frame_type)
         except LabelFileError:
-            decode_frames(bytes(data), path, _Frame)  # fails at the place in the whole file
+            decode_frames(bytes(data), path, frame_type)  # fails at the place in the whole file
             raise
         yield frames, size - done
 
 
-def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
+def _next_slice(data: mmap.mmap, start: int, frame_type: type) -> tuple[list[_Frame] | None, int]:
     """The frames from ``start`` to a cut some ``SLICE`` bytes on, or None near the end."""
     place = start + SLICE
     for _ in range(64):  # a candidate may lie inside a label; one of the next is a frame's
@@ -432,7 +446,7 @@ def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
         if match is None:
             return None, start
         try:
-            return _decode_between(data, start - 1, match.start() + 1), match.end()
+            return _decode_between(data, start - 1, match.start() + 1, frame_type), match.end()
         except msgspec.ValidationError:
             return None, start
         except _UNREADABLE:
@@ -440,12 +454,12 @@ def _next_slice(data: mmap.mmap, start: int) -> tuple[list[_Frame] | None, int]:
     return None, start
 
 
-def _decode_between(data: mmap.mmap, first: int, last: int) -> list[_Frame]:
+def _decode_between(data: mmap.mmap, first: int, last: int, frame_type: type) -> list[_Frame]:
     """Decode without copying: the separators around the frames stand in as brackets for a moment."""
     separators = data[first], data[last]
     data[first], data[last] = b'[]'
     try:
         with memoryview(data) as view, view[first : last + 1] as part:
-            return decode_list(part, _Frame)
+            return decode_list(part, frame_type)
     finally:
         data[first], data[last] = separators

@@ -13,9 +13,9 @@ from mmdet.datasets.base_det_dataset import BaseDetDataset
 from mmdet.registry import DATASETS
 from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
-from PIL import Image
 
 from ..files.images import ImageError, read_image
+from ..files.images import image_size as size_in_header
 from ..files.sources import image_files
 from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
@@ -107,7 +107,7 @@ class ScalabelDetDataset(BaseDetDataset):
 
     @classmethod
     def _palette(cls, classes: Sequence[str]) -> list[tuple[int, int, int]]:
-        """An RGB colour for each class: hues by the golden angle, so that neighbours differ."""
+        """An RGB color for each class: hues by the golden angle, so that neighbors differ."""
         hues = [(0.02 + 0.618034 * row) % 1 for row in range(len(classes))]
         return [tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue, 0.75, 0.95)) for hue in hues]
 
@@ -116,14 +116,7 @@ class ScalabelDetDataset(BaseDetDataset):
     def full_init(self) -> None:
         if self._fully_initialized:
             return
-        if self.ann_file:
-            self._columns = indexed_columns(self.ann_file, self.CATEGORIES)
-            self._columns.check_boxes()
-            repeated = self._columns.repeated()
-            if repeated:
-                raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
-        else:
-            self._columns = self._unlabelled_images()
+        self._columns = self._labeled_images() if self.ann_file else self._unlabeled_images()
         columns = self._columns
         if self._metainfo.get('classes') is None:
             self._metainfo['classes'] = self._named(columns.classes)
@@ -137,7 +130,15 @@ class ScalabelDetDataset(BaseDetDataset):
         self._check_images()
         self._fully_initialized = True
 
-    def _unlabelled_images(self) -> Columns:
+    def _labeled_images(self) -> Columns:
+        columns = indexed_columns(self.ann_file, self.CATEGORIES)
+        columns.check_boxes()
+        repeated = columns.repeated()
+        if repeated:
+            raise LabelFileError(f'{self.ann_file}: {repeated}. Frames need names of their own.')
+        return columns
+
+    def _unlabeled_images(self) -> Columns:
         folder = Path(self.data_prefix.get('img', ''))
         names = sorted(str(p.relative_to(folder)) for p in image_files(folder))
         if not names:
@@ -287,14 +288,7 @@ class ScalabelDetDataset(BaseDetDataset):
             return tuple(self.image_size)
         size = self._sizes[self._frames[idx]]
         if not size[0]:
-            path = self.img_path(idx)
-            try:
-                with Image.open(path) as image:
-                    size[:] = image.size
-            except FileNotFoundError:
-                raise
-            except Exception as error:  # Pillow's decoders end in several ways, some without the path
-                raise ImageError(f'{path}: not an image whose size can be read: {error}') from error
+            size[:] = size_in_header(self.img_path(idx))
         return int(size[0]), int(size[1])
 
     def prepare_data(self, idx: int) -> Any:

@@ -34,7 +34,6 @@ class Prediction(msgspec.Struct, array_like=True):
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Prediction)
 
 
 class PartWriter:
@@ -66,10 +65,13 @@ def _part(folder: str | Path, rank: int, run: str) -> Path:
     return Path(folder) / run / f'{rank}'
 
 
-def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterator[Prediction]:
+def read_parts(
+    folder: str | Path, world_size: int, run: str = PARTS, kind: type[Prediction] = Prediction
+) -> Iterator[Prediction]:
     """The predictions of all parts in the order of their index, an index that is in several once, as the first
     rank has it (samplers repeat images to give every rank as many)."""
-    places = {}
+    decoder = msgspec.msgpack.Decoder(kind)
+    places: dict[int, tuple] = {}
     files = []
     try:
         for rank in range(world_size):
@@ -86,12 +88,12 @@ def read_parts(folder: str | Path, world_size: int, run: str = PARTS) -> Iterato
                 record = file.read(size)
                 if len(head) < 8 or len(record) < size:
                     raise OSError(f'{file.name} ends inside a record: its rank was interrupted')
-                found = _DECODER.decode(record)
+                found = decoder.decode(record)
                 *_, name = places.setdefault(found.index, (rank, start, size, found.name))
                 check_same(found, name)
         for _, (rank, start, size, _) in sorted(places.items()):
             files[rank].seek(start)
-            yield _DECODER.decode(files[rank].read(size))
+            yield decoder.decode(files[rank].read(size))
     finally:
         for file in files:
             file.close()
@@ -165,7 +167,7 @@ def finite(prediction: Prediction) -> Prediction:
 
 
 def not_finite(counts: Mapping[str, int], where: object) -> str:
-    """What to say of images (name: detections) whose predictions are not all numbers."""
+    """A sentence on images (name: detections) whose predictions are not all finite."""
     shown = ', '.join(f'{name!r} ({count})' for name, count in list(counts.items())[:3])
     return (
         f'{where}: {sum(counts.values())} detections of {len(counts)} images have a NaN or infinite box or score and '

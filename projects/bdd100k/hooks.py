@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
 from torch import nn
 
 from .dataset import ScalabelDetDataset
-from .metric import ScalabelDetMetric
 
 
 @HOOKS.register_module()
@@ -59,8 +59,10 @@ class DetSetupHook(Hook):
         self.check_classes = check_classes
 
     def before_run(self, runner) -> None:
-        loops = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
-        loops = {name: loop for name, loop in loops.items() if hasattr(loop, 'dataloader')}  # built ones
+        every = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
+        loops: dict[str, Any] = {
+            k: loop for k, loop in every.items() if hasattr(loop, 'dataloader')
+        }  # built ones
         classes: dict[str, Sequence[str]] = {}
         for name, loop in loops.items():
             meta = getattr(loop.dataloader.dataset, 'metainfo', None)
@@ -75,7 +77,7 @@ class DetSetupHook(Hook):
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
             datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
             for metric in metrics:
-                if not isinstance(metric, ScalabelDetMetric) or not datasets:
+                if not hasattr(metric, 'use') or not datasets:
                     continue
                 if len(datasets) > 1:
                     raise ValueError(

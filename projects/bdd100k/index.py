@@ -7,7 +7,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,6 @@ from .scalabel import LabelFileError, json_files
 
 #: Part of every key: another layout or reading makes other caches.
 VERSION = 4
-_ARRAYS = ('has_labels', 'frame', 'category', 'xyxy', 'score', 'ignored', 'crowd', 'file_rows', 'image_ids')
-_TEXTS = ('names', 'videos', 'files')
 _MAGIC = b'mmroad-index'
 _CHECKSUM = 16  # bytes, of all that follows it
 _MISSING = b'\xff'  # no text in UTF-8
@@ -54,9 +53,35 @@ class Names(Sequence):
             start = end
 
 
-def indexed_columns(path: str | Path, categories: Categories = BDD100K, *, progress=None) -> Columns:
-    """``read_columns`` through a cache beside the label file (or in ``$MMROAD_HOME/index`` where that
-    folder cannot be written).
+@dataclass(frozen=True)
+class Kind:
+    """What is cached: how it is read, and which of its fields are arrays and lists of texts."""
+
+    read: Callable[..., Columns] | None = None  #: None: ``read_columns``
+    columns: type[Columns] = Columns
+    arrays: tuple[str, ...] = (
+        'has_labels',
+        'frame',
+        'category',
+        'xyxy',
+        'score',
+        'ignored',
+        'crowd',
+        'file_rows',
+        'image_ids',
+    )
+    texts: tuple[str, ...] = ('names', 'videos', 'files')
+    mark: str = ''  #: in the cache's name, which tells readings apart
+
+
+BOXES = Kind()
+
+
+def indexed_columns(
+    path: str | Path, categories: Categories = BDD100K, *, progress=None, kind: Kind = BOXES
+) -> Columns:
+    """Boxes, or what ``kind.read`` reads, through a cache beside the label file (or in ``$MMROAD_HOME/index``
+    where that folder cannot be written).
 
     A cache is used if size, modification and change time of every file are those it was made from; if only
     times differ, if the content's digest is. It carries a checksum: a damaged one is made again.
@@ -66,10 +91,10 @@ def indexed_columns(path: str | Path, categories: Categories = BDD100K, *, progr
     """
     path, files = Path(path), json_files(path)
     stats = [f'{VERSION}'] + [_stat(file) for file in files]
-    caches = _places(path, categories.mark)
+    caches = _places(path, categories.mark + kind.mark)
     digest = None
     for cache in caches:
-        found = _open(cache, path)
+        found = _open(cache, path, kind)
         if found is None:
             continue
         columns, header = found
@@ -78,15 +103,15 @@ def indexed_columns(path: str | Path, categories: Categories = BDD100K, *, progr
         if [s.split()[:2] for s in header['stats']] == [s.split()[:2] for s in stats]:
             digest = digest or _digest(files)
             if header['digest'] == digest:
-                _write(caches, columns, stats, digest)
+                _write(caches, columns, stats, digest, kind)
                 return columns
-    columns = read_columns(path, categories=categories, progress=progress)
+    columns = (kind.read or read_columns)(path, categories=categories, progress=progress)
     digest = digest or _digest(files)
     after = [f'{VERSION}'] + [_stat(file) for file in files]
     if after != stats:
         raise LabelFileError(f'{path} changed while it was read; try again')
-    cache = _write(caches, columns, stats, digest)
-    found = cache and _open(cache, path)
+    cache = _write(caches, columns, stats, digest, kind)
+    found = cache and _open(cache, path, kind)
     return found[0] if found else columns
 
 
@@ -104,7 +129,7 @@ def _digest(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _places(path: Path, mark: str) -> list[Path]:
+def _places(path: Path, mark: str = '') -> list[Path]:
     """Where the cache may be: beside the labels, else in the user's cache folder. ``mark`` tells readings apart."""
     home = Path(os.environ.get('MMROAD_HOME', Path.home() / '.cache/mmroad'))
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
@@ -112,12 +137,12 @@ def _places(path: Path, mark: str) -> list[Path]:
     return [path.with_name(f'.{path.name}{mark}.index'), home / 'index' / f'{path.stem}-{name}{mark}.index']
 
 
-def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) -> Path | None:
-    arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in _ARRAYS}
+def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str, kind: Kind) -> Path | None:
+    arrays = {key: np.ascontiguousarray(getattr(columns, key)) for key in kind.arrays}
     arrays |= {f'attribute.{k}': v for k, v in columns.attributes.items()}
     if columns.area is not None:
         arrays['area'] = columns.area
-    for key in _TEXTS:
+    for key in kind.texts:
         names = getattr(columns, key)
         names = names if isinstance(names, Names) else Names.of(names)
         arrays[f'{key}.text'], arrays[f'{key}.ends'] = names.text, names.ends
@@ -151,7 +176,7 @@ def _write(caches: list[Path], columns: Columns, stats: list[str], digest: str) 
     return None  # nowhere to write: the columns stay in memory
 
 
-def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
+def _open(cache: Path, source: Path, kind: Kind) -> tuple[Columns, dict] | None:
     """The columns of a cache and its header; None where it is not there or is damaged: it is made again."""
     try:
         block = np.memmap(cache, np.uint8, 'r')
@@ -172,8 +197,8 @@ def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
         arrays[key] = np.asarray(part).view(dtype).reshape(shape)
     if 'classes' not in header:  # of a version before
         return None
-    columns = Columns(
-        **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in _TEXTS},
+    columns = kind.columns(
+        **{key: Names(arrays[f'{key}.text'], arrays[f'{key}.ends']) for key in kind.texts},
         attributes={k: arrays[f'attribute.{k}'] for k in header['attribute_values']},
         attribute_values=header['attribute_values'],
         source=str(source),
@@ -181,6 +206,6 @@ def _open(cache: Path, source: Path) -> tuple[Columns, dict] | None:
         classes=tuple(header['classes']),
         category_ids=tuple(header['category_ids']),
         area=arrays.get('area'),
-        **{key: arrays[key] for key in _ARRAYS},
+        **{key: arrays[key] for key in kind.arrays},
     )
     return columns, header

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Label
+from .scalabel import DET_CLASSES, IGNORE_MAPPING, NAME_MAPPING, Box2D, Label
 
-#: BGR colours of the classes, bright enough for pictures taken at night.
+#: BGR colors of the classes, bright enough for pictures taken at night.
 COLORS = (
     (80, 80, 255),
     (60, 150, 255),
@@ -22,7 +22,7 @@ COLORS = (
     (60, 230, 255),
     (90, 255, 220),
 )
-GREY, OTHER = (150, 150, 150), (255, 255, 255)
+GRAY, OTHER = (150, 150, 150), (255, 255, 255)
 TITLE = 18  # height of a title's strip, pixels
 
 
@@ -37,7 +37,7 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        labels: Those without a ``box2d`` are left out; ignored regions are grey.
+        labels: Those without a ``box2d`` are left out; ignored regions are gray.
     """
     canvas = image.copy()
     thickness = max(1, round(image.shape[1] / 640))
@@ -47,8 +47,9 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
         name = label.category or '(no category)'
         known = NAME_MAPPING.get(name, name)
         color = COLORS[DET_CLASSES.index(known)] if known in DET_CLASSES else OTHER
-        color = GREY if is_ignored(label) else color
+        color = GRAY if is_ignored(label) else color
         box = label.box2d
+        assert isinstance(box, Box2D)  # `Label` makes it of a list
         far = 4 * max(canvas.shape)  # OpenCV takes no coordinates beyond 32 bits
         x1, y1, x2, y2 = (round(min(max(v, -far), far)) for v in (box.x1, box.y1, box.x2, box.y2))
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color, thickness)

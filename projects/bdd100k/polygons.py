@@ -24,9 +24,10 @@ def polygon_rle(poly2d: Any, height: int, width: int) -> dict:
         ValueError: No such list, or an open line, which has no inside.
     """
     outlines = []
-    for poly in poly2d if isinstance(poly2d, list) and poly2d else [None]:
+    polygons: list[Any] = poly2d if isinstance(poly2d, list) and poly2d else [None]
+    for poly in polygons:
         try:
-            points = np.array(poly['vertices'], float).reshape(-1, 2)
+            points = np.array(poly['vertices'], np.float64).reshape(-1, 2)
             types, closed = poly.get('types') or 'L' * len(points), poly.get('closed', True)
         except (TypeError, KeyError, ValueError, AttributeError):
             raise ValueError('expected a list of polygons with vertices [[x, y], ...] and types') from None

@@ -132,13 +132,15 @@ class Label(msgspec.Struct):
     score: float | None = None
     id: Any = None
     attributes: dict[str, Any] | None = None
+    ood_score: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.box2d, tuple):
             self.box2d = Box2D(*self.box2d)
-        for key in {'crowd', 'ignored'} & set(self.attributes or ()):
+        attributes = self.attributes or {}
+        for key in {'crowd', 'ignored'} & set(attributes):
             try:
-                self.attributes[key] = is_true(self.attributes[key])
+                attributes[key] = is_true(attributes[key])
             except ValueError as error:
                 raise ValueError(f'attributes.{key} is {error}') from error
 
@@ -149,6 +151,7 @@ class Frame(msgspec.Struct):
     name: str
     labels: list[Label] | None = None
     attributes: dict[str, Any] | None = None
+    videoName: str | None = None  # noqa: N815 (the format's name)
 
 
 def load_frames(path: str | Path) -> list[Frame]:
@@ -197,7 +200,8 @@ def naming(path: str | Path) -> Iterator[None]:
 def _decoder(frame_type: type) -> msgspec.json.Decoder:
     """Of a list of ``frame_type`` with room for what marks entries of older layouts."""
     fields = [(key, Any, None) for key in MARKERS]
-    return msgspec.json.Decoder(list[msgspec.defstruct(frame_type.__name__, fields, bases=(frame_type,))])
+    kind: Any = msgspec.defstruct(frame_type.__name__, fields, bases=(frame_type,))
+    return msgspec.json.Decoder(list[kind])
 
 
 def decode_list(content: bytes | memoryview | msgspec.Raw, frame_type: type) -> list:
@@ -236,7 +240,7 @@ def decode_frames(content: bytes, path: str | Path, frame_type: type) -> list:
         LabelFileError: Not a Scalabel label file; the message names the file and the place.
     """
     content = content.removeprefix(codecs.BOM_UTF8)
-    start = re.match(rb'\s*(.?)', content)[1]
+    start = content.lstrip(b' \t\n\r\f\v')[:1]
     if start not in (b'[', b'{') or b'\0' in content[:2]:
         raise LabelFileError(
             f'{path}: not JSON: {kind_of_file(content) or f"it starts with {content[:20]!r}"}'

@@ -16,11 +16,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
-from PIL import Image
 
-from ..files import replacing, transforms, write_json  # noqa: F401 (transforms register)
+from ..files import transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
+from ..files.png import write_png
 from ..runtime import frameworks  # noqa: F401
 from .eval.seg import CLASSES as SCORED
 from .eval.seg import seg_scores
@@ -152,8 +152,7 @@ class BDD100KSemSegMetric(BaseMetric):
             if not self.format_only:
                 counts = confusion(self._truth(sample, pred, len(classes)), pred, len(self.scored()))
             if self._names is not None:
-                with replacing(self._names.path(Path(path).name, '.png', source=path)) as part:
-                    Image.fromarray(pred).save(part, format='PNG')
+                write_png(self._names.path(Path(path).name, '.png', source=path), pred)
                 frame = to_frame(Path(path).name, pred, classes)
             self.results.append((counts, frame, path))
 

@@ -1,4 +1,4 @@
-"""``mmroad COMMAND``: one door for everything that is run.
+"""``mmroad COMMAND``: the one command for everything that is run.
 
 A command is a module of this folder (``eval-ood`` is ``eval_ood``, ``data road-scenes`` is ``data/road_scenes``) with
 ``add_arguments(parser)`` and ``run(args)``, which returns the exit status (None is 0); ``check(parser, args)``, where
@@ -13,6 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 #: The commands by what they are for, each with its line of help.
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
         'train': 'train a model',
         'test': 'test a model, or write its predictions',
         'infer': 'run a model on images, folders, globs and videos',
+        'track': 'follow the objects of a video or a folder of frames',
         'list': 'list the models of the zoo',
         'config': 'print a config with everything it inherits',
         'convert': "convert a published checkpoint to this package's keys",
@@ -55,6 +57,7 @@ COMMANDS = {
         'data ood-subset': 'choose the out-of-distribution images of COCO or OpenImages',
         'data detic': "make annotation files for Detic's training",
         'data tar-index': 'index tar files, so that images inside are read by position',
+        'data tracks': 'convert tracks between BDD100K, MOTChallenge and COCO-VID',
         'data split-ytvis': "hold out a part of YouTube-VIS's training videos",
     },
 }
@@ -63,7 +66,7 @@ COMMANDS = {
 class Parser(argparse.ArgumentParser):
     """Names the nearest option where one is unknown."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         for word in message.partition('unrecognized arguments: ')[2].split():
             near = difflib.get_close_matches(word.partition('=')[0], self._option_string_actions, 1)
             if word.startswith('-') and near:
@@ -128,7 +131,7 @@ def door(*command: str) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """What an error says; empty where it is a name alone, which nobody wrote for a user to read."""
+    """An error's message; empty where it is only a name, which says nothing to a user."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return text if ' ' in text else ''
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def draw(item: dict, name: str, visualizer):
-    """A training sample's image, or a clip's frames, with what is to be learned; (H, W, 3) BGR uint8."""
+    """A training sample's image, or a clip's frames, with its labels; (H, W, 3) BGR uint8."""
     import numpy as np
 
     sample = item['data_samples']
@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> None:
 
     from mmengine.registry import DATASETS, VISUALIZERS, init_default_scope
     from mmengine.utils import import_modules_from_strings
-    from rich.progress import track
 
     from ..files import OutputNames, write_image
+    from ..files.progress import track
     from ..zoo.configs import get_config
     from ..zoo.options import merge_options
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -56,7 +57,7 @@ def _build_mmcv():
     """tools/build_mmcv.py of a checkout, else None."""
     if not BUILD.exists():
         return None
-    spec = importlib.util.spec_from_file_location('build_mmcv', BUILD)
+    spec: Any = importlib.util.spec_from_file_location('build_mmcv', BUILD)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -104,7 +105,7 @@ def check_package(name: str) -> tuple[str, str, str, str]:
         return name, 'missing', tested or 'this tree', command
     version = found[1]
     if accepted and not accepted[0] <= release(version)[: len(accepted[0])] < accepted[1]:
-        return name, version, tested, command
+        return name, version, tested or '', command
     return name, version, tested or 'this tree', ''
 
 
@@ -128,7 +129,7 @@ def check_mmroad() -> tuple[str, str, str, str]:
     """One row for mmroad: that what Python imports is this tree."""
     name, version, tested, command = check_package('mmroad')
     spec = None if command else importlib.util.find_spec('mmroad')
-    if spec and Path(spec.origin).resolve().parent != PACKAGE:
+    if spec and spec.origin and Path(spec.origin).resolve().parent != PACKAGE:
         return name, f'{version} of {Path(spec.origin).parent}', tested, PACKAGES['mmroad'][3]
     return name, version, tested, command
 
@@ -139,12 +140,13 @@ def pins() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Lines of requirements/runtime.txt and official.txt but for the frameworks that are installed by any name."""
+    """Lines of requirements/runtime.txt and official.txt, without the frameworks that are installed under one
+    of their names."""
     has = {name for names, *_ in PACKAGES.values() if installed(names) for name in names} & {*KEPT}
     files = (ROOT / f'requirements/{name}.txt' for name in ('runtime', 'official'))
     lines = [line for file in files for line in file.read_text(encoding='utf-8').splitlines()]
     lines = [line for line in lines if line and not line.startswith('#')]
-    return [line for line in lines if re.match(r'[\w.-]+', line)[0].lower() not in has]
+    return [line for line in lines if re.sub(r'[^\w.-].*', '', line).lower() not in has]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,11 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from rich.progress import track
-
     from ..anomaly.layouts import find_pairs
     from ..anomaly.report import COLUMNS, FolderScores, further_numbers, plain, write
     from ..files import write_json
+    from ..files.progress import track
 
     official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
     try:
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
             args.maps,
             track=None if official == 'off' else official,
             legacy=args.legacy_hist,
-            progress=lambda pairs, title: track(pairs, title, transient=True),
+            progress=track,
         )
     except (ImportError, OSError, KeyError, ValueError) as error:
         sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')
@@ -57,6 +56,6 @@ def run(args: argparse.Namespace) -> None:
         write(args.out, plain(scores) | found.data())
     if args.out_file:
         write_json(args.out_file, plain(scores), indent=2)
-    lacking = [found.scores.note, found.smiyc.get('note'), found.legacy.get('note')]
-    if any(lacking):  # printed above; less was done than was asked for
-        sys.exit('error: ' + '; '.join(filter(None, lacking)))
+    notes = [found.scores.note, found.smiyc.get('note'), found.legacy.get('note')]
+    if any(notes):  # printed above; less was done than was asked for
+        sys.exit('error: ' + '; '.join(str(note) for note in notes if note))

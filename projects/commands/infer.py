@@ -32,7 +32,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
-    from ..inference.base import Run
+    from ..inference.base import Inferencer, Run
 
 WORDS = ('vocabulary', 'classes', 'embeddings', 'encoder')
 
@@ -111,9 +111,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.config.endswith('.onnx'):
         args.source = [args.checkpoint, *args.source]
-        if args.cfg_options or args.amp:
+        if args.cfg_options or args.amp or args.engine:
             parser.error(
-                'an .onnx file has no --cfg-options and no --amp: they are chosen when it is written'
+                'an .onnx file has no --cfg-options and no --amp, which are chosen when it is written, and no --engine'
             )
     elif args.runtime is not None:
         parser.error('--runtime is of .onnx files (mmroad export)')
@@ -133,13 +133,13 @@ def run_file(args: argparse.Namespace) -> int:
         if getattr(args, k) is not None
     ]
     if refused:
-        names = ', '.join('--' + k.replace('_', '-') for k in refused)
+        told = ', '.join('--' + k.replace('_', '-') for k in refused)
         raise ValueError(
-            f'{args.config} is an exported model, which has no {names}: what it gives is fixed in the file'
+            f'{args.config} is an exported model, which has no {told}: what it gives is fixed in the file'
         )
     infer = inferencer(args.config, args.runtime or 'onnxruntime', args.device or 'cpu', **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
-    further = {}
+    further = dict(batch_size=args.batch_size, workers=args.workers)
     if args.annotations is not None:
         if infer.kind != 'open_vocabulary':
             raise ValueError(f'{args.config} is a {infer.kind} model, which has no --annotations')
@@ -199,7 +199,7 @@ def run(args: argparse.Namespace) -> int:
     return go_through(infer.run(source, args.out, **further), args.out)
 
 
-def _in_shards(args: argparse.Namespace, cls: type, options: dict[str, Any]) -> int:
+def _in_shards(args: argparse.Namespace, cls: type[Inferencer], options: dict[str, Any]) -> int:
     """Run the images in shards on Ray and list what was left out."""
     from ..files.sources import open_source
     from ..inference.on_ray import run_on_ray

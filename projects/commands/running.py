@@ -143,7 +143,7 @@ def say(lines: list[str]) -> None:
 
 
 def say_device(launcher: str) -> None:
-    """The first line of a run: on what it runs."""
+    """The first line of a run: the device that it runs on."""
     import torch
 
     world = int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)))
@@ -168,7 +168,7 @@ def room_in(*folders: str | Path | None) -> Iterator[None]:
     """End a run whose disk is full with a sentence; mmengine's logs and dumps do not name what they could not write.
 
     Args:
-        folders: Where the run writes; None is none.
+        folders: Where the run writes; None among them is skipped.
     """
     try:
         yield
@@ -177,7 +177,7 @@ def room_in(*folders: str | Path | None) -> Iterator[None]:
 
         if not is_no_room(error):
             raise
-        if getattr(error, 'filename', None):
+        if isinstance(error, OSError) and error.filename:
             raise SystemExit(f'{error.filename}: {error.strerror}') from error
         free = [
             f'{folder} ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)'
@@ -198,7 +198,7 @@ def write_predictions(cfg: Config, folder: str, only: bool) -> None:
 
     Args:
         cfg: Changed in place.
-        folder: Where to.
+        folder: Where the files go.
         only: Score nothing; metrics that write no files are left out.
 
     Raises:
@@ -243,7 +243,7 @@ def _init_arguments(metric: type) -> set[str]:
     names: set[str] = set()
     for cls in metric.__mro__:
         if '__init__' in vars(cls):
-            parameters = inspect.signature(cls.__init__).parameters
+            parameters = inspect.signature(vars(cls)['__init__']).parameters
             names |= parameters.keys()
             if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
                 break
@@ -268,7 +268,7 @@ def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
 
     dataset = runner.test_dataloader.dataset
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    places = [(OutputNames(folder), '.png') for folder in masks]
+    places: list[tuple[OutputNames, str | None]] = [(OutputNames(folder), '.png') for folder in masks]
     places += [(OutputNames(show_dir, paths), None)] if show_dir else []
     try:
         for names, suffix in places:

@@ -6,7 +6,7 @@ import argparse
 
 
 class Options(argparse.Action):
-    """``key=value`` pairs; what the values mean is decided when the config is there (`merge_options`)."""
+    """``key=value`` pairs; the values are read once the config is known (`merge_options`)."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         bad = [v for v in values if '=' not in v]

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
         if device != 'cpu':
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    times = np.array(times[args.warm_up :]) * 1000
+    milliseconds = np.array(times[args.warm_up :]) * 1000
     threads = '' if device != 'cpu' else f' with {torch.get_num_threads()} threads'
     size = f'{args.shape[1]}x{args.shape[0]}'
-    print(f'{args.images} images of {size}{threads}: median {np.median(times):.1f} ms,')
-    print(f'from {times.min():.1f} to {times.max():.1f} ms an image, with its pipeline')
+    print(f'{args.images} images of {size}{threads}: median {np.median(milliseconds):.1f} ms,')
+    print(f'from {milliseconds.min():.1f} to {milliseconds.max():.1f} ms an image, with its pipeline')

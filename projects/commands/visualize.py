@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
     places = [names.path(f.name, '.png', source=f'frame {i} {f.name}') for i, f in enumerate(chosen)]
     for folder in {place.parent for place in (sheet, *places)}:  # no folder as a whole: it may hold images
         note_outputs(folder, args.images, [p.name for p in (sheet, *places) if p.parent == folder])
-    on_sheet, left_out = [], []
+    on_sheet: list = []
+    left_out: list[str] = []
     for frame, place in zip(chosen, places):
         try:
             picture = draw(frame, args.images, truth, args.score_thr)

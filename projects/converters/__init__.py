@@ -174,7 +174,7 @@ def flatten(content: Mapping[str, Any], path: str | Path = 'the file') -> dict[s
 
 
 def build(config: str | Path) -> nn.Module:
-    """Build a config's model without reading initialisation weights.
+    """Build a config's model without reading initialization weights.
 
     Args:
         config: A config's name (see ``mmroad.list_models``) or the path of a config file.

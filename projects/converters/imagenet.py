@@ -1,11 +1,11 @@
-"""Initialisation weights of backbones, ImageNet-1k's and ImageNet-21k's.
+"""Initialization weights of backbones, ImageNet-1k's and ImageNet-21k's.
 
 detectron2's ResNets (R-50, R-101, R-103.pkl), torchvision's and timm's (among them MIIL's
 ``resnet50_miil_21k.pth``), Microsoft's Swin (``..._22k.pth`` too) and Meta's ConvNeXt (``convnext_tiny_22k_224.pth``).
 
 R-103 is ResNet-101 whose 7x7 stem is three 3x3 convolutions (DeepLab's). A classifier's last norm and
 head are dropped; the norms of a dense backbone's outputs, which a classifier lacks, stay as the model
-initialises them.
+initializes them.
 """
 
 from torch import Tensor

@@ -44,19 +44,21 @@ def load_image_counts(path: str | Path, most: int | None = None, least: int | No
 
 @MODELS.register_module()
 class DeticBBoxHead(BaseModule):
-    """Args:
-    num_classes: C.
-    in_channels: Channels of the pooled feature.
-    roi_feat_size: Its side in cells.
-    num_shared_convs, norm_cfg: 3x3 convolutions before the shared layers, with their norm.
-    num_shared_fcs, fc_out_channels: The shared layers; 0 for C4, whose feature is averaged.
-    bbox_coder: Box coder of this stage.
-    classifier: Arguments of ``ZeroShotClassifier``.
-    freq_weight: Keep a buffer ``freq_weight`` (C,) for the federated loss or ``ignore_zero_cats``.
-    image_counts: File of class counts that fills it, read when weights are initialised.
-    federated: Classes a batch is judged on (50), or 0 for all.
-    ignore_zero_cats: Leave classes without any training box out of the loss.
-    prop_score: Add the region stream of ``wsddn``.
+    """The box head of one stage: shared layers, a zero-shot classifier and a class-agnostic box regressor.
+
+    Args:
+        num_classes: C.
+        in_channels: Channels of the pooled feature.
+        roi_feat_size: Its side in cells.
+        num_shared_convs, norm_cfg: 3x3 convolutions before the shared layers, with their norm.
+        num_shared_fcs, fc_out_channels: The shared layers; 0 for C4, whose feature is averaged.
+        bbox_coder: Box coder of this stage.
+        classifier: Arguments of ``ZeroShotClassifier``.
+        freq_weight: Keep a buffer ``freq_weight`` (C,) for the federated loss or ``ignore_zero_cats``.
+        image_counts: File of class counts that fills it, read when weights are initialized.
+        federated: Classes a batch is judged on (50), or 0 for all.
+        ignore_zero_cats: Leave classes without any training box out of the loss.
+        prop_score: Add the region stream of ``wsddn``.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class DeticBBoxHead(BaseModule):
             self.register_buffer('freq_weight', torch.ones(num_classes))
 
     def init_weights(self) -> None:
-        """Initialise the shared layers and read the class counts; mmengine calls this before training."""
+        """Initialize the shared layers and read the class counts; mmengine calls this before training."""
         super().init_weights()
         if self.image_counts is not None and hasattr(self, 'freq_weight'):
             counts = load_image_counts(self.image_counts, self.num_classes)

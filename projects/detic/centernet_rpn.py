@@ -129,7 +129,7 @@ class CenterNetRPNHead(BaseModule):
     def loss_by_feat(
         self, heatmaps: list[Tensor], distances: list[Tensor], batch_gt_instances: InstanceList
     ) -> dict[str, Tensor]:
-        """Focal loss of the heat map at the centres and elsewhere, GIoU loss of the distances."""
+        """Focal loss of the heat map at the centers and elsewhere, GIoU loss of the distances."""
         grids = self.grids(heatmaps)
         cells = torch.cat([g.new_full((len(g),), s) for g, s in zip(grids, self.strides, strict=True)])
         targets = [
@@ -164,7 +164,7 @@ class CenterNetRPNHead(BaseModule):
             reduce_mean(like.new_zeros((), dtype=torch.float32))
 
     def heatmap_loss(self, positive: Tensor, logits: Tensor, heatmap: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of -alpha (1-p)^g log p over the centres (with repeats) and of
+        """Sums of -alpha (1-p)^g log p over the centers (with repeats) and of
         -(1-alpha) p^g (1-heatmap)^beta log(1-p) over all cells."""
         p = positive.sigmoid().clamp(1e-4, 1 - 1e-4)
         pos_loss = -self.alpha * (p.log() * (1 - p) ** self.gamma).sum()

@@ -81,7 +81,7 @@ def _center_cells(
         width = int(grid[-1, 0] // stride) + 1
         index = torch.div(center, stride, rounding_mode='floor').long()
         height = len(grid) // width
-        # A centre on the padded image's far edge belongs to its last cell.
+        # A center on the padded image's far edge belongs to its last cell.
         index = index[:, 1].clamp(0, height - 1) * width + index[:, 0].clamp(0, width - 1)
         cells.append(start + index[(half >= low) & (half <= high)])
         start += len(grid)

@@ -20,13 +20,15 @@ ANN_TYPES = ('box', 'image', 'caption', 'captiontag')
 
 @DATASETS.register_module()
 class DeticDataset(BaseDetDataset):
-    """Args (beyond mmdet's):
-    ann_type: ``box`` (annotations), ``image`` (``pos_category_ids``), ``caption`` or
-        ``captiontag`` (captions, with image labels in the latter).
-    tar_index: An index of tar files (``mmroad data tar-index``) that
-        images with a ``tar_index`` are read from.
-    caption_embeddings: .npy (captions, D) of the captions in the file's order.
-    vocabulary: Name of the model's vocabulary that these images are tested with.
+    """Images of a COCO- or LVIS-style file with boxes, image labels or captions, some of them inside tar files.
+
+    Args (beyond mmdet's):
+        ann_type: ``box`` (annotations), ``image`` (``pos_category_ids``), ``caption`` or
+            ``captiontag`` (captions, with image labels in the latter).
+        tar_index: An index of tar files (``mmroad data tar-index``) that images with a ``tar_index`` are read
+            from.
+        caption_embeddings: .npy (captions, D) of the captions in the file's order.
+        vocabulary: Name of the model's vocabulary that these images are tested with.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from .losses import federated_classes
 from .swap import VocabularySwap
 from .vocabulary import Vocabulary, classifier_matrix, own_columns, vocabulary_matrix
 
-#: What a batch may be labelled with (``ann_type`` in the meta information; boxes if absent).
+#: What a batch may be labeled with (``ann_type`` in the meta information; boxes if absent).
 ANN_TYPES = ('box', 'image', 'caption', 'captiontag')
 
 

@@ -23,7 +23,7 @@ class FederatedFocalLoss(nn.Module):
         num_classes: C.
         federated: Classes a layer is judged on; 0 for all.
         image_counts: File of the classes' image counts; None for equal chances.
-        alpha, gamma: Of the focal loss (Lin et al., arXiv:1708.02002).
+        alpha, gamma: Parameters of the focal loss (Lin et al., arXiv:1708.02002).
     """
 
     use_sigmoid = True
@@ -64,8 +64,10 @@ class FederatedFocalLoss(nn.Module):
 
 @MODELS.register_module()
 class DeticDETRHead(DeformableDETRHead):
-    """Args (beyond mmdet's head):
-    image_loss_weight: Weight of the max-size image-label loss.
+    """The head of two-stage Deformable DETR that also learns from image labels, with unclipped boxes.
+
+    Args (beyond mmdet's head):
+        image_loss_weight: Weight of the max-size image-label loss.
     """
 
     def __init__(self, *args, image_loss_weight: float = 0.1, **kwargs) -> None:
@@ -81,7 +83,7 @@ class DeticDETRHead(DeformableDETRHead):
         enc_outputs_coord: Tensor,
         batch_data_samples: list,
     ) -> dict[str, Tensor]:
-        """As mmdet's; an image-labelled batch (``ann_type`` not ``box``) has no boxes, which makes every
+        """As mmdet's; an image-labeled batch (``ann_type`` not ``box``) has no boxes, which makes every
         query a negative of the drawn classes as published, and adds the image-label loss."""
         weak = [s.metainfo.get('ann_type', 'box') != 'box' for s in batch_data_samples]
         if any(weak) and not all(weak):
@@ -108,7 +110,7 @@ class DeticDETRHead(DeformableDETRHead):
 
         Args:
             scores: (L, B, N, C) logits.
-            boxes: (L, B, N, 4) normalised cxcywh.
+            boxes: (L, B, N, 4) normalized cxcywh.
         """
         total = scores.sum() * 0
         layers = torch.arange(len(scores), device=scores.device)

@@ -13,7 +13,7 @@ from .lvis_style import read_categories
 
 COLORS = dict(red=(60, 60, 220), green=(70, 190, 70), blue=(220, 120, 50), yellow=(60, 210, 230))
 SHAPES = ('disc', 'square', 'triangle')
-#: Classes without boxes to learn from; every colour and shape occurs among the others.
+#: Classes without boxes to learn from; every color and shape occurs among the others.
 NOVEL = ('yellow disc', 'blue triangle')
 CLASSES = tuple(f'{color} {shape}' for color in COLORS for shape in SHAPES)
 
@@ -34,7 +34,7 @@ def draw(image: np.ndarray, name: str, x: int, y: int, size: int) -> list[list[f
 
 
 def embeddings(seed: int = 0, dim: int = 512) -> np.ndarray:
-    """(classes, dim) as a text encoder might place them: colour, shape and something of their own."""
+    """(classes, dim) as a text encoder might place them: color, shape and something of their own."""
     rng = np.random.default_rng(seed)
     words = {w: rng.normal(size=dim) for w in (*COLORS, *SHAPES)}
     own = rng.normal(size=(len(CLASSES), dim))

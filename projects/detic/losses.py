@@ -16,7 +16,7 @@ def federated_classes(labels: Tensor, freq_weight: Tensor, num_sample: int = 50)
 
     Args:
         labels: (n,) in 0..C, where C is the background (which counts as appearing).
-        freq_weight: (C,) unnormalised probabilities (the square root of each class's image count).
+        freq_weight: (C,) unnormalized probabilities (the square root of each class's image count).
 
     Returns:
         (C,) 1 for the classes that count, else 0.

@@ -1,6 +1,6 @@
-"""Targets of the mask head: ground-truth outlines rasterised inside each region, as the published models are trained.
+"""Targets of the mask head: ground-truth outlines rasterized inside each region, as the published models are trained.
 
-Source: Mask R-CNN (arXiv:1703.06870) with COCO's rasteriser; a region is not clipped to the image.
+Source: Mask R-CNN (arXiv:1703.06870) with COCO's rasterizer; a region is not clipped to the image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def mask_targets(masks: PolygonMasks | BitmapMasks, boxes: Tensor, index: Tensor
     """The ground truth inside each region.
 
     Args:
-        masks: Of an image's objects. Outlines are rasterised at the target's own resolution; bitmaps are
+        masks: Of an image's objects. Outlines are rasterized at the target's own resolution; bitmaps are
             pooled by RoIAlign and cut at 0.5, which is close to it but not the same.
         boxes: (n, 4) regions, xyxy, which may reach beyond the image.
         index: (n,) the object of each region.
@@ -31,11 +31,11 @@ def mask_targets(masks: PolygonMasks | BitmapMasks, boxes: Tensor, index: Tensor
         found = masks.crop_and_resize(boxes, (size, size), inds=index, device=boxes.device).masks
     else:
         pairs = zip(boxes.detach().cpu().double().numpy(), index.tolist(), strict=True)
-        found = np.stack([rasterise(masks.masks[i], box, size) for box, i in pairs])
+        found = np.stack([rasterize(masks.masks[i], box, size) for box, i in pairs])
     return torch.from_numpy(found).to(boxes)
 
 
-def rasterise(polygons: list[np.ndarray], box: np.ndarray, size: int) -> np.ndarray:
+def rasterize(polygons: list[np.ndarray], box: np.ndarray, size: int) -> np.ndarray:
     """The union of polygons (x0, y0, x1, y1, ...) in a box xyxy, as (size, size) uint8."""
     scale = size / np.maximum(box[2:] - box[:2], 0.1)
     shifted = [(np.reshape(p, (-1, 2)) - box[:2]) * scale for p in polygons]

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..files import replacing
+from ..files import write_bytes, write_json
+from ..files.arrays import write_arrays
 from ..files.json_files import read_json
 
-Progress = Callable[[Iterable, str], Iterator]
+Progress = Callable[..., Iterable]  # of what is gone through and a title
 
 
 def parts_of(out: str | Path) -> Path:
@@ -23,7 +24,7 @@ def parts_of(out: str | Path) -> Path:
 
 
 def state_of(*files: str | Path) -> list[list]:
-    """What tells files from others: place, size and time of the last change (of folders the place)."""
+    """What identifies files: place, size and time of the last change (of folders the place alone)."""
     found = []
     for file in map(Path, files):
         status = file.stat()
@@ -55,9 +56,9 @@ def resumable(
         if not arrays.is_file() and not values.is_file():
             result = make(step)
             if isinstance(result, Mapping) and all(isinstance(v, np.ndarray) for v in result.values()):
-                save_arrays(arrays, **result)
+                write_arrays(arrays, **result)
             else:
-                write_json(result, values)
+                write_json(values, result)
         if values.is_file():
             yield step, read_json(values)
         else:
@@ -72,8 +73,7 @@ def _begin(folder: Path, inputs: Any) -> None:
         remove_parts(folder)
     if not folder.is_dir():
         folder.mkdir(parents=True)
-        with replacing(told) as part:
-            part.write_bytes(own)
+        write_bytes(told, own)
 
 
 def remove_parts(folder: Path) -> None:
@@ -81,20 +81,8 @@ def remove_parts(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_json(content: Any, path: str | Path) -> None:
-    """Write JSON of any size (msgspec is several times faster than ``json``)."""
-    with replacing(path) as part:
-        part.write_bytes(msgspec.json.encode(content))
-
-
-def save_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write a .npz file."""
-    with replacing(path) as part, open(part, 'wb') as file:
-        np.savez(file, **arrays)
-
-
 def keep_sources(out: str | Path, suffix: str, *sources: str | Path) -> None:
-    """Before the work: an output has its suffix and is none of the sources.
+    """Check, before the work, that an output has its suffix and is none of the sources.
 
     Raises:
         ValueError: It has another suffix, or would replace a source.

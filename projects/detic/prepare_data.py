@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from ..files import is_image, json_files
+from ..files import ImageError, is_image, json_files
+from ..files.images import image_size as size_in_header
 from .parts import Progress, resumable, state_of
 from .synsets import COCO_SYNSETS
 from .tar import TarImages
-
-#: EXIF's tag of the orientation, and its values of images that lie on their side.
-ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 
 
 def read_json(path: str | Path, **records: str) -> dict[str, Any]:
@@ -65,12 +62,8 @@ def image_size(file: Path | BytesIO) -> tuple[int, int] | None:
     """(width, height) from the header, as an image is shown (its EXIF orientation heeded), or None where it is
     not an image."""
     try:
-        with Image.open(file) as image:
-            size = image.size
-            # other formats would be decoded to find it
-            jpeg = image.format in ('JPEG', 'MPO')
-            return size[::-1] if jpeg and image.getexif().get(ORIENTATION) in SIDEWAYS else size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # of Pillow's many readers
+        return size_in_header(file)
+    except (ImageError, FileNotFoundError):
         return None
 
 

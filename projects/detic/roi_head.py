@@ -40,7 +40,7 @@ class DeticRoIHead(BaseRoIHead):
         proposal_score: Multiply class scores by the proposal's and take the root (C2).
         image_loss: Kind of the image-label loss (``mmroad.detic.losses.IMAGE_LABEL_LOSSES``), or None.
         image_loss_weight: Weight of the image-label loss and of the caption loss at each stage.
-        num_weak_proposals: Proposals an image-labelled image is judged on.
+        num_weak_proposals: Proposals an image-labeled image is judged on.
         image_box: Append the whole image as a region of such images.
         caption_weight, neg_caption_weight: A further weight of the caption loss, and that of its negatives.
         train_cfg: ``stages`` (IoU threshold of each), ``num`` and ``pos_fraction`` of the first
@@ -162,7 +162,7 @@ class DeticRoIHead(BaseRoIHead):
         batch_data_samples: list,
         classifier: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of a box-labelled batch.
+        """Losses of a box-labeled batch.
 
         Args:
             classifier: (dim, K + 1), the classes drawn for this batch; labels then are its columns.
@@ -231,7 +231,7 @@ class DeticRoIHead(BaseRoIHead):
         captions: Tensor | None = None,
         first_caption: int = 0,
     ) -> dict[str, Tensor]:
-        """Losses of an image-labelled or captioned batch.
+        """Losses of an image-labeled or captioned batch.
 
         Args:
             image_labels: (k_i,) classes of each image, or None to use captions alone.

@@ -59,7 +59,7 @@ def read_wordnet(folder: str | Path) -> dict[str, tuple[str, list[str]]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Place and fields of a file's lines, without the licence, whose lines begin with a blank."""
+    """Place and fields of a file's lines, without the license, whose lines begin with a blank."""
     with _named(str(path)):
         lines = path.read_text(encoding='utf-8').splitlines()
     for number, line in enumerate(lines, 1):

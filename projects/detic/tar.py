@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..files import decode_image
-from .parts import keep_sources, parts_of, remove_parts, resumable, save_arrays, state_of
+from ..files.arrays import write_arrays
+from .parts import keep_sources, parts_of, remove_parts, resumable, state_of
 
 #: What an index holds: the paths of the tars, and of each member its tar, place, size and name.
 KEYS = ('paths', 'tar', 'offset', 'size', 'name')
@@ -58,7 +59,7 @@ def build_index(tars: Iterable[str | Path], out: str | Path, progress=None) -> i
     found = [a for _, a in resumable(steps, parts, lambda step: _members(place[step]), tell, '')]
     count = [len(f['offset']) for f in found]
     joined = {key: np.concatenate([f[key] for f in found]) for key in ('offset', 'size', 'name')}
-    save_arrays(
+    write_arrays(
         out, paths=np.array(list(map(str, paths))), tar=np.repeat(np.arange(len(paths)), count), **joined
     )
     remove_parts(parts)

@@ -38,8 +38,8 @@ class EfficientDetResizeCrop(Resize):
     The image is not padded. Boxes left without area are dropped.
 
     Args:
-        size: Pixels.
-        scale_range: Of the factor.
+        size: Side of the square and of the window in pixels.
+        scale_range: The smallest and largest factor.
     """
 
     def __init__(self, size: int, scale_range: tuple[float, float] = (0.1, 2.0)) -> None:

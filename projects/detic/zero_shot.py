@@ -12,7 +12,7 @@ from .vocabulary import classifier_matrix, load_embeddings
 
 @MODELS.register_module()
 class ZeroShotClassifier(nn.Module):
-    """logits = T * normalise(linear(x)) @ W, the columns of W unit class embeddings.
+    """logits = T * normalize(linear(x)) @ W, the columns of W unit class embeddings.
 
     The last column of W is zero: the background's logit is always 0.
 
@@ -22,7 +22,7 @@ class ZeroShotClassifier(nn.Module):
         embedding_dim: Length of a class embedding (CLIP ViT-B/32: 512).
         temperature: T above (Detic: 50).
         embeddings: File of class embeddings (see ``mmroad.detic.vocabulary``), read when weights are
-            initialised, that is, for training. Otherwise a checkpoint must bring the classifier.
+            initialized, that is, for training. Otherwise a checkpoint must bring the classifier.
         use_bias: None, or the value a learned logit bias starts from.
     """
 

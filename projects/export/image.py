@@ -16,7 +16,7 @@ CV2_BITS, PILLOW_BITS = 11, 22
 class Prepared(NamedTuple):
     """The network's input and what leads back from it. Sizes are ints where the graph has one size, else scalars."""
 
-    inputs: Tensor  #: (B, 3, h, w) float32, normalised and padded
+    inputs: Tensor  #: (B, 3, h, w) float32, normalized and padded
     size: tuple[Any, Any]  #: height and width of the image in it
     original: tuple[Any, Any]  #: height and width of the image as given
     limits: Tensor  #: (4,) width, height, width, height of the image in it, to which boxes are clipped
@@ -51,7 +51,7 @@ class ImageInput(nn.Module):
         self.resize, self.size = _resize_of(steps), size
         self.divisor = _divisor(preprocessor)
         if not getattr(preprocessor, '_enable_normalize', True):
-            raise ValueError('the data preprocessor does not normalise: give it mean and std')
+            raise ValueError('the data preprocessor does not normalize: give it mean and std')
         self.swap = not preprocessor._channel_conversion  # the model wants BGR
         self.register_buffer('mean', preprocessor.mean.detach().clone().view(1, 3, 1, 1))
         self.register_buffer('std', preprocessor.std.detach().clone().view(1, 3, 1, 1))

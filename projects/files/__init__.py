@@ -2,7 +2,7 @@
 
 from .images import IMAGE_SUFFIXES, ImageError, as_bgr, decode_image, is_image, read_image, write_image
 from .outputs import OutputNames
-from .replacing import replacing, write_json, write_text
+from .replacing import replacing, write_bytes, write_json, write_text
 
 __all__ = [
     'IMAGE_SUFFIXES',
@@ -13,6 +13,7 @@ __all__ = [
     'is_image',
     'read_image',
     'replacing',
+    'write_bytes',
     'write_image',
     'write_json',
     'write_text',

@@ -1,4 +1,5 @@
-"""One decoder of images for the whole package: what ``cv2.imdecode`` gives, bit by bit, sooner where that is possible.
+"""One decoder of images for the whole package: what ``cv2.imdecode`` gives, bit by bit, faster where
+possible.
 
 Plain JPEGs go to libjpeg-turbo directly (simplejpeg); all else, and what it complains about, goes to OpenCV, which
 alone decides about errors, EXIF's orientation and rarer kinds.
@@ -43,7 +44,7 @@ def decode_bgr(data: bytes) -> NDArray[np.uint8] | None:
 
 def is_plain_jpeg(data: bytes) -> bool:
     """Whether this is a JPEG of three channels of 8 bits, baseline or progressive, without a block that may change
-    how it is shown: EXIF's (orientation) or Adobe's (colours)."""
+    how it is shown: EXIF's (orientation) or Adobe's (colors)."""
     at, plain = 2, False
     if data[:2] != b'\xff\xd8':
         return False

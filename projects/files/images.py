@@ -1,12 +1,12 @@
-"""Images of files and of what callers hand over: BGR uint8, or an error that names them."""
+"""Images from files and from callers: BGR uint8, or an error that names them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .replacing import replacing
+from .replacing import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,12 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 
 
+#: EXIF's entry of the orientation, and its values of images that lie on their side.
+_ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
+
+
 class ImageError(ValueError):
-    """One image, picture or video that cannot be used; others can."""
+    """One image, picture or video cannot be used; a run goes on with the others."""
 
 
 def is_image(path: str | Path) -> bool:
@@ -41,10 +45,32 @@ def read_image(path: str | Path) -> np.ndarray:
         raise ImageError(f'{path}: cannot be read: {error.strerror or error}') from error
 
 
+def image_size(file: str | Path | BinaryIO) -> tuple[int, int]:
+    """Width and height of an image from its header; of a JPEG as it is shown (turned as its EXIF entry says).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ImageError: Not an image; names it.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+            # other formats would be decoded to find the entry
+            turned = image.format in ('JPEG', 'MPO') and image.getexif().get(_ORIENTATION) in _SIDEWAYS
+            return (height, width) if turned else (width, height)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow's decoders end in several ways, some without the path
+        name = file if isinstance(file, (str, os.PathLike)) else 'image'
+        raise ImageError(f'{name}: not an image whose size can be read: {error}') from error
+
+
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """The content of an image file as `read_image` gives it; ``path`` is for the error's text.
 
-    ``cv2.imread`` would give a file that was cut as an image with a grey rest.
+    ``cv2.imread`` would give a file that was cut as an image with a gray rest.
     """
     import cv2
 
@@ -79,15 +105,14 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         done = False
     if not done:
         raise ImageError(f'{path}: an image {image.shape} of {image.dtype} cannot be written as "{suffix}"')
-    with replacing(path) as part:
-        part.write_bytes(data)
+    write_bytes(path, data.data)
 
 
 def as_bgr(image: Any, name: str = '') -> np.ndarray:
     """An image that a caller hands over as BGR uint8 (H, W, 3).
 
     Args:
-        image: An array of uint8, BGR (H, W, 3) or grey (H, W) or (H, W, 1), which becomes three equal channels;
+        image: An array of uint8, BGR (H, W, 3) or gray (H, W) or (H, W, 1), which becomes three equal channels;
             or a Pillow image of 8 bits a channel, turned as its EXIF entry says; transparency is dropped.
         name: For the error's text.
 
@@ -122,7 +147,7 @@ def as_bgr(image: Any, name: str = '') -> np.ndarray:
             hint = ': the channels are first, use image.transpose(1, 2, 0)'
         elif image.ndim == 4:
             hint = ': give one image at a time'
-        raise ImageError(f'{what}; expected (H, W, 3) BGR or grey (H, W){hint}')
+        raise ImageError(f'{what}; expected (H, W, 3) BGR or gray (H, W){hint}')
     if not image.size:
         raise ImageError(f'{what}; it has no pixel')
     return np.ascontiguousarray(image) if image.shape[2] == 3 else np.repeat(image, 3, 2)

@@ -1,4 +1,4 @@
-"""JSON files as people have them, and what a file is that is none."""
+"""Reading JSON files, and saying what a file is that is not JSON."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_json(path: str | Path, form: Any = Any, what: str = 'JSON') -> Any:
 
 
 def kind_of_file(content: bytes) -> str | None:
-    """What a file is that people take for JSON in UTF-8, and what to do; None where it may be JSON."""
+    """What a file that was given as JSON really is, and what to do; None where it may be JSON."""
     if not content.strip():
         return 'the file is empty'
     for start, what in _KINDS.items():

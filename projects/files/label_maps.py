@@ -12,9 +12,9 @@ from .png import open_image
 
 #: Pillow's modes of one channel whose values are the file's.
 _PLAIN = ('1', 'L', 'P', 'I;16', 'I;16L', 'I;16B', 'I;16N', 'I')
-#: Pillow's modes of several channels, and how many of these are colour; the one after them is opacity.
-_COLOUR = {'RGB': 3, 'RGBA': 3, 'LA': 1, 'PA': 1}
-#: By what Pillow multiplies the values of grey PNGs of 2 and 4 bits.
+#: Pillow's modes of several channels, and how many of these are color; the one after them is opacity.
+_COLOR = {'RGB': 3, 'RGBA': 3, 'LA': 1, 'PA': 1}
+#: By what Pillow multiplies the values of gray PNGs of 2 and 4 bits.
 _SPREAD = {'L;2': 85, 'L;4': 17}
 
 
@@ -35,7 +35,7 @@ def read_label_map(
         path: The file.
         size: Height and width that it must have, those of its image.
         num_classes: Values must be 0 to ``num_classes`` - 1; None allows all.
-        ignored: Values that are allowed beside.
+        ignored: Further values that are allowed.
         content: The file's bytes, where they were fetched already.
 
     Returns:
@@ -67,7 +67,8 @@ def read_one_channel(
         with open_image(path, content) as image:
             _check_size(path, what, image.size[::-1], size)  # before anything is decoded
             _check_kind(path, what, image)
-            spread = _SPREAD.get(image.tile[0][3], 1) if image.format == 'PNG' and image.tile else 1
+            tile = getattr(image, 'tile', None)
+            spread = _SPREAD.get(tile[0][3], 1) if image.format == 'PNG' and tile else 1
             values = np.asarray(image)
     except _Refused:
         raise
@@ -75,7 +76,7 @@ def read_one_channel(
         article = 'an' if what[0] in 'aeiou' else 'a'
         raise ValueError(f'{path}: not {article} {what} that can be read ({described(error)})') from error
     if values.ndim == 3:
-        values = _one_channel(path, what, values, _COLOUR[image.mode])
+        values = _one_channel(path, what, values, _COLOR[image.mode])
     return values // spread if spread > 1 else values
 
 
@@ -107,7 +108,7 @@ def check_ids(labels: np.ndarray, num_classes: int, ignored: Collection[int], na
 
 
 class _Refused(ValueError):
-    """What this module says of a file that can be read."""
+    """An error of this module about a file that can be read."""
 
 
 def _check_size(path: Path, what: str, found: tuple[int, int], size: tuple[int, int] | None) -> None:
@@ -119,29 +120,29 @@ def _check_size(path: Path, what: str, found: tuple[int, int], size: tuple[int, 
 
 
 def _check_kind(path: Path, what: str, image: Image.Image) -> None:
-    if image.mode not in _PLAIN and image.mode not in _COLOUR:
+    if image.mode not in _PLAIN and image.mode not in _COLOR:
         raise _Refused(f"{path}: an image of Pillow's mode {image.mode}, no {what}")
     if image.format in ('JPEG', 'MPO', 'JPEG2000'):
         raise _Refused(
             f'{path}: {image.format} changes values where they meet; {what}s must be stored without loss, such '
             f'as in PNG'
         )
-    if getattr(image, 'n_frames', 1) > 1:
-        raise _Refused(f'{path}: {image.n_frames} pictures in one file, expected one {what}')
+    if (pictures := getattr(image, 'n_frames', 1)) > 1:
+        raise _Refused(f'{path}: {pictures} pictures in one file, expected one {what}')
 
 
-def _one_channel(path: Path, what: str, labels: np.ndarray, colours: int) -> np.ndarray:
+def _one_channel(path: Path, what: str, labels: np.ndarray, colors: int) -> np.ndarray:
     """The one channel that an image of several equal ones stands for."""
     first = labels[..., 0]
     for channel in range(1, labels.shape[2]):
         other = labels[..., channel]
-        if channel >= colours:  # opacity: the same everywhere, whatever it is
+        if channel >= colors:  # opacity: the same everywhere, whatever it is
             if (other != other.flat[0]).any():
                 raise ValueError(f'{path}: its opacity varies; expected one channel')
         elif not np.array_equal(other, first):
             row, column = (int(x[0]) for x in np.nonzero(other != first))
             raise ValueError(
-                f'{path}: a colour image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
+                f'{path}: a color image, such as {tuple(labels[row, column].tolist())} in row {row}, column '
                 f'{column}; expected one channel'
             )
     return first

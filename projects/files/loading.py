@@ -43,7 +43,7 @@ def _name_the_file(transform: Any) -> Any:
 
 
 def _decode(imfrombytes: Any) -> Any:
-    """mmcv's ``imfrombytes``, colour images by `decode_bgr` where OpenCV would decode them, which gives the same."""
+    """mmcv's ``imfrombytes``, color images by `decode_bgr` where OpenCV would decode them, which gives the same."""
 
     @functools.wraps(imfrombytes)
     def decoded(content: bytes, flag: Any = 'color', channel_order: str = 'bgr', backend: str | None = None):

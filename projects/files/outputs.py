@@ -20,7 +20,8 @@ OUTPUTS = 'mmroad_outputs.txt'
 class OutputNames:
     """Places below an output folder for names from anywhere.
 
-    Ask for every place before the work begins: then a name that cannot be had ends nothing half done.
+    Ask for every place before the work begins, so that a name that cannot be used is an error before anything
+    is written.
 
     >>> names = OutputNames('out')
     >>> names.path('a/1.jpg', '.png'), names.path('/data/2.jpg'), names.path('../3.jpg')

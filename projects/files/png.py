@@ -1,4 +1,4 @@
-"""Images that are opened by Pillow where a value counts: the checksums of PNG files are heeded."""
+"""Images whose exact values count: opened by Pillow, once the checksums of a PNG file are right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+
+from .replacing import replacing
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
@@ -15,7 +18,8 @@ _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 def open_image(path: str | Path, content: bytes | None = None) -> Image.Image:
     """Open an image, once the pixels of a PNG have the checksums in the file (CRC-32 of each chunk, PNG 3, 5.3).
 
-    Pillow does not look at those of ``IDAT``: one flipped bit in some hundred gives other pixels without a word.
+    Pillow does not look at those of ``IDAT``: one flipped bit in some hundred gives other pixels without an
+    error.
 
     Args:
         path: The file.
@@ -39,3 +43,14 @@ def open_image(path: str | Path, content: bytes | None = None) -> Image.Image:
             )
         place = end + 4
     return Image.open(io.BytesIO(content))
+
+
+def write_png(path: str | Path, values: np.ndarray) -> None:
+    """Write values as they are, as a PNG by `replacing`.
+
+    Args:
+        path: The file, under whatever name.
+        values: uint8 or uint16 (H, W), or uint8 RGB (H, W, 3).
+    """
+    with replacing(path) as part:
+        Image.fromarray(values).save(part, format='PNG')

@@ -30,8 +30,7 @@ def checked_rle(counts: str | bytes | Sequence[int], size: Sequence[int]) -> dic
     if not whole or int(size[0]) * int(size[1]) > _LARGEST:
         raise ValueError(f'size is {list(size)}; expected height and width of the mask in pixels')
     height, width = (int(side) for side in size)
-    compressed = isinstance(counts, (str, bytes))
-    runs = _decompressed(counts) if compressed else _listed(counts)
+    runs = _decompressed(counts) if isinstance(counts, (str, bytes)) else _listed(counts)
     if len(runs) and runs.min() < 0:
         raise ValueError(f'counts hold a run of {runs.min()} pixels; this is no run-length code of COCO')
     if runs.sum() != height * width:
@@ -39,7 +38,7 @@ def checked_rle(counts: str | bytes | Sequence[int], size: Sequence[int]) -> dic
             f'the runs of counts fill {runs.sum()} pixels, its size of {height} x {width} (height, width) has '
             f'{height * width}'
         )
-    if compressed and runs[1:].all():
+    if isinstance(counts, (str, bytes)) and runs[1:].all():
         return dict(size=[height, width], counts=counts.encode() if isinstance(counts, str) else counts)
     return coco_mask.frPyObjects(dict(size=[height, width], counts=_joined(runs)), height, width)
 
@@ -59,10 +58,10 @@ def _decompressed(counts: str | bytes) -> np.ndarray:
     follow, the last one's bit 5 is the sign; from the fourth on a run is told by its difference to the last
     but one."""
     try:
-        code = counts.encode('ascii') if isinstance(counts, str) else counts
+        text = counts.encode('ascii') if isinstance(counts, str) else counts
     except UnicodeEncodeError:
         raise ValueError('counts hold characters that no run-length code of COCO has') from None
-    code = np.frombuffer(code, np.uint8).astype(np.int64) - 48
+    code = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if len(code) and (code.min() < 0 or code.max() > 63):
         raise ValueError('counts hold characters that no run-length code of COCO has')
     if len(code) and code[-1] & 32:

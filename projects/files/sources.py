@@ -43,7 +43,7 @@ class Source:
     read is left out, with a warning, and named in ``left_out``.
 
     Args:
-        items: What there is.
+        items: The images and videos.
         base: The folder that was searched, or that of the file.
         title: What the source is called.
 
@@ -74,7 +74,8 @@ class Source:
     def total(self) -> int | None:
         """How many images and frames there are; None where a video does not say."""
         counts = [frame_count(item.path) if item.is_video else 1 for item in self.items]
-        return None if None in counts else sum(counts)
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     def leave_out(self, name: str, reason: object) -> None:
         """Note and warn that something could not be used."""
@@ -141,9 +142,9 @@ class Source:
 def open_source(source: str | Path | Sequence[str | Path] | Source) -> Source:
     """The images and videos of a file, a folder, a glob or a list of files and folders.
 
-    A folder is searched with its subfolders, without hidden files and without what runs of ours wrote there; its
-    images are named by their paths inside it, those of a glob or a list by their paths below the folder that all
-    share.
+    A folder is searched with its subfolders, without hidden files and without what earlier runs wrote there;
+    its images are named by their paths inside it, those of a glob or a list by their paths below the folder
+    that all share.
 
     Raises:
         FileNotFoundError: There is nothing, or a path of a list is not there.
@@ -151,7 +152,7 @@ def open_source(source: str | Path | Sequence[str | Path] | Source) -> Source:
     """
     if isinstance(source, Source):
         return source
-    if isinstance(source, (list, tuple)):
+    if not isinstance(source, (str, os.PathLike)):
         return _open_list([Path(path) for path in source])
     path = Path(source)
     if path.is_file():
@@ -187,7 +188,7 @@ def _open_list(paths: list[Path]) -> Source:
 
 
 def _source(files: Iterable[tuple[Path, str]], common: Path, base: Path, title: str) -> Source:
-    """What there is of files with their names below ``common``; others than images and videos are left out."""
+    """The images and videos among files, with their names below ``common``; other files are left out."""
     items, unknown = [], []
     for file, name in files:
         item = _item(file, name)
@@ -203,7 +204,8 @@ def _source(files: Iterable[tuple[Path, str]], common: Path, base: Path, title: 
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """The images below a folder, in no order, without hidden files and without what runs of ours wrote there."""
+    """The images below a folder, in no order, without hidden files and without what earlier runs wrote
+    there."""
     return [file for file in _search(Path(folder), Path(folder)) if is_image(file)]
 
 

@@ -1,5 +1,5 @@
-"""The loading of label maps that every segmentation pipeline names, and what has to fit it (importing this
-registers both)."""
+"""The loading of label maps in every segmentation pipeline, and the check that the model has their classes
+(importing this registers both)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LoadLabelMap(LoadAnnotations):
         num_classes: Values of the file must be 0 to ``num_classes`` - 1, one more where ``reduce_zero_label``
             makes 255 of 0; None allows all. Of a data set whose ``metainfo`` names some of its own classes, the
             file holds all of these.
-        ignored: Values that are allowed beside; of outliers, 254 too.
+        ignored: Further values that are allowed; with outliers, 254 too.
         reduce_zero_label, backend_args: As for mmseg.
 
     Raises:
@@ -118,7 +118,7 @@ def _compare(runner: Runner, dataloader) -> None:
 
 
 def _parts(dataset) -> Iterator:
-    """The data sets with a pipeline that one is made of."""
+    """The data sets with a pipeline inside a data set."""
     inner = [
         getattr(dataset, 'dataset', None),
         getattr(dataset, 'boost', None),

@@ -26,7 +26,8 @@ class VideoFile:
         self.path, self.fps = Path(path), fps
         if source is not None and self.path.resolve() == Path(source).resolve():
             raise ValueError(f'{path} would replace its own source: choose another folder')
-        self._stack, self._writer = ExitStack(), None
+        self._stack = ExitStack()
+        self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
     def __enter__(self) -> VideoFile:
@@ -42,7 +43,7 @@ class VideoFile:
             self._size = frame.shape[1::-1]
             with ExitStack() as stack:
                 part = stack.enter_context(replacing(self.path))
-                code = cv2.VideoWriter_fourcc(*'mp4v')
+                code = cv2.VideoWriter.fourcc(*'mp4v')
                 writer = cv2.VideoWriter(str(part), code, self.fps, self._size)
                 stack.callback(writer.release)
                 if not writer.isOpened():

@@ -57,7 +57,7 @@ class AnomalyResult(Result):
 
 
 class AnomalyInferencer(Inferencer[AnomalyResult]):
-    """Runs an anomaly segmentor on images as they come.
+    """Runs an anomaly segmentor on images, one at a time.
 
     A run writes ``pictures/NAME.jpg``, ``classes/NAME.png`` (uint8) and ``anomaly/NAME.npz`` (``anomaly``, float16).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from threading import Lock
@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from rich.progress import Progress
 
 from ..files.images import ImageError, as_bgr, read_image
 from ..files.outputs import RunFolder
+from ..files.progress import steps
 from ..files.sources import Item, Source, open_source
 from ..files.videos import VideoFiles
 from ..runtime.speed.accelerate import for_inference
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 R = TypeVar('R', bound=Result)
-Given = 'str | Path | np.ndarray | Image'
+#: A path, an array (BGR uint8 (H, W, 3) or gray) or a Pillow image.
+Given = Any
 
 
 class Collector(Protocol):
-    """What gathers a run's results into files of all images."""
+    """Gathers a run's results into files that are about all images."""
 
     FILES: ClassVar[tuple[str, ...]]  #: their names
 
@@ -45,7 +46,7 @@ class Collector(Protocol):
 
 
 class Inferencer(Generic[R]):
-    """Runs a model on images as they come.
+    """Runs a model on images, one at a time.
 
     Args:
         model: A model with its config as ``model.cfg`` (``mmroad.init_model``), or a name or config of one.
@@ -58,6 +59,8 @@ class Inferencer(Generic[R]):
     kind: ClassVar[str]
     #: What it gives.
     result: ClassVar[type[Result]]
+    #: The test pipeline for an image that is an array, which each kind of inferencer makes.
+    pipeline: Callable[[dict], dict]
     #: Whether several threads may call the model at once.
     parallel: ClassVar[bool] = False
 
@@ -80,14 +83,14 @@ class Inferencer(Generic[R]):
         """The result of one image, or of each of a list.
 
         Args:
-            image: A path, an array (BGR uint8 (H, W, 3) or grey) or a Pillow image.
+            image: A path, an array (BGR uint8 (H, W, 3) or gray) or a Pillow image.
             name: What to call it (default: the path's last part).
 
         Raises:
             FileNotFoundError, ImageError: It cannot be used; says why.
         """
         if isinstance(image, (list, tuple)):
-            return [self(one) for one in image]
+            return [self.infer(*given_image(one)[::-1]) for one in image]
         name, image = given_image(image, name)
         return self.infer(image, name)
 
@@ -141,7 +144,7 @@ class Inferencer(Generic[R]):
 
     def run(
         self,
-        source: str | Path | Sequence[str | Path],
+        source: str | Path | Sequence[str | Path] | Source,
         out_dir: str | Path | None = None,
         progress: bool = True,
         batch_size: int = 1,
@@ -157,28 +160,27 @@ class Inferencer(Generic[R]):
             source: What to go over.
             out_dir: Where to write.
             progress: Show a progress bar.
-            batch_size: So many images are in the network together, where they have one size there; results are
-                those of single images, to rounding.
+            batch_size: The most images that are in the network together, where they have one size there; results
+                are those of single images, to rounding.
             workers: Threads that work on images while others are read and written (default: `default_workers`).
-            options: What the files of all images need (`collectors`).
+            options: Options of the files that are about all images (`collectors`).
 
         Raises:
             ValueError: A batch or a number of workers below 1.
         """
-        source = open_source(source)
+        opened = open_source(source)
         workers = default_workers(self.model, self.parallel) if workers is None else workers
         if min(batch_size, workers) < 1:
             raise ValueError(f'a batch of {batch_size} images and {workers} workers: both are at least 1')
         infer = Batches(self, batch_size, workers)
         if out_dir is None:
-            return run_over(source, infer, progress=progress)
-        writer = Writer(
-            self.result.FOLDERS, source, Path(out_dir), self.collectors(source, out_dir, **options)
-        )
-        return run_over(source, infer, writer.write, writer.close, progress)
+            return run_over(opened, infer, progress=progress)
+        collectors = self.collectors(opened, out_dir, **options)
+        writer = Writer(self.result.FOLDERS, opened, Path(out_dir), collectors)
+        return run_over(opened, infer, writer.write, writer.close, progress)
 
     def collectors(self, source: Source, out_dir: str | Path) -> list[Collector]:
-        """What gathers a run's results into files of all images."""
+        """Gathers a run's results into files that are about all images."""
         return []
 
 
@@ -227,7 +229,7 @@ class Writer:
 class Run(Generic[R]):
     """Results one by one, as an iterator. What is left early, by ``break`` or Ctrl-C, keeps what was found."""
 
-    def __init__(self, results: Iterator[R], left_out: dict[str, str]) -> None:
+    def __init__(self, results: Generator[R], left_out: dict[str, str]) -> None:
         self._results = results
         #: What could not be used and why; known as the run goes on.
         self.left_out = left_out
@@ -260,15 +262,15 @@ def run_over(
     """
     over = infer if isinstance(infer, Batches) else one_by_one(infer)
 
-    def results() -> Iterator[R]:
+    def results() -> Generator[R]:
         try:
             with (
-                Progress(disable=not progress) as bar,
-                closing(over(source.frames())) as found,
+                steps(os.path.basename(source.title) or source.title, source.total, progress) as advance,
+                closing(over(source.frames())) as found,  # type: ignore[type-var]  # a generator
             ):
-                task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
+                result: Any
                 for item, name, result in found:
-                    bar.advance(task)
+                    advance()
                     if isinstance(result, Exception):
                         source.leave_out(name, result)
                         continue

@@ -24,6 +24,7 @@ INFERENCERS = {
     'anomaly': ('anomaly', 'AnomalyInferencer'),
     'segmentation': ('segmentation', 'ImageInferencer'),
     'video': ('video', 'VideoInferencer'),
+    'tracking': ('tracking', 'TrackModelInferencer'),
 }
 
 

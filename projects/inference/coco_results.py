@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import Any, ClassVar, TextIO
 
 from ..detic.vocabulary import plain_name
 from ..files import ImageError, replacing, write_json
@@ -20,7 +20,7 @@ class ResultWriter:
     """Streams COCO's result format to ``results.json``, and what it numbers to ``results_ids.json``.
 
     Args:
-        out_dir: Where to.
+        out_dir: The output folder.
         classes: The names of the labels.
         annotations: COCO- or LVIS-style file whose image and category ids are used, found by file name
             (`match_images`) and class name; None counts from 1.
@@ -29,20 +29,21 @@ class ResultWriter:
         ValueError: The annotations lack a class; names it.
     """
 
-    FILES: ClassVar = ('results.json', 'results_ids.json')
+    FILES: ClassVar[tuple[str, ...]] = ('results.json', 'results_ids.json')
 
     def __init__(
         self, out_dir: str | Path, classes: Sequence[str], annotations: str | Path | None = None
     ) -> None:
         self.path = Path(out_dir) / 'results.json'
-        self.categories = [dict(id=i, name=name) for i, name in enumerate(classes, 1)]
+        self.categories: list[dict[str, Any]] = [dict(id=i, name=name) for i, name in enumerate(classes, 1)]
         self.images: list[dict] = []
         self.annotations = annotations
         self._known: list[tuple[str, int]] = []
         self._ids: dict[Path, int] = {}
         if annotations is not None:
             self._adopt(annotations)
-        self._stack, self._file = ExitStack(), None
+        self._stack = ExitStack()
+        self._file: TextIO | None = None
 
     def _adopt(self, path: str | Path) -> None:
         try:
@@ -127,7 +128,9 @@ def match_images(
         by_base[parts[-1]].append((parts, number))
     for path in paths:
         own[path.name].append(path)
-    ids, taken, lost = {}, {}, []
+    ids: dict[Path, int] = {}
+    taken: dict[int, Path] = {}
+    lost: list[str] = []
     for base, same in own.items():
         for path in same:
             whole = path.absolute().parts

@@ -64,7 +64,7 @@ class Detections(Result):
 
 
 class DetInferencer(Inferencer[Detections]):
-    """Runs a detector on images as they come.
+    """Runs a detector on images, one at a time.
 
     A run writes ``pictures/NAME`` and, at the end, ``det.json`` (BDD100K's, with ``ood_score`` where there is one)
     and ``det.coco.json``.
@@ -116,16 +116,17 @@ class DetInferencer(Inferencer[Detections]):
 class Predictions:
     """Detections of a run, for ``det.json`` and ``det.coco.json``."""
 
-    FILES: ClassVar = ('det.json', 'det.coco.json')
+    FILES: ClassVar[tuple[str, ...]] = ('det.json', 'det.coco.json')
 
     def __init__(self, out_dir: str | Path, classes: Sequence[str]) -> None:
-        self.out_dir, self.classes, self._kept = out_dir, classes, []
+        self.out_dir, self.classes = out_dir, classes
+        self._kept: list[Prediction] = []
 
     def add(self, result: Detections, item: Item | None = None) -> None:
         """Keep an image's boxes, scores, labels and, where it has them, ``ood_scores``."""
-        lists = (array.tolist() for array in (result.boxes, result.scores, result.labels))
+        boxes, scores, labels = (array.tolist() for array in (result.boxes, result.scores, result.labels))
         extras = {} if result.ood_scores is None else dict(ood_score=result.ood_scores.tolist())
-        self._kept.append(Prediction(len(self._kept), result.name, *lists, extras))
+        self._kept.append(Prediction(len(self._kept), result.name, boxes, scores, labels, extras))
 
     def close(self) -> None:
         """Write both files, where there is an image."""

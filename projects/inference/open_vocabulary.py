@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..detic.vocabulary import Vocabulary
-from ..files import replacing
+from ..files.arrays import write_arrays
 from ..files.sources import Source
 from .base import Collector, Inferencer
 from .coco_results import ResultWriter
@@ -44,7 +44,7 @@ class WithFeatures(Detections):
 
 
 class DeticInferencer(DetInferencer):
-    """Runs a Detic model on images as they come.
+    """Runs a Detic model on images, one at a time.
 
     A run writes ``pictures/NAME``; ``det.json`` (Scalabel, BDD100K's); ``results.json`` (COCO's and LVIS's result
     format, with masks) and ``results_ids.json`` (its images and categories); ``features/NAME.npz`` where features
@@ -92,7 +92,7 @@ class DeticInferencer(DetInferencer):
             )
         model.dataset_meta = {**(model.dataset_meta or {}), 'classes': tuple(names)}
         super().__init__(model, threshold)
-        self.result = WithFeatures if features else Detections
+        self.result = WithFeatures if features else Detections  # type: ignore[misc]  # of this inferencer
 
     def collectors(
         self, source: Source, out_dir: str | Path, annotations: str | Path | None = None
@@ -110,5 +110,4 @@ class DeticInferencer(DetInferencer):
 def write_features(path: Path, result: Detections) -> None:
     """Boxes, scores, labels, names and region embeddings of an image as .npz."""
     fields = {k: getattr(result, k) for k in ('boxes', 'scores', 'labels', 'features')}
-    with replacing(path) as part, part.open('wb') as file:
-        np.savez_compressed(file, names=np.array(result.names), **fields)
+    write_arrays(path, compressed=True, names=np.array(result.names), **fields)

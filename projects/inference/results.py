@@ -118,11 +118,11 @@ class Result:
         found = self.objects()
         if not found:
             return supervision.Detections.empty()
-        masks = [o.mask for o in found]
+        masks = [o.mask for o in found if o.mask is not None]
         scores = [np.nan if o.score is None else o.score for o in found]
         return supervision.Detections(
             xyxy=np.array([o.box for o in found], np.float32),
-            mask=None if any(m is None for m in masks) else np.stack(masks),
+            mask=np.stack(masks) if len(masks) == len(found) else None,
             confidence=None if np.isnan(scores).all() else np.array(scores, np.float32),
             class_id=np.array([o.label for o in found]),
             data=dict(class_name=np.array([o.category for o in found])),

@@ -61,7 +61,7 @@ class ImageResult(Result):
 
 
 class ImageInferencer(Inferencer[ImageResult]):
-    """Runs a segmentation model on images as they come.
+    """Runs a segmentation model on images, one at a time.
 
     A run writes ``pictures/NAME.jpg``, ``classes/NAME.png`` (uint8) and ``classes.json``, the names and colors of
     the numbers in them.
@@ -94,6 +94,7 @@ class ImageInferencer(Inferencer[ImageResult]):
             pred = sample.pred_sem_seg
             classes = (pred.data if segments is None else pred.sem_seg)[0].cpu().numpy().astype(np.uint8)
         else:  # of segments alone
+            assert segments is not None, 'a segmentation model gives classes or segments'
             classes = np.where(segments % DIVISOR < len(names), segments % DIVISOR, 255).astype(np.uint8)
         picture = overlay_classes(image, classes, self.meta['palette'])
         if segments is not None:
@@ -110,7 +111,7 @@ class ImageInferencer(Inferencer[ImageResult]):
 class ClassNames:
     """Writes ``classes.json``: the name and the RGB color of each number of a run's class maps."""
 
-    FILES: ClassVar = ('classes.json',)
+    FILES: ClassVar[tuple[str, ...]] = ('classes.json',)
 
     def __init__(self, out_dir: str | Path, classes: Any, palette: Any) -> None:
         self.path = Path(out_dir) / 'classes.json'

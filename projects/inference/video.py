@@ -9,8 +9,7 @@ for result in segment.run('drive.mp4', out_dir='out'):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
@@ -22,12 +21,12 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
-from rich.progress import Progress
 from torch import Tensor
 
 from ..anomaly.pictures import overlay_classes
 from ..files import ImageError, write_image
 from ..files.outputs import OutputNames, RunFolder
+from ..files.progress import steps
 from ..files.sources import Source, frame_rate, open_source
 from ..files.videos import VideoFile
 from ..rankseg.video.pictures import overlay_tracks
@@ -59,6 +58,7 @@ class FrameResult(Result):
     def objects(self) -> list[Object]:
         """The tracks' masks in this frame, or the classes' regions."""
         if self.tracks is None:
+            assert self.classes is not None, 'a result has tracks or classes'
             return regions(self.classes, dict(enumerate(self.class_names)))
         found = []
         for number, track in enumerate(self.tracks):
@@ -112,9 +112,9 @@ class VideoInferencer(Inferencer[FrameResult]):
         """Refused: a model of videos sees several frames at once."""
         raise ValueError('this is a model of videos: use run(VIDEO)')
 
-    def run(
+    def run(  # type: ignore[override]  # its one option by name
         self,
-        source: str | Path,
+        source: str | Path | Sequence[str | Path] | Source,
         out_dir: str | Path | None = None,
         progress: bool = True,
         fps: float | None = None,
@@ -137,25 +137,25 @@ class VideoInferencer(Inferencer[FrameResult]):
             FileNotFoundError, ValueError: No such source, frames of several sizes, names that do not fit into
                 ``out_dir``, or a model in oracle mode, which needs the ground truth.
         """
-        source = open_source(source)
-        videos = source.videos()
-        outputs: list[_Output | None] = [None] * len(videos)
+        opened = open_source(source)
+        videos = opened.videos()
+        outputs: Sequence[_Output | None] = [None] * len(videos)
         if out_dir is not None:
-            outputs = _outputs(source, videos, Path(out_dir), fps)
+            outputs = _outputs(opened, videos, Path(out_dir), fps)
         passes = 1 if self.model.task == 'semantic' else 2
 
-        def results() -> Iterator[FrameResult]:
-            total = source.total
-            with _progress(source.title, total and total * passes, progress) as advance:
+        def results() -> Generator[FrameResult]:
+            total = opened.total
+            with steps(opened.title, total and total * passes, progress) as advance:
                 for (name, video), output in zip(videos, outputs):
                     try:
                         yield from self._run(video, output, advance)
                     except ImageError as error:
                         if len(videos) == 1:
                             raise
-                        source.leave_out(f'video {name}', error)
+                        opened.leave_out(f'video {name}', error)
 
-        return Run(results(), source.left_out)
+        return Run(results(), opened.left_out)
 
     def _run(
         self, video: Source, output: _Output | None, advance: Callable[[], None]
@@ -184,7 +184,7 @@ class VideoInferencer(Inferencer[FrameResult]):
 
     @torch.no_grad()
     def _prepare(self, frames: list[Frame]) -> tuple[Tensor, list[DetDataSample]]:
-        """Normalised images (T, 3, H, W) and their samples."""
+        """Normalized images (T, 3, H, W) and their samples."""
         images, samples = [], []
         for name, image in frames:
             size = image.shape[:2]
@@ -234,7 +234,8 @@ class VideoInferencer(Inferencer[FrameResult]):
         for clip, frames in self._clips(source):
             images, samples = self._prepare(frames)
             clip_metas = [sample.metainfo for sample in samples]
-            stitcher.add(*self.model.clip_queries(images, samples), clip, clip_metas)
+            logits, masks = self.model.clip_queries(images, samples)
+            stitcher.add(logits, masks, clip, clip_metas)
             for meta in clip_metas[len(metas) - clip.start :]:
                 metas.append(meta)
                 advance()
@@ -293,11 +294,3 @@ def _of_one_size(source: Source) -> Iterator[Frame]:
                 f'size'
             )
         yield name, image
-
-
-@contextmanager
-def _progress(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar; gives the function that advances it."""
-    with Progress(disable=not shown) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)

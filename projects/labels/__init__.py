@@ -1,6 +1,6 @@
 """Labels of boxes in the formats that people have, over one form in memory (`form`).
 
-A format is a module with ``read`` and ``write``; `formats` lists them, `recognise` says which one a path holds.
+A format is a module with ``read`` and ``write``; `formats` lists them, `recognize` says which one a path holds.
 `read_labels` is the door from Python: ``mmroad.read_labels('data/forklifts', 'val')``.
 """
 

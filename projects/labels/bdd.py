@@ -10,7 +10,7 @@ from ..bdd100k.categories import BDD100K
 from . import scalabel
 from .form import LabelSet, Losses, classes_in
 
-#: Further names of COCO, Cityscapes and others for BDD100K's classes; what is no one's is told.
+#: Further names of COCO, Cityscapes and others for BDD100K's classes; the remaining ones are reported.
 ALIASES = {
     'cyclist': 'rider',
     'motorbike': 'motorcycle',

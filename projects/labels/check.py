@@ -19,7 +19,7 @@ TINY = 2.0
 HUGE = 0.9
 #: Pixels by which a box may reach beyond its image (those of BDD100K do, by rounding).
 BEYOND = 1.0
-#: Fewer boxes of a class are hardly learnt; and of more times as many another has the better of it.
+#: Fewer boxes of a class are hardly learned; and of more times as many another has the better of it.
 FEW, IMBALANCE = 20, 100
 
 
@@ -152,17 +152,17 @@ def _look_at_boxes(image: Image, split: str, found: dict[str, Finding]) -> None:
 
 def _look_at_classes(sets: Mapping[str, LabelSet], found: dict[str, Finding]) -> None:
     counts = {split: Counter(b.category for _, b in labels.boxes()) for split, labels in sets.items()}
-    learnt = 'train' if 'train' in sets else next(iter(sets))
-    most = max(counts[learnt].values(), default=0)
+    learned = 'train' if 'train' in sets else next(iter(sets))
+    most = max(counts[learned].values(), default=0)
     for name in next(iter(sets.values())).classes:
-        count = counts[learnt][name]
-        others = sum(counts[split][name] for split in sets if split != learnt)
+        count = counts[learned][name]
+        others = sum(counts[split][name] for split in sets if split != learned)
         if not count and others:
-            found['unseen'].add(learnt, f'{name}: {others} boxes elsewhere')
+            found['unseen'].add(learned, f'{name}: {others} boxes elsewhere')
         elif count < FEW:
-            found['few'].add(learnt, f'{name}: {count} boxes')
+            found['few'].add(learned, f'{name}: {count} boxes')
         if count * IMBALANCE < most:
-            found['imbalance'].add(learnt, f'{name}: {count} of {most}')
+            found['imbalance'].add(learned, f'{name}: {count} of {most}')
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..bdd100k.columns import no_gc
 from ..bdd100k.scalabel import LabelFileError
 from . import FORMATS
 from .form import LabelSet, Losses
-from .recognise import Found, find_images, recognise
+from .recognize import Found, find_images, recognize
 from .sizes import need_sizes
 
 #: The formats, and the file of a split where it is one. None: a file an image.
@@ -35,7 +36,7 @@ def read(found: Found, images: str | Path | None = None) -> LabelSet:
     """Read one set of labels.
 
     Args:
-        found: What `recognise` has found.
+        found: What `recognize` has found.
         images: The folder of the images; None looks where they usually are.
 
     Raises:
@@ -63,20 +64,21 @@ def read_sets(
     """All sets of labels at a path, by their split, with one list of classes.
 
     Args:
-        path: As `recognise.recognise`.
+        path: As `recognize.recognize`.
         form: The format; None looks.
         images: The folder of the images, with a folder for each split in it where the splits are several.
 
     Raises:
-        LabelFileError: As `recognise.recognise` and the format's ``read``.
+        LabelFileError: As `recognize.recognize` and the format's ``read``.
     """
-    every = recognise(path, form)
+    every = recognize(path, form)
     sets = {}
     for found in every:
         place = None if images is None else Path(images)
         if place is not None and found.split and (place / found.split).is_dir():
             place = place / found.split
-        sets[found.split] = read(found, place)
+        with no_gc():
+            sets[found.split] = read(found, place)
     classes = dict.fromkeys(name for labels in sets.values() for name in labels.classes)
     for labels in sets.values():
         labels.classes = tuple(classes)
@@ -155,7 +157,7 @@ def convert(
         LabelFileError, ValueError: As `read_sets` and `write`; or the target is the source.
     """
     target = Path(target)
-    sources = {file.resolve() for found in recognise(source, form) for file in found.files}
+    sources = {file.resolve() for found in recognize(source, form) for file in found.files}
     if target.resolve() == Path(source).resolve() or target.resolve() in sources:
         raise ValueError(f'{target} is the source itself: write to another place')
     sets = read_sets(source, form, images)

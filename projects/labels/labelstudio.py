@@ -1,4 +1,4 @@
-"""Label Studio's JSON of tasks (https://labelstud.io/guide/export): boxes are ``rectanglelabels`` in per cent.
+"""Label Studio's JSON of tasks (https://labelstud.io/guide/export): boxes are ``rectanglelabels`` in percent.
 
 Attributes of images are further keys of a task's ``data``; those of boxes, their ids, crowds and ignored regions are
 in a region's ``meta``. Boxes with a score are written as predictions (pre-labels), others as annotations.
@@ -17,7 +17,7 @@ from ..files.json_files import read_json
 from ..files.replacing import write_json
 from .form import Box, Image, LabelSet, Losses, classes_in, take_flags, usable, with_flags
 
-#: What a labelling configuration names the two controls.
+#: What a labeling configuration names the two controls.
 FROM_NAME, TO_NAME = 'label', 'image'
 
 

@@ -83,7 +83,7 @@ def _is_columns(path: Path) -> bool:
 
 
 def _form(path: Path) -> str | None:
-    from .recognise import form_of
+    from .recognize import form_of
 
     return None if is_coco_results(path) else form_of(path)
 

@@ -7,7 +7,6 @@ some names differ between the files.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Collection, Sequence
@@ -24,12 +23,11 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
-from PIL import Image
 
-from ..files import OutputNames, replacing, write_json
+from ..files import OutputNames, write_json
 from ..files.json_files import read_json
 from ..files.label_maps import described, read_label_map
-from ..files.png import open_image
+from ..files.png import open_image, write_png
 from .metric import PublishedIoUMetric
 
 #: Category ids of the 50 classes that are no countable things.
@@ -43,7 +41,7 @@ CATEGORIES = THINGS + STUFF
 
 
 def segment_ids(image: np.ndarray) -> np.ndarray:
-    """COCO's colour code of segments: RGB (H, W, 3) uint8 to ids (H, W) int32."""
+    """COCO's color code of segments: RGB (H, W, 3) uint8 to ids (H, W) int32."""
     return image.astype(np.int32) @ np.array([1, 256, 256**2], np.int32)
 
 
@@ -66,7 +64,7 @@ def read_segments(path: str | Path, size: tuple[int, int] | None, ids: Collectio
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise ValueError(f'{path}: not an image that can be read ({described(error)})') from error
     if mode != 'RGB':
-        raise ValueError(f"{path}: Pillow's mode {mode}, expected RGB, whose colours code segments")
+        raise ValueError(f"{path}: Pillow's mode {mode}, expected RGB, whose colors code segments")
     if size is not None and values.shape[:2] != tuple(size):
         raise ValueError(f'{path}: {values.shape[:2]} pixels (height, width), its image has {tuple(size)}')
     if len(set(ids)) < len(ids) or 0 in ids:
@@ -233,8 +231,7 @@ class ADE20KPanopticMetric(BaseMetric):
             ids, infos = _number(segments)
             path = self._names.path(Path(sample['img_path']).name, '.png', source=sample['img_path'])
             code = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)
-            with replacing(path) as part:
-                Image.fromarray(code).save(part, format='PNG')
+            write_png(path, code)
             self.results.append(dict(image_id=sample['img_id'], file_name=path.name, segments_info=infos))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -313,7 +310,7 @@ class ADE20KInstanceMetric(CocoMetric):
             files = self.results2json([prediction for _, prediction in results], prefix)
             if self.format_only:
                 return {}
-            found = {metric: json.loads(Path(files[metric]).read_bytes()) for metric in self.metrics}
+            found = {metric: read_json(files[metric]) for metric in self.metrics}
         names = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
         for metric, detections in found.items():
             if not detections:

@@ -20,7 +20,7 @@ OUTLIER, IGNORED = 254, 255
 
 
 class PublishedTraining:
-    """Mixin: the published initialisation, losses in float32, and errors that say what is wrong.
+    """Mixin: the published initialization, losses in float32, and errors that say what is wrong.
 
     Raises:
         ValueError: ``num_classes`` and the class weights of ``loss_cls`` differ in number.
@@ -65,7 +65,7 @@ class PublishedTraining:
     def _why_not_finite(
         self, logits: list[Tensor], masks: list[Tensor], metas: Sequence[dict | Sequence[dict]]
     ) -> str:
-        """What is known of predictions that are not finite; nothing where all are."""
+        """What is known about predictions that are not finite; empty where all are finite."""
         finite = torch.stack([x.isfinite().flatten(1).all(1) for x in (*logits, *masks)]).all(0).tolist()
         if all(finite):
             return ''
@@ -133,7 +133,7 @@ def sample_labels(
 class Mask2FormerSemSegHead(PublishedTraining, Mask2FormerHead):
     """mmseg's Mask2Former head with outliers (254) and ignored pixels (255, ``ignore_index``) kept out of the
     mask targets and other labels outside the classes refused, a semantic map in bounded memory and the
-    published initialisation.
+    published initialization.
     """
 
     @property

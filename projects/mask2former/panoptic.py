@@ -18,7 +18,7 @@ from .semantic import BAND, sum_queries
 
 @MODELS.register_module()
 class Mask2FormerPanopticHead(PublishedTraining, Mask2FormerHead):
-    """mmdet's Mask2Former head with the published initialisation and losses in float32."""
+    """mmdet's Mask2Former head with the published initialization and losses in float32."""
 
 
 @MODELS.register_module()

@@ -48,7 +48,7 @@ class Mask2FormerPixelDecoder(MSDeformAttnPixelDecoder):
 
 
 def xavier_uniform(module: nn.Module) -> None:
-    """Initialise all matrices of a module as the published code does."""
+    """Initialize all matrices of a module as the published code does."""
     for parameter in module.parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)

@@ -31,7 +31,7 @@ class RankSegPixelMixin:
     """Puts `RankSeg` on a head of mmseg that classifies pixels: ``class Head(RankSegPixelMixin, FCNHead)``.
 
     The K best classes of an image are ranked from its features, pooled to ``pool`` x ``pool`` tokens (as
-    published for Segmenter, 8). Each pixel's logits of these are normalised over ranks; pixels of other
+    published for Segmenter, 8). Each pixel's logits of these are normalized over ranks; pixels of other
     classes are ignored in training, and get -100 for them in prediction.
 
     Args:

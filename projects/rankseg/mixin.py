@@ -34,7 +34,7 @@ class RankSegMixin:
     """Puts `RankSeg` on a Mask2Former head: ``class Head(RankSegMixin, Mask2FormerHead)``.
 
     Works with the heads that call ``_forward_head(query_feat, ...)`` before the first and after every
-    decoder layer, with queries that are not normalised yet: mmdet's and mmseg's ``Mask2FormerHead``, and
+    decoder layer, with queries that are not normalized yet: mmdet's and mmseg's ``Mask2FormerHead``, and
     mmdet's ``Mask2FormerTrackHead``. The queries after decoder layer ``rank_layer`` rank the classes.
 
     ``forward`` returns class logits in which the ranking is done, of all layers; ``ml_logits`` and

@@ -1,7 +1,7 @@
 """Category ranking: which classes an image holds, and class logits rearranged by it.
 
 RankSeg (https://arxiv.org/abs/2203.04187) classifies the whole image into its classes, sorts them by score and
-classifies masks or pixels among the K best, each rank with a learnt temperature.
+classifies masks or pixels among the K best, each rank with a learned temperature.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class RankSeg(nn.Module):
         return index[:, None].expand(-1, like.shape[1], -1)
 
     def ranked(self, logits: Tensor, index: Tensor) -> Tensor:
-        """Class logits in rank order, normalised: (B, N, C + 1) and (B, K) to (B, N, K + 1), float32
+        """Class logits in rank order, normalized: (B, N, C + 1) and (B, K) to (B, N, K + 1), float32
         (without the + 1 where there is no "no object")."""
         return self.ml_norm(logits.float().gather(2, self._slots(index, logits)))
 

@@ -14,14 +14,16 @@ from ..mask2former.head import IGNORED, OUTLIER, Mask2FormerSemSegHead, sample_l
 
 @MODELS.register_module()
 class RbAHead(Mask2FormerSemSegHead):
-    """Args:
-    num_classes: The inlier classes K.
-    pixel_losses: Name to config of a `PixelLoss`, such as ``dict(outlier=dict(type='OutlierLoss'))``.
-    mask_losses: Whether the classification, mask and dice losses are kept (PEBAL replaces them).
-    ood_head: Add DenseHybrid's outlier head: BN, ReLU and a 1x1 convolution to two maps on the mask
-        features.
-    outlier_class: Class K is "outlier", trained on the pixels labelled 254 as on any class; "no object"
-        comes after it (UNO, https://arxiv.org/abs/2402.15374). The semantic map keeps K classes.
+    """Mask2Former's head whose maps are also trained to reject outliers, by losses at every prediction layer.
+
+    Args:
+        num_classes: The inlier classes K.
+        pixel_losses: Name to config of a `PixelLoss`, such as ``dict(outlier=dict(type='OutlierLoss'))``.
+        mask_losses: Whether the classification, mask and dice losses are kept (PEBAL replaces them).
+        ood_head: Add DenseHybrid's outlier head: BN, ReLU and a 1x1 convolution to two maps on the mask
+            features.
+        outlier_class: Class K is "outlier", trained on the pixels labeled 254 as on any class; "no object"
+            comes after it (UNO, https://arxiv.org/abs/2402.15374). The semantic map keeps K classes.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class RbAHead(Mask2FormerSemSegHead):
     ) -> dict[str, Tensor]:
         """The losses of every prediction layer, ``dK.`` before all but the last layer's."""
         class_logits, mask_logits = self(x, batch_data_samples)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         if self.mask_losses:
             instances, metas = self._seg_data_to_instance_data(batch_data_samples)
             losses |= self.loss_by_feat(class_logits, mask_logits, instances, metas)

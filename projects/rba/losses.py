@@ -48,7 +48,7 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean, zero of nothing."""
+    """The mean; zero where there are no values."""
     return values.sum() / max(values.numel(), 1)
 
 
@@ -144,7 +144,7 @@ def _halved(inlier: Tensor, outlier: Tensor, mask: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class SmoothnessLoss(PixelLoss):
-    """Half the squared differences of neighbouring scores, summed, at the masks' resolution (PEBAL)."""
+    """Half the squared differences of neighboring scores, summed, at the masks' resolution (PEBAL)."""
 
     def __init__(self, target: str = 'energy', norm: str = 'none', loss_weight: float = 3e-6) -> None:
         super().__init__(loss_weight)

@@ -1,6 +1,6 @@
 """Outlier objects in training images, and Mapillary's labels as Cityscapes'.
 
-Label maps hold 254 where a pixel is an outlier. An own data set whose masks have 254 needs nothing of
+Label maps hold 254 where a pixel is an outlier. A data set of your own whose masks have 254 needs nothing of
 this: losses and mask targets read the label map alone.
 """
 

@@ -81,7 +81,7 @@ SCORES: dict[str, Score] = {
     for f in (rba, energy, neg_logit_sum, max_softmax, max_logit, entropy, eam, uno, dense_hybrid)
 }
 
-#: Scores of the coldest and hottest colour of a picture: about what 19 classes give on a sure inlier and on nothing.
+#: Scores of the coldest and hottest color of a picture: about what 19 classes give on a sure inlier and on nothing.
 SCALES = dict(
     rba=(-1.0, 0.0),
     energy=(-3.1, -2.9),

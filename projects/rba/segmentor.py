@@ -71,7 +71,7 @@ class MaskAnomalySegmentor(EncoderDecoder):
         Returns:
             Data samples with ``pred_sem_seg`` (1, h, w) int64, ``anomaly_map`` (1, h, w) float32 (higher is
             more anomalous) and, with ``test_cfg.keep_logits``, ``seg_logits`` (K, h, w); h, w are the
-            original image's. ``anomaly_scale`` of the metainfo is what pictures scale the colours by.
+            original image's. ``anomaly_scale`` of the metainfo is what pictures scale the colors by.
         """
         padded = tuple(inputs.shape[-2:])
         if data_samples is None:

@@ -37,7 +37,7 @@ class Painter:
         self._write(folder, row, np.where(labels < number, labels, number), [*self._palette, None])
 
     def errors(self, folder: str, row: int, truth: np.ndarray, pred: np.ndarray) -> None:
-        """The labelled pixels of which another class is predicted."""
+        """The labeled pixels of which another class is predicted."""
         known = truth < len(self._palette)
         self._write(folder, row, (known & (truth != pred)).astype(np.uint8), [None, _WRONG])
 
@@ -50,7 +50,7 @@ class Painter:
         self._write(folder, row, shown, [None, _UNKNOWN, _VOID])
 
     def heat(self, folder: str, row: int, values: np.ndarray, scale: tuple[float, float]) -> None:
-        """Scores (H, W) in grey, from the lowest (black) to the highest (white) of a scale."""
+        """Scores (H, W) in gray, from the lowest (black) to the highest (white) of a scale."""
         low, high = scale
         level = np.clip((values.astype(np.float32) - low) / ((high - low) or 1), 0, 1)
         height = max(1, round(level.shape[0] * min(1, WIDTH / level.shape[1])))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..bdd100k.eval.masks import pair_files, read_pair, read_png, stem
-from ..bdd100k.eval.seg import CLASSES, UNLABELLED, confusion, joint_histogram, seg_scores
+from ..bdd100k.eval.seg import CLASSES, UNLABELED, confusion, joint_histogram, seg_scores
 from ..bdd100k.scalabel import LabelFileError
 from ..files import is_image
 from ..files.result_names import named_results
@@ -118,14 +118,14 @@ def _pairs(gt: str | Path, result: str | Path, label: str, notes: list[str]) -> 
 def _read(gt_path: Path, pred_path: Path | None, number: int) -> tuple[np.ndarray, np.ndarray]:
     if pred_path is None:
         truth = read_png(gt_path, 1)
-        pred = np.full_like(truth, UNLABELLED)
+        pred = np.full_like(truth, UNLABELED)
     else:
         truth, pred = read_pair(gt_path, pred_path, 1)
-    unknown = np.unique(truth[(truth > number) & (truth != UNLABELLED)])
+    unknown = np.unique(truth[(truth > number) & (truth != UNLABELED)])
     if len(unknown):
         raise LabelFileError(
-            f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {number - 1}, {number} or {UNLABELLED} for '
-            'none. Is this the mask of another task (or a bitmask or colour map)?'
+            f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {number - 1}, {number} or {UNLABELED} for '
+            'none. Is this the mask of another task (or a bitmask or color map)?'
         )
     return truth, pred
 
@@ -145,7 +145,7 @@ def _pictures(names: Sequence[str], folder: str | Path | None, track: Track) -> 
 
 
 def image_iou(counts: np.ndarray) -> np.ndarray:
-    """(images,) mean IoU in per cent of the classes that an image's truth holds; NaN without labels.
+    """(images,) mean IoU in percent of the classes that an image's truth holds; NaN without labels.
 
     Args:
         counts: (images, C, C + 1) pixels by true and predicted class.
@@ -197,7 +197,7 @@ def _write(page: Page, counts, differing, classes, labels, names, links, notes, 
         dict(
             task='sem_seg',
             title='Semantic segmentation' if len(classes) > 2 else 'Drivable area',
-            sentence=summary_sentence(len(names), f'{int(truth.sum()):,} labelled pixels', labels, number),
+            sentence=summary_sentence(len(names), f'{int(truth.sum()):,} labeled pixels', labels, number),
             results=labels,
             notes=notes,
             draws=number,
@@ -266,13 +266,13 @@ def _write(page: Page, counts, differing, classes, labels, names, links, notes, 
                 digits=1,
             )
         )
-    bits = ((truth > 0) << np.arange(len(classes))).sum(1)
+    there = [np.flatnonzero(truth[:, k]) for k in range(len(classes))]
     page.put(
         'images',
         dict(
             names=names,
             chunk=CHUNK,
-            classes=dict(names=classes, bits=bits),
+            classes=dict(names=classes, images=[packed(rows, 0 * rows) for rows in there]),
             columns=columns,
             attributes=[],
             pictures=links,

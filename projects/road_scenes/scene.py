@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -55,7 +56,9 @@ class Rendered:
 
     image: np.ndarray  #: (H, W, 3) uint8 BGR
     sem_seg: np.ndarray  #: (H, W) uint8 of ``SEM_SEG_IDS``, 255 on objects of no class
-    boxes: list[dict]  #: category ('ood': of no class), box2d (x2 and y2 inclusive), occluded, truncated
+    boxes: list[
+        dict
+    ]  #: category ('ood': of no class), id of the track, box2d (inclusive), occluded, truncated
     ood: np.ndarray  #: (H, W) bool, objects of no class
     drivable: np.ndarray  #: (H, W) uint8, 0 the lane of one's own, 1 the rest of the road, 2 what is no road
     instances: (
@@ -90,8 +93,9 @@ class Scene:
             self._place(str(kind))
             for kind in rng.choice(kinds, rng.poisson(crowd) + 1, p=weights / weights.sum())
         ]
-        for kind in rng.choice(list(ood), rng.integers(1, 3)) if ood else ():
-            objects.append(self._place_ood(str(kind), ood[str(kind)]))
+        if ood:
+            for kind in rng.choice(list(ood), rng.integers(1, 3)):
+                objects.append(self._place_ood(str(kind), ood[str(kind)]))
         self.objects = sorted(objects, key=lambda o: o.y)
 
     def _scale(self, y: float) -> float:
@@ -133,22 +137,24 @@ class Scene:
 
     def render(self, frame: int = 0) -> Rendered:
         """The scene after ``frame`` steps of motion."""
-        image, sem_seg = self._background()
+        image, sem_seg = self._seen(frame)
         instances = np.zeros(sem_seg.shape, np.int32)
         parts, ood = [], np.zeros(sem_seg.shape, bool)
-        for thing in self.objects:
+        for number, x, y, height in self._places(frame):
+            thing = self.objects[number]
             rng = np.random.default_rng(thing.seed)
-            x = thing.x + frame * thing.speed
-            for category, mask in thing.draw(image, round(x), round(thing.y), round(thing.height), rng):
+            for part, (category, mask) in enumerate(
+                thing.draw(image, round(x), round(y), round(height), rng)
+            ):
                 drawn = mask > 0
                 if not drawn.any():
                     continue
                 sem_seg[drawn] = SEM_SEG_IDS.get(category, 255)
                 ood[drawn] = category == 'ood'
-                parts.append((category, drawn))
+                parts.append((category, drawn, 10 * number + part + 1))
                 instances[drawn] = len(parts)
         boxes = [box for i, part in enumerate(parts, 1) if (box := self._box(*part, instances == i))]
-        categories, drivable = [category for category, _ in parts], self._drivable(sem_seg)
+        categories, drivable = [part[0] for part in parts], self._drivable(sem_seg)
         return Rendered(self._light(image, frame), sem_seg, boxes, ood, drivable, instances, categories)
 
     def _drivable(self, sem_seg: np.ndarray) -> np.ndarray:
@@ -159,7 +165,16 @@ class Scene:
         drivable[sem_seg != SEM_SEG_IDS['road']] = 2
         return drivable
 
-    def _box(self, category: str, drawn: np.ndarray, visible: np.ndarray) -> dict | None:
+    def _seen(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """The background's image and labels."""
+        return self._background()
+
+    def _places(self, frame: int) -> Iterator[tuple[int, float, float, float]]:
+        """Where objects are, from far to near: their number, feet x and y, and height, in pixels."""
+        for number, thing in enumerate(self.objects):
+            yield number, thing.x + frame * thing.speed, thing.y, thing.height
+
+    def _box(self, category: str, drawn: np.ndarray, track: int, visible: np.ndarray) -> dict | None:
         """The box of an object's visible pixels; None for poles and where too little is seen."""
         if category == 'pole' or visible.sum() < max(0.3 * drawn.sum(), 12):
             return None
@@ -169,6 +184,7 @@ class Scene:
             return None
         return dict(
             category=category,
+            id=track,
             box2d=dict(x1=x1, y1=y1, x2=x2, y2=y2),
             occluded=bool(visible.sum() < 0.9 * drawn.sum()),
             truncated=x1 == 0 or y1 == 0 or x2 == self.width - 1 or y2 == self.height - 1,
@@ -182,7 +198,7 @@ class Scene:
         image[:] = (top + (low - top) * np.linspace(0, 1.6, h)[:, None].clip(0, 1))[:, None]
         sem_seg = np.full((h, w), SEM_SEG_IDS['sky'], np.uint8)
 
-        def region(points: list, color: tuple, name: str) -> None:
+        def region(points: list, color: Sequence[int] | np.ndarray, name: str) -> None:
             corners = np.array(points, np.int32)
             cv2.fillPoly(image, [corners], tuple(int(c) for c in color))
             cv2.fillPoly(sem_seg, [corners], SEM_SEG_IDS[name])
@@ -216,14 +232,14 @@ class Scene:
                         )
             elif kind < 0.85:
                 crown = (x + width // 2, horizon - height // 2), (width // 2, max(height // 2, 4))
-                color = tuple(int(c) for c in np.array([50, 110, 60]) + rng.integers(-15, 16, 3))
-                for canvas, value in ((image, color), (sem_seg, SEM_SEG_IDS['vegetation'])):
+                green = tuple(int(c) for c in np.array([50, 110, 60]) + rng.integers(-15, 16, 3))
+                for canvas, value in ((image, green), (sem_seg, SEM_SEG_IDS['vegetation'])):
                     cv2.ellipse(canvas, *crown, 0, 0, 360, value, -1)
             x += width + int(rng.integers(0, w // 20))
         if rng.random() < 0.5:
-            name, color = ('wall', (125, 125, 135)) if rng.random() < 0.5 else ('fence', (90, 120, 140))
+            name, shade = ('wall', (125, 125, 135)) if rng.random() < 0.5 else ('fence', (90, 120, 140))
             high = horizon - h // 18
-            region([(0, horizon), (0, high), (w, high), (w, horizon)], color, name)
+            region([(0, horizon), (0, high), (w, high), (w, horizon)], shade, name)
         region(
             [(0, horizon), (w, horizon), (w, h), (0, h)],
             np.array([70, 120, 100]) + rng.integers(-12, 13, 3),
@@ -235,13 +251,13 @@ class Scene:
         road = np.array([95, 92, 90]) + rng.integers(-10, 11)
         region([(self.vanish, horizon), (right, h), (left, h)], road, 'road')
         for lane in (1 / 3, 2 / 3):
-            for a in np.arange(0.1, 1.0, 0.18):
+            for a in np.arange(0.1, 1.0, 0.18).tolist():
                 ends = []
                 for t in (a, min(a + 0.07, 1)):
                     y = horizon + t * (h - horizon)
                     lo, hi = self._road(y)
                     ends.append((round(lo + lane * (hi - lo)), round(y)))
-                cv2.line(image, *ends, (215, 215, 215), max(1, round(3 * a)))
+                cv2.line(image, ends[0], ends[1], (215, 215, 215), max(1, round(3 * a)))
         return image, sem_seg
 
     def _light(self, image: np.ndarray, frame: int) -> np.ndarray:

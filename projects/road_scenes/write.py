@@ -16,6 +16,7 @@ from ..files.replacing import own_name, remove_dead_parts
 from .bitmasks import bitmasks
 from .objects import OOD_TEST, OOD_TRAIN
 from .scene import Scene
+from .tracks import split_of, write_tracks
 
 #: Mask values of pictures with objects of no class.
 IN, OUT = 0, 1
@@ -33,7 +34,10 @@ def write_dataset(
     size: tuple[int, int] = (320, 192),
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
+    tracks: int = 0,
+    stride: float = 1,
+    ego: float = 1,
 ) -> dict[str, int]:
     """Make a data set of road scenes; the same arguments give the same bytes.
 
@@ -47,27 +51,32 @@ def write_dataset(
       in ``ood/val/det.json`` (Scalabel, category ``ood``; the boxes of the known objects are left out);
     - ``ood/train/{images,masks}``: objects of no class, of other kinds, to paste (mask 254, else 0);
     - ``videos/{train,val}.txt`` and ``videos/data/NAME/{origin,mask}``: scenes in motion in VSPW's layout (masks
-      as above), where ``videos`` is not 0.
+      as above), where ``videos`` is not 0;
+    - ``images/track/{train,val}/NAME`` and ``labels/box_track_20/{train,val}/NAME.json``: drives whose objects
+      have tracks (`Drive`), where ``tracks`` is not 0.
 
     Args:
         root: The data set's folder.
         train, val, ood: Numbers of scenes.
-        videos, frames: Number of videos (a fifth of them, at least one of several, for ``val``) and of frames of each.
+        videos, tracks, frames: Numbers of videos without and with tracks (a fifth of them, at least one of several,
+            for ``val``) and of frames of each.
         size: (width, height).
-        seed: Of everything.
+        seed: Seed of all that is random.
         force: Replace the road scenes that are at ``root``; whatever else is there stays.
         progress: Called after every scene.
+        stride, ego: Of the videos with tracks, as `Drive`.
 
     Returns:
         How many images, boxes and objects of no class were made.
 
     Raises:
-        FileExistsError: ``root`` is there already, or is to be replaced and holds other files.
+        FileExistsError: ``root`` is there already or, with ``force``, holds other files than road scenes.
         ValueError: A number is negative, or a size not positive.
     """
-    if min(train, val, ood, videos) < 0 or min(frames, *size) < 1:
+    if min(train, val, ood, videos, tracks, ego) < 0 or min(frames, *size) < 1 or stride <= 0:
         raise ValueError(
-            f'{train}, {val}, {ood} scenes, {videos} videos of {frames} frames, size {size}: too few'
+            f'{train}, {val}, {ood} scenes, {videos} + {tracks} videos of {frames} frames, size {size}, '
+            f'stride {stride}, ego {ego}: too few'
         )
     root = Path(os.path.realpath(root))
     if root.exists():
@@ -77,6 +86,8 @@ def write_dataset(
     part = root.with_name(own_name(root.name))
     try:
         counts = _write(part, train, val, ood, videos, frames, size, seed, progress)
+        first = seed * 10_000_000 + 4_000_000
+        counts['tracked'] = write_tracks(part, tracks, first, frames, size, stride, ego, _image, progress)
         if root.exists():
             old = root.with_name(own_name(root.name))
             root.rename(old)
@@ -111,12 +122,12 @@ def _write(
     frames: int,
     size: tuple[int, int],
     seed: int,
-    progress: Callable[[], None],
+    progress: Callable[[], object],
 ) -> dict[str, int]:
     counts = dict(images=0, boxes=0, ood=0)
     for split, number, first in (('train', train, 0), ('val', val, 1_000_000)):
         counts['images'] += number
-        counts['boxes'] += _labelled(part, split, number, seed * 10_000_000 + first, size, progress)
+        counts['boxes'] += _labeled(part, split, number, seed * 10_000_000 + first, size, progress)
     counts['ood'] = _unknown(part / 'ood/val', ood, seed * 10_000_000 + 2_000_000, size, progress)
     _outlier_pool(part / 'ood/train', max(ood, 40), seed, size)
     _videos(part / 'videos', videos, seed * 10_000_000 + 3_000_000, frames, size, progress)
@@ -130,7 +141,7 @@ def _image(path: Path, image: np.ndarray) -> None:
         raise OSError(f'{path} could not be written')
 
 
-def _labelled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
+def _labeled(part: Path, split: str, number: int, seed: int, size: tuple[int, int], progress) -> int:
     frames, boxes = [], 0
     for i in range(number):
         scene = Scene(seed + i, size)
@@ -196,7 +207,7 @@ def _videos(folder: Path, number: int, seed: int, frames: int, size: tuple[int, 
     names: dict[str, list[str]] = dict(train=[], val=[])
     for i in range(number):
         name = f'video-{i:04d}'
-        names['val' if i % 5 == min(max(number, 2), 5) - 1 else 'train'].append(name)
+        names[split_of(i, number)].append(name)
         scene = Scene(seed + i, size)
         for t in range(frames):
             rendered = scene.render(t)

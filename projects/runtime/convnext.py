@@ -24,7 +24,7 @@ def import_convnext() -> type:
         return importlib.import_module('mmpretrain.models').ConvNeXt
     except ImportError:
         spec = importlib.util.find_spec('mmpretrain')
-        if spec is None:
+        if spec is None or spec.origin is None:
             raise ImportError(
                 'ConvNeXt comes from mmpretrain, which is not installed: pip install onedl-mmpretrain'
             ) from None

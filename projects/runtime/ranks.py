@@ -1,4 +1,4 @@
-"""Which process the others wait for: said after a minute instead of half an hour of silence."""
+"""Names the process that the others wait for, after a minute instead of half an hour of silence."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class RankWatch:
         self._thread.join(self.patience)
 
     def move(self) -> None:
-        """Called where the process gets on."""
+        """Note that the process has made progress."""
         self.step, self._moved, self._said = self.step + 1, time.monotonic(), False
 
     def _run(self) -> None:

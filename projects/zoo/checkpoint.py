@@ -34,7 +34,7 @@ class KeysError(CheckpointError):
         self.state = state
 
 
-def load_state_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
+def load_state_file(path: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
     """What a checkpoint file holds, by names; see `load_content`.
 
     Raises:
@@ -68,7 +68,7 @@ def load_content(path: str | Path, *, trust: bool = False) -> Any:
         raise FileNotFoundError(f'{what} {path}')
     if problem := problem_of(path):
         raise CheckpointError(f'{path} {problem}.')
-    kind = kind_of(read_head(path))
+    kind = kind_of(read_head(path)) or ''  # never empty: `problem_of` has refused other files
     try:
         return _READERS[kind](path, trust)
     except pickle.UnpicklingError as error:
@@ -181,7 +181,7 @@ def load_checkpoint(
     """Load a checkpoint into a model with nothing missing and nothing left over.
 
     Args:
-        model: The model.
+        model: The model. Where it has ``adapt_checkpoint``, that gives published checkpoints its keys, in place.
         path: The checkpoint's file.
         trust: Unpickle anything in it (`load_state_file`).
         classes: The lists of classes that the model may have (`mmroad.zoo.models.model_classes`). Weights for the same
@@ -194,7 +194,9 @@ def load_checkpoint(
         KeysError: Keys are missing, left over or of another shape; the message lists them.
         CheckpointError: The classes are others; the message lists them.
     """
-    content = load_state_file(path, trust=trust)
+    content = dict(load_state_file(path, trust=trust))
+    if hasattr(model, 'adapt_checkpoint'):
+        model.adapt_checkpoint(content)
     try:
         state = state_dict_of(content)
         if problems := compare_keys(state, model.state_dict()):

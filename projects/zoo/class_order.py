@@ -164,7 +164,7 @@ def follow_classes_in_training(
             or not.
 
     Returns:
-        What is to be told, or an empty text.
+        A message for the user, or an empty text.
 
     Raises:
         ClassOrderError: As `follow_classes`.

@@ -39,6 +39,8 @@ class ClassOrderHook(Hook):
             ClassOrderError: The classes are others; the message has the file and both lists.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if hasattr(model, 'adapt_checkpoint'):
+            model.adapt_checkpoint(checkpoint)
         try:
             told = follow_classes_in_training(
                 checkpoint, model, model_classes(runner.cfg), runner._resume, self.afresh

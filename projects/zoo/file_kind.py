@@ -89,7 +89,8 @@ def describe(head: bytes, size: int | None = None) -> str:
 
 def _first_of_tar(head: bytes) -> str:
     with contextlib.suppress(tarfile.TarError):
-        return f' (its first file is {tarfile.open(fileobj=io.BytesIO(head), mode="r:").next().name})'
+        first = tarfile.open(fileobj=io.BytesIO(head), mode='r:').next()
+        return f' (its first file is {first.name})' if first else ''
     return ''
 
 
@@ -116,7 +117,7 @@ def problem_of(path: str | Path) -> str:
     """Why a file cannot hold weights, as the end of a sentence; empty where its form is right.
 
     Of a zip the whole content is held against the checksums in it (about a second a gigabyte and core), which
-    torch itself does not do: a bit that flipped on a disk would be other weights without a word. The other
+    torch itself does not do: a bit that flipped on a disk would be other weights without an error. The other
     kinds hold no checksum.
     """
     head, size = read_head(path), os.path.getsize(path)

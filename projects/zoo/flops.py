@@ -30,7 +30,7 @@ def count(cfg: Config, shape: tuple[int, int]) -> Counted:
     from torch.utils.flop_counter import FlopCounterMode
 
     model = build_model(cfg).eval()
-    model.init_weights()  # learnt proposals must be boxes
+    model.init_weights()  # learned proposals must be boxes
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     height, width = (-(-n // divisor) * divisor for n in shape)
     inputs = torch.zeros(1, 3, height, width)

@@ -58,15 +58,15 @@ def _install(module: Any) -> None:
     install_safe_loader()
 
 
-def load_from_mmroad(filename: str | os.PathLike, map_location: Any = None) -> dict[str, Any]:
+def load_from_mmroad(filename: str | os.PathLike, map_location: Any = None) -> Mapping[str, Any]:
     """mmengine's loader: the content of a checkpoint by path, URL or name, tensors on the CPU.
 
-    ``map_location`` is not heeded: whoever loads weights into a model or an optimizer copies them to its device.
+    ``map_location`` is ignored: whoever loads weights into a model or an optimizer copies them to its device.
     """
     return read(str(filename), trust=_trust)
 
 
-def read(name: str, trust: bool = False) -> dict[str, Any]:
+def read(name: str, trust: bool = False) -> Mapping[str, Any]:
     """What a checkpoint holds.
 
     Args:
@@ -76,14 +76,14 @@ def read(name: str, trust: bool = False) -> dict[str, Any]:
 
     Raises:
         ValueError: A scheme that is not read here, or an unknown name; says which there are.
-        CheckpointError, DownloadError, FileNotFoundError: The file cannot be had or read.
+        CheckpointError, DownloadError, FileNotFoundError: The file is not available or cannot be read.
     """
     from .checkpoint import load_state_file
 
     scheme, _, rest = name.partition('://') if '://' in name else ('', '', name)
     content = load_state_file(locate(name), trust=trust)
     if scheme.lower() == 'imagenet':
-        content = renamed_vit(content)
+        content = renamed_vit(dict(content))
     if scheme.lower() == 'mmcls':
         from mmengine.runner.checkpoint import _process_mmcls_checkpoint
 
@@ -209,7 +209,7 @@ _SCHEMES: dict[str, Callable[[str, str], Path]] = {
 }
 
 
-def without_programs(content: dict[str, Any]) -> dict[str, Any]:
+def without_programs(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """A checkpoint without the config texts in it that are more than values.
 
     mmengine runs such a text as Python (``resume`` reads ``meta['config']``, inference from weights alone
@@ -241,9 +241,13 @@ def _is_plain_config(text: Any) -> bool:
         body = ast.parse(text).body
         return all(
             isinstance(node, ast.Assign)
-            and all(isinstance(name, ast.Name) and name.id != '_base_' for name in node.targets)
+            and all(
+                isinstance(name, ast.Name)
+                and name.id != '_base_'
+                and (name.id != 'custom_imports' or _are_imported(node.value))
+                for name in node.targets
+            )
             and _is_value(node.value)
-            and (node.targets[0].id != 'custom_imports' or _are_imported(node.value))
             for node in body
         )
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def without_initial_weights(cfg: Any) -> Any:
-    """A model config without its ``Pretrained`` initialisations: weights come from a checkpoint."""
+    """A model config without its ``Pretrained`` initializations: weights come from a checkpoint."""
     if isinstance(cfg, Mapping):
-        return type(cfg)(
+        kind: Any = type(cfg)
+        return kind(
             {
                 key: None if key == 'init_cfg' and _is_pretrained(value) else without_initial_weights(value)
                 for key, value in cfg.items()
@@ -44,8 +45,8 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 @contextlib.contextmanager
-def uninitialised() -> Iterator[None]:
-    """Modules built inside keep their parameters as they come from the allocator: hundreds of times
+def uninitialized() -> Iterator[None]:
+    """Modules built inside this context keep uninitialized parameters: hundreds of times
     faster, for where weights are loaded next or only keys and shapes count."""
     names = [n for n in dir(torch_init()) if n.endswith('_') and not n.startswith('_')]
     saved = {name: getattr(torch_init(), name) for name in names}
@@ -237,7 +238,7 @@ def configs_that_fit(state: Mapping[str, Tensor]) -> list[str]:
         if known.endswith('M') and abs(float(known[:-1]) * 1e6 - size) > 1e5:
             continue
         try:
-            with uninitialised():
+            with uninitialized():
                 model = build_model(get_config(name))
         except Exception:  # a model that cannot be built here (an optional package) cannot be named
             continue

@@ -22,7 +22,7 @@ def parse_value(text: str, instead_of: Any = None) -> Any:
     ``1,2`` and ``a,b`` (words without blanks or slashes) are lists and ``[a,b]``, ``(a,b)`` need no quotes.
 
     Args:
-        text: What stands behind the ``=``.
+        text: The text after the ``=``.
         instead_of: The value that it replaces. Where that is a text, so is ``a,b``: a path may hold commas. Where
             it is a path, so is a number: folders are called 2024.
     """
@@ -44,9 +44,9 @@ def parse_value(text: str, instead_of: Any = None) -> Any:
             values = [parse_value(part.strip()) for part in parts if part.strip()]
             return values if bare[0] == '[' else tuple(values)
     parts = _split(text)
-    words = parts is not None and len(parts) > 1 and all(_BARE.fullmatch(part) for part in parts if part)
-    if words and not isinstance(instead_of, str):
-        return [parse_value(part) for part in parts if part]
+    words = parts if parts and all(_BARE.fullmatch(part) for part in parts if part) else []
+    if len(words) > 1 and not isinstance(instead_of, str):
+        return [parse_value(part) for part in words if part]
     return text
 
 

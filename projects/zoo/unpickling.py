@@ -1,4 +1,5 @@
-"""What may be made while a file of weights is unpickled: arrays, tensors and the containers around them."""
+"""What may be created while a file of weights is unpickled: arrays, tensors and the containers around
+them."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def safe_globals() -> list:
     names; stand-ins for mmengine's log."""
     from numpy._core import multiarray
 
-    allowed = [np.ndarray, np.dtype, np.bool_, OrderedDict, slice]
+    allowed: list[Any] = [np.ndarray, np.dtype, np.bool_, OrderedDict, slice]
     allowed += [(_LoggedValues, 'mmengine.logging.history_buffer.HistoryBuffer')]
     allowed += [(_no_attribute, 'builtins.getattr')]
     for name in ('scalar', '_reconstruct'):

@@ -1,4 +1,4 @@
-"""Weights from the network: the zoo's published checkpoints by name, and ImageNet initialisations.
+"""Weights from the network: the zoo's published checkpoints by name, and ImageNet initializations.
 
 Files go to ``$MMROAD_HOME`` (default ``~/.cache/mmroad``), below ``checkpoints`` and ``imagenet``. A file
 placed there by hand is used as it is. ``$MMROAD_MIRROR`` names another host or folder: a URL or path
@@ -26,7 +26,7 @@ from ..files.file_lock import locked
 from .configs import find_model
 from .file_kind import describe, kind_of, problem_of, read_head
 
-#: ImageNet initialisations: file name -> where it is published.
+#: ImageNet initializations: file name -> where it is published.
 _TORCHVISION = 'https://download.pytorch.org/models/'
 _OPENMMLAB = 'https://download.openmmlab.com/'
 _THIRD_PARTY = _OPENMMLAB + 'pretrain/third_party/'
@@ -76,7 +76,7 @@ IMAGENET_LIMIT = 1 << 30  # the largest of these backbones, Swin-L, has 920 MB
 
 
 class DownloadError(OSError):
-    """A file could not be had; the message says where to get it and where to put it."""
+    """A file of weights is not available; the message says where to get it and where to put it."""
 
 
 def home() -> Path:
@@ -114,7 +114,7 @@ def _largest_size(parameters: str | None) -> int:
 
 
 def imagenet(name: str) -> Path:
-    """An ImageNet initialisation by its file name."""
+    """An ImageNet initialization by its file name."""
     name = name.rsplit('/', 1)[-1]
     if name not in IMAGENET:
         raise DownloadError(f'{name} is none of the known ImageNet weights: {", ".join(IMAGENET)}')
@@ -143,14 +143,14 @@ def fetch(
 
     Args:
         url: Where the file is published. ``$MMROAD_MIRROR`` is tried first.
-        path: Where it is to be.
+        path: Where the file is kept.
         md5_url: Where its MD5 is published, or None. Fetched from beside the file, a mirror's too.
         hint: A sentence for the error message.
         progress: Called with bytes done and bytes in all (or None); default shows a bar.
-        limit: The most bytes that it can have.
+        limit: The most bytes that a file of this model can have.
 
     Raises:
-        DownloadError: As above.
+        DownloadError: The file cannot be downloaded, or is not the published one.
     """
     if path.is_file():
         return path
@@ -295,7 +295,7 @@ def _total_of(answer: http.client.HTTPResponse, done: int) -> int | None:
 
 
 def _blocks(answer: http.client.HTTPResponse, size_of_block: int = 1 << 20) -> Iterator[bytes]:
-    """The answer as it comes, while it comes at a kilobyte a second or more."""
+    """The blocks of an answer, as long as a kilobyte a second or more arrives."""
     since, size = time.monotonic(), 0
     while block := answer.read1(size_of_block):
         yield block
@@ -328,7 +328,7 @@ def _refuse_other_files(part: Path) -> None:
 
 
 def _verify(file: Path, name: str, source: str, md5_url: str | None) -> None:
-    """Hold a file against its published checksum and its own.
+    """Compare a file with its published checksum and with the checksums inside it.
 
     Raises:
         ValueError: It is another file, damaged, or no file of weights.
@@ -368,16 +368,16 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def _bar(name: str) -> Callable[[int, int | None], None]:
-    """A progress bar of rich, made at the first block."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    """A progress bar, made at the first block."""
+    from ..files.progress import bar
 
-    bar = Progress(TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    task = bar.add_task(name, total=None)
+    progress = bar('bytes')
+    task = progress.add_task(name, total=None)
 
     def update(done: int, total: int | None) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
+        progress.start()
+        progress.update(task, completed=done, total=total)
         if done == total:
-            bar.stop()
+            progress.stop()
 
     return update

@@ -26,7 +26,7 @@ class _Finder:
                 run(module)
                 self.then(module)
 
-            spec.loader.exec_module = run_and_call  # of this spec alone
+            spec.loader.exec_module = run_and_call  # type: ignore[method-assign]  # of this spec alone
         return spec
 
 

@@ -48,7 +48,7 @@ def test_classifier_by_hand():
     torch.testing.assert_close(layer(x), g / temperature)
 
 
-def test_head_initialisation_leaves_the_temperature_alone():
+def test_head_initialization_leaves_the_temperature_alone():
     head = build()
     head.init_weights()
     assert head.fc_cls.bn.weight.item() == 1

@@ -75,7 +75,7 @@ def test_relaxed_target_of_a_border_and_a_strict_class():
     assert target[0, :, 0, 0].tolist() == [True, False, True]  # out of the image
     strict = dense_target(labels, 2, strict=(1,)).bool()
     assert strict[0, :, 1, 2].tolist() == [False, True, False]
-    assert strict[0, :, 1, 1].tolist() == [True, True, False]  # its neighbours may still be it
+    assert strict[0, :, 1, 1].tolist() == [True, True, False]  # its neighbors may still be it
 
 
 def test_boundary_is_both_sides_of_an_edge():

@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score
 
 from mmroad.abet.scores import build_scores
-from mmroad.anomaly.figure import curves, excess, overlay
+from mmroad.anomaly.class_statistics import ClassStatistics
+from mmroad.anomaly.figure import excess, overlay
+from mmroad.anomaly.io import load_map, load_probabilities, save_map, save_probabilities
 from mmroad.anomaly.meta_classification import dispersion, leave_one_out, segments
-from mmroad.anomaly.saved_scores import ClassStatistics, load_scores, save_scores
 
 
 def run(tool, *args):
@@ -43,7 +44,7 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
     path = tmp_path / 'sml.json'
     path.write_text(json.dumps(result))
     score = build_scores([dict(type='sml', stats=str(path))])['sml'](logits, None)
-    # standardised scores of a class have mean .3 and standard deviation .1
+    # standardized scores of a class have mean .3 and standard deviation .1
     assert score[label == 1].mean() == pytest.approx(0.3, abs=1e-3)
     assert score[label == 1].std(unbiased=False) == pytest.approx(0.1, abs=1e-3)
     with pytest.raises(ValueError, match='no logits'):
@@ -76,37 +77,6 @@ def test_statistics_that_cannot_be_used_are_named(tmp_path, content, message):
     score = build_scores([dict(type='sml', stats=str(path))])['sml']
     with pytest.raises(ValueError, match='statistics are of 2 classes, the logits of 3'):
         score(torch.zeros(1, 3, 2, 2), None)
-
-
-def test_curves_agree_with_scikit_learn():
-    rng = np.random.default_rng(0)
-    truth = rng.random(5000) < 0.1
-    score = np.round(rng.normal(truth * 1.5, 1), 1)  # with ties
-    c = curves(score, truth)
-    assert c.auroc == pytest.approx(roc_auc_score(truth, score))
-    assert c.ap == pytest.approx(average_precision_score(truth, score))
-    fpr, tpr, threshold = roc_curve(truth, score, drop_intermediate=False)
-    first = np.argmax(tpr >= 0.95)
-    assert (c.fpr95, c.threshold95) == (pytest.approx(fpr[first]), threshold[first])
-    with pytest.raises(ValueError, match='both kinds'):
-        curves(score, np.zeros(5000, bool))
-    with pytest.raises(ValueError, match='1 of 5000 scores are NaN'):
-        curves(np.where(np.arange(5000) == 7, np.nan, score), truth)
-
-
-@pytest.mark.parametrize('dtype', [np.uint8, np.int8, np.uint16, np.int64, np.float16, np.float32])
-def test_curves_of_scores_as_other_tools_save_them(dtype):
-    rng = np.random.default_rng(1)
-    truth = rng.random(2000) < 0.2
-    score = np.clip(rng.normal(30 + 20 * truth, 12), 0, 100).astype(dtype)
-    score[:50] = 0  # minus which is 0 where integers have no sign
-    if score.dtype.kind != 'u':
-        score[50:60] = -5
-    c = curves(score, truth)
-    wide = score.astype(np.float64)
-    assert c.auroc == pytest.approx(roc_auc_score(truth, wide))
-    assert c.ap == pytest.approx(average_precision_score(truth, wide))
-    assert (np.diff(c.threshold) < 0).all()
 
 
 def test_pictures():
@@ -153,8 +123,8 @@ def test_segments_and_their_features():
     assert big[:5].tolist() == [10, 1, 9, pytest.approx(10 / 9), pytest.approx(1 / 9)]
     assert big[5] == pytest.approx(1) and big[6] == pytest.approx(1)  # entropy of all and of the interior
     assert big[10:15] == pytest.approx(0)  # its variances
-    centre = big[35:37]
-    assert centre == pytest.approx([22 / 10 / 6, 22 / 10 / 7])
+    center = big[35:37]
+    assert center == pytest.approx([22 / 10 / 6, 22 / 10 / 7])
     assert big[37:40] == pytest.approx([1 / 3] * 3)
     assert big[40:43] == pytest.approx([1, 0, 0])
     assert dispersion(probs)[:, 0, 0] == pytest.approx(0, abs=1e-9)
@@ -228,17 +198,16 @@ def test_tools_on_a_folder(tmp_path):
         probs, mask = scene(rng)
         Image.fromarray(mask).save(tmp_path / f'masks/{i}.png')
         Image.fromarray(np.repeat(mask[..., None] * 90, 3, 2)).save(tmp_path / f'images/{i}.jpg')
-        scores = dict(msp=1 - probs.max(0), entropy=dispersion(probs)[0])
-        save_scores(tmp_path / f'scores/{i}.npz', scores, probs.argmax(0), probs)
+        save_map(tmp_path / f'scores/msp/{i}', 1 - probs.max(0))
+        save_map(tmp_path / f'scores/entropy/{i}', dispersion(probs)[0])
+        save_probabilities(tmp_path / f'scores/probs/{i}.npz', probs)
     out = run(
         'scores compare', tmp_path / 'scores', '--images', tmp_path / 'images', '--masks',
         tmp_path / 'masks', '--out', tmp_path / 'f.png', '--rows', 2, '--json', tmp_path / 'f.json',
     )  # fmt: skip
     measures = json.loads((tmp_path / 'f.json').read_text())
-    truth = np.concatenate([m.ravel() for *_, m in load_scores(tmp_path / 'scores', tmp_path / 'masks')])
-    values = np.concatenate(
-        [a['score_msp'].ravel() for _, a, _ in load_scores(tmp_path / 'scores', tmp_path / 'masks')]
-    )
+    truth = np.concatenate([np.asarray(Image.open(tmp_path / f'masks/{i}.png')).ravel() for i in range(6)])
+    values = np.concatenate([load_map(tmp_path / f'scores/msp/{i}.npz').ravel() for i in range(6)])
     assert measures['msp']['ap'] == pytest.approx(average_precision_score(truth == 1, values))
     assert 'msp' in out and Image.open(tmp_path / 'f.png').size[0] > 500
     out = run(
@@ -259,69 +228,56 @@ def test_tools_on_a_folder(tmp_path):
     assert done.returncode == 1 and 'would replace' in done.stderr
     assert (tmp_path / 'masks/0.png').read_bytes() == before
     (tmp_path / 'masks/0.png').unlink()
-    with pytest.raises(FileNotFoundError, match='no mask of 0.npz'):
-        list(load_scores(tmp_path / 'scores', tmp_path / 'masks'))
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert '0.png: no mask of 0 (1 of 6 images have none)' in done.stderr
+    (tmp_path / 'scores/probs').rename(tmp_path / 'scores/other')
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert 'no class probabilities; `mmroad scores save --probs` writes them' in done.stderr
 
 
-MASK = np.zeros((4, 6), np.uint8)
-WHOLE = dict(classes=MASK, score_a=np.zeros((4, 6), np.float32), probs=np.zeros((3, 4, 6), np.float16))
+PROBS = np.zeros((3, 4, 6), np.float16)
 
 
 @pytest.mark.parametrize(
-    'content, message',
+    'content, kind, message',
     [
-        (b'', 'cannot be read'),
-        (b'PK\x03\x04 cut', 'cannot be read'),
-        (b'<html>404</html>', 'cannot be read'),
-        (np.zeros(3), 'cannot be read'),  # .npy under this name
-        (dict(classes=np.array([None])), 'cannot be read'),
-        ({}, 'no classes in it, only nothing'),
-        (dict(value=MASK, meta=MASK), 'no classes in it, only value, meta'),
-        (dict(WHOLE, score_a=MASK[1:]), r'score_a is \(3, 6\), classes \(4, 6\)'),
-        (dict(WHOLE, probs=MASK), r'probs is \(4, 6\), classes \(4, 6\)'),
-        (dict(WHOLE, classes=MASK[0]), r'classes is \(6,\)'),
+        (b'', ValueError, 'not a file of class probabilities that can be read'),
+        (b'PK\x03\x04 cut', ValueError, 'not a file of class probabilities that can be read'),
+        (b'<html>404</html>', ValueError, 'not a file of class probabilities that can be read'),
+        (
+            np.zeros(3),
+            ValueError,
+            'not a file of class probabilities that can be read',
+        ),  # .npy under this name
+        (dict(probs=np.array([None])), ValueError, 'not a file of class probabilities that can be read'),
+        ({}, KeyError, 'no array "probs"; there are none'),
+        (dict(value=PROBS, meta=PROBS), KeyError, 'no array "probs"; there are value, meta'),
+        (dict(probs=PROBS[0]), ValueError, r'an array \(4, 6\) of float16, expected class probabilities'),
+        (dict(probs=PROBS.astype(int)), ValueError, r'an array \(3, 4, 6\) of int64, expected'),
     ],
 )
-def test_files_that_hold_no_scores_are_named(tmp_path, content, message):
+def test_files_that_hold_no_probabilities_are_named(tmp_path, content, kind, message):
     file = tmp_path / 'x.npz'
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
         with file.open('wb') as out:
             np.save(out, content) if isinstance(content, np.ndarray) else np.savez(out, **content)
-    Image.fromarray(MASK).save(tmp_path / 'x.png')
-    (tmp_path / '._x.npz').write_text('hidden')
-    with pytest.raises(ValueError, match=f'x.npz: {message}.*save_scores.py'):
-        list(load_scores(tmp_path, tmp_path))
-    save_scores(file, dict(a=np.ones((4, 6))), MASK, WHOLE['probs'])
+    with pytest.raises(kind, match=f'x.npz: {message}'):
+        load_probabilities(file)
+    save_probabilities(file, PROBS + 0.5)
+    assert load_probabilities(file).dtype == np.float16 and (load_probabilities(file) == 0.5).all()
     whole = file.read_bytes()
     for cut in (len(whole) // 3, len(whole) - 30):
         file.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match='x.npz: cannot be read'):
-            list(load_scores(tmp_path, tmp_path))
+        with pytest.raises(ValueError, match='x.npz: not a file of class probabilities'):
+            load_probabilities(file)
 
 
-def test_masks_of_saved_scores(tmp_path):
-    save_scores(tmp_path / 'x.npz', dict(a=np.ones((4, 6))), MASK)
-    one = MASK.copy()
-    one[:, :2] = 1
-    for image in (
-        Image.fromarray(one),
-        Image.fromarray(one.astype(bool)),
-        Image.fromarray(one.astype(np.uint16)),
-    ):
-        image.save(tmp_path / 'x.png')
-        ((name, arrays, mask),) = load_scores(tmp_path, tmp_path)
-        assert name == 'x' and set(arrays) == {'classes', 'score_a'} and (mask == one).all()
-    Image.fromarray(one[:, :3]).save(tmp_path / 'x.png')
-    with pytest.raises(ValueError, match='x.png: the label map has 4 x 3 pixels'):
-        list(load_scores(tmp_path, tmp_path))
-
-
-def test_scores_are_written_whole_or_not(tmp_path, monkeypatch):
-    save_scores(tmp_path / 'x.npz', dict(a=np.ones((4, 6))), MASK)
+def test_arrays_are_written_whole_or_not(tmp_path, monkeypatch):
+    save_probabilities(tmp_path / 'x.npz', PROBS)
     before = (tmp_path / 'x.npz').read_bytes()
     monkeypatch.setattr(np, 'savez', lambda file, **_: file.write(b'half') and 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        save_scores(tmp_path / 'x.npz', dict(a=np.zeros((4, 6))), MASK)
+        save_probabilities(tmp_path / 'x.npz', PROBS)
     assert (tmp_path / 'x.npz').read_bytes() == before and len(list(tmp_path.iterdir())) == 1

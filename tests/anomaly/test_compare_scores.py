@@ -1,10 +1,11 @@
-"""What compare_scores.py refuses, by name, before it measures anything."""
+"""What `mmroad scores compare` refuses, by name, before it measures anything."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmroad.anomaly.saved_scores import save_scores
+from mmroad.anomaly.io import save_map
+from mmroad.anomaly.map_folders import common_names, mask_paths, read_scores, score_folders
 from mmroad.commands import main
 from mmroad.commands.scores import compare
 
@@ -19,35 +20,42 @@ def saved(tmp_path):
     for name in 'ab':
         Image.fromarray(mask).save(tmp_path / f'masks/{name}.png')
         Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / f'images/{name}.jpg')
-        scores = dict(msp=rng.random((3, 4)), entropy=rng.random((3, 4)))
-        save_scores(tmp_path / f'scores/{name}.npz', scores, mask)
+        for score in ('msp', 'entropy'):
+            save_map(tmp_path / f'scores/{score}/{name}', rng.random((3, 4)))
     return tmp_path, mask
 
 
-def test_what_differs_between_images_is_named(saved):
+def test_folders_of_maps_are_scores(saved):
     folder, mask = saved
-    scores, masks = str(folder / 'scores'), folder / 'masks'
-    images = compare.load([scores, f'again={scores}'], masks)
-    assert list(images) == ['a', 'b']
-    assert list(images['a'][1]) == ['msp', 'entropy', 'again msp', 'again entropy']
-    with pytest.raises(
-        ValueError, match=r'a\.npz: msp is in another folder too; tell them apart with NAME=FOLDER'
-    ):
-        compare.load([scores, scores], masks)
-    save_scores(folder / 'scores/b.npz', dict(msp=np.zeros((3, 4))), mask)
-    with pytest.raises(ValueError, match='b: no score entropy, which other images have'):
-        compare.load([scores], masks)
-    save_scores(folder / 'scores/b.npz', {}, mask)
-    with pytest.raises(ValueError, match=r'b\.npz: no array score_NAME; there are classes'):
-        compare.load([scores], masks)
-    values = np.zeros((3, 4))
-    values[0, 3] = np.nan  # left out
-    save_scores(folder / 'scores/b.npz', dict(msp=values, entropy=values), mask)
-    compare.load([scores], masks)
-    values[0, 0] = np.nan
-    save_scores(folder / 'scores/b.npz', dict(msp=values, entropy=values), mask)
-    with pytest.raises(ValueError, match=r'b\.npz: score_msp holds values that are not numbers'):
-        compare.load([scores], masks)
+    scores = folder / 'scores'
+    (scores / 'classes').mkdir()
+    Image.fromarray(mask).save(scores / 'classes/a.png')  # a label map, no anomaly map
+    found = score_folders([str(scores), f'again={scores}', f'one={scores}/msp'])
+    assert list(found) == ['entropy', 'msp', 'again entropy', 'again msp', 'one']
+    assert common_names(found) == ['a', 'b']
+    (name, labels, maps), _ = read_scores(found, mask_paths(folder / 'masks', ['a', 'b']))
+    assert name == 'a' and (labels == mask).all() and (maps['msp'] == maps['one']).all()
+    with pytest.raises(ValueError, match='msp are both called msp: tell them apart with NAME=FOLDER'):
+        score_folders([str(scores), str(scores / 'msp')])
+    for empty in (folder / 'images', folder / 'none'):
+        with pytest.raises(FileNotFoundError, match='no anomaly map|no such folder'):
+            score_folders([str(empty)])
+
+
+def test_what_differs_between_images_is_named(saved):
+    folder, _ = saved
+    found = score_folders([str(folder / 'scores')])
+    save_map(folder / 'scores/msp/c', np.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r'entropy: no map of c, which other scores have \(1 of 3'):
+        common_names(found)
+    with pytest.raises(FileNotFoundError, match=r'c\.png: no mask of c \(1 of 2 images have none\)'):
+        mask_paths(folder / 'masks', ['a', 'c'])
+    save_map(folder / 'scores/msp/b', np.zeros((5, 4)))
+    with pytest.raises(ValueError, match=r'b\.npz: the map is \(5, 4\), its mask .*b\.png is \(3, 4\)'):
+        list(read_scores(found, mask_paths(folder / 'masks', ['b'])))
+    np.savez(folder / 'scores/msp/b.npz', score_msp=np.zeros((3, 4)))  # as older versions wrote it
+    with pytest.raises(KeyError, match='no array "anomaly"; there are score_msp'):
+        list(read_scores(found, mask_paths(folder / 'masks', ['b'])))
 
 
 def test_pictures_that_are_missing_or_doubled_are_named(saved):
@@ -64,17 +72,20 @@ def test_pictures_that_are_missing_or_doubled_are_named(saved):
         compare.find_images(images, ['a', 'b'])
 
 
-@pytest.mark.parametrize('case', ['one kind', 'other size', 'no ending'])
+@pytest.mark.parametrize('case', ['one kind', 'other size', 'no ending', 'not a number'])
 def test_the_tool_ends_with_the_reason(case, saved, capsys):
     folder, mask = saved
     out = folder / 'new/f.png'
     message = 'is (5, 4), its mask (3, 4)'
     if case == 'one kind':
-        message = '0 of 18 pixels are outliers'
+        message = 'no outlier pixels: nothing can be scored'
         for name in 'ab':
             Image.fromarray(np.where(mask == 255, 255, 0).astype(np.uint8)).save(folder / f'masks/{name}.png')
     elif case == 'other size':
         Image.fromarray(np.zeros((5, 4, 3), np.uint8)).save(folder / 'images/a.jpg')
+    elif case == 'not a number':
+        message = 'msp/b.npz: anomaly scores that are not numbers (NaN)'
+        np.savez(folder / 'scores/msp/b.npz', anomaly=np.float64([[0, 0, np.nan, 0]] * 3))
     else:
         out, message = folder / 'f', 'the ending says the format'
     arguments = [

@@ -149,7 +149,7 @@ def test_published_numbers_of_images_and_what_is_looked_for():
         assert files == f'fs_val_v{version}/*_labels.png, fs_static_images_v{version}/*_rgb.png'
 
 
-def test_colours_of_the_classes():
+def test_colors_of_the_classes():
     palette = AnomalyDataset.METAINFO['palette']
     assert palette == [[0, 0, 0], [255, 102, 0]]  # black and orange
 
@@ -210,7 +210,7 @@ def save(path, array, mode=None):
 
 
 def test_masks_of_other_kinds_and_values(tmp_path):
-    """1-bit and palette masks are read as they are meant; colours, sizes and unknown values are refused."""
+    """1-bit and palette masks are read as they are meant; colors, sizes and unknown values are refused."""
     mask, path = np.uint8([[0, 1, 1], [1, 0, 0]]), tmp_path / 'm.png'
     assert np.array_equal(read_mask(save(path, mask.astype(bool)), 'masks'), mask)
     palette = Image.fromarray(mask)
@@ -220,7 +220,7 @@ def test_masks_of_other_kinds_and_values(tmp_path):
     assert np.array_equal(read_mask(path, 'masks', (2, 3)), mask)
     assert np.array_equal(read_mask(save(path, np.dstack([mask] * 3)), 'masks'), mask)
     assert np.array_equal(read_mask(save(path, mask.astype(np.uint16)), 'masks'), mask)
-    with pytest.raises(ValueError, match=r'm\.png: a colour image'):
+    with pytest.raises(ValueError, match=r'm\.png: a color image'):
         read_mask(save(path, np.dstack([mask, mask, 1 - mask])), 'masks')
     with pytest.raises(ValueError, match=r'm\.png: the label map has 2 x 3 pixels .* its image 3 x 2'):
         read_mask(save(path, mask), 'masks', (3, 2))
@@ -264,7 +264,7 @@ def test_npy_maps_of_every_type_keep_their_values(dtype, tmp_path):
         assert np.array_equal(got, values) and got.dtype.isnative and got.dtype != bool
 
 
-def test_grey_images_of_other_makers(tmp_path):
+def test_gray_images_of_other_makers(tmp_path):
     values = np.arange(6, dtype=np.uint8).reshape(2, 3)
     for array in (
         values,
@@ -275,7 +275,7 @@ def test_grey_images_of_other_makers(tmp_path):
         got = load_map(save(tmp_path / 'a.png', array))
         assert np.array_equal(got, values) and got.dtype == np.uint16
     assert load_map(save(tmp_path / 'a.png', values > 2)).tolist() == [[0, 0, 0], [1, 1, 1]]
-    with pytest.raises(ValueError, match=r'a\.png: a colour image, .* expected one channel'):
+    with pytest.raises(ValueError, match=r'a\.png: a color image, .* expected one channel'):
         load_map(save(tmp_path / 'a.png', np.dstack([values] * 2 + [values + 1])))
     Image.fromarray(values).convert('P').save(tmp_path / 'a.png')
     with pytest.raises(ValueError, match=r'a\.png: an image with a palette'):

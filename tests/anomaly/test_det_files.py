@@ -121,13 +121,13 @@ def test_masks_of_images_in_subfolders(tmp_path):
         metric.process({}, [sample('ood/b/z.jpg', 0, [0.0, 1.0])])
 
 
-@pytest.mark.parametrize('kind', ['colour', 'size'])
+@pytest.mark.parametrize('kind', ['color', 'size'])
 def test_masks_are_checked(tmp_path, kind):
-    shape = dict(colour=(100, 200, 3), size=(50, 100))[kind]
+    shape = dict(color=(100, 200, 3), size=(50, 100))[kind]
     Image.fromarray(np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)).save(tmp_path / 'x.png')
     metric = OODDetectionMetric(dict(unknown='ood'), dict(unknown=str(tmp_path)))
     data = sample('ood/x.jpg', 0, [0.0, 1.0]) | dict(ori_shape=(100, 200))
-    with pytest.raises(ValueError, match='x.png: (a colour image|the label map has 50 x 100)'):
+    with pytest.raises(ValueError, match='x.png: (a color image|the label map has 50 x 100)'):
         metric.process({}, [data])
     one_bit = np.zeros((100, 200), bool)
     one_bit[:, :100] = True

@@ -5,7 +5,7 @@ import torch
 
 import mmroad
 from mmroad.abet import scores as abet
-from mmroad.anomaly.pictures import BAR, anomaly_picture, colour_bar, heat_map
+from mmroad.anomaly.pictures import BAR, anomaly_picture, color_bar, heat_map
 from mmroad.anomaly.visualizer import AnomalyVisualizer
 from mmroad.files.sources import LeftOut
 from mmroad.inference.anomaly import AnomalyInferencer
@@ -83,12 +83,12 @@ def test_images_that_cannot_be_used(folder, tmp_path):
     # .jpg does not hold a picture of 90,000 pixels; the map and the classes are there
     assert sorted(run.left_out) == ['im1.png', 'wide.png'] and 'wide.jpg' in run.left_out['wide.png']
     assert np.load(folder / 'out/anomaly/wide.npz')['anomaly'].shape == (1, 30_000)
-    grey = cv2.imread(str(folder / 'im0.png'), 0)
-    want = inferencer(cv2.merge([grey] * 3)).anomaly
-    assert np.array_equal(inferencer(grey).anomaly, want)
-    assert np.array_equal(inferencer(Image.fromarray(grey)).anomaly, want)
+    gray = cv2.imread(str(folder / 'im0.png'), 0)
+    want = inferencer(cv2.merge([gray] * 3)).anomaly
+    assert np.array_equal(inferencer(gray).anomaly, want)
+    assert np.array_equal(inferencer(Image.fromarray(gray)).anomaly, want)
     with pytest.raises(ValueError, match='of uint16'):
-        inferencer(grey.astype(np.uint16))
+        inferencer(gray.astype(np.uint16))
     cv2.imwrite(str(folder / 'im0.jpg'), np.zeros((50, 70, 3), np.uint8))
     with pytest.raises(ValueError, match=r'im0\.(jpg|png) and im0\.(jpg|png) would both be written'):
         inferencer.run(folder, folder / 'again')
@@ -117,9 +117,9 @@ def test_every_score_has_a_scale():
 
 
 def test_heat_map_is_on_a_fixed_scale():
-    colours = heat_map(np.array([[-2.0, -1.0, -0.5, 0.0, 3.0]]), (-1.0, 0.0))[0]
-    assert (colours[0] == colours[1]).all() and (colours[3] == colours[4]).all()
-    assert len({tuple(c) for c in colours}) == 3
+    colors = heat_map(np.array([[-2.0, -1.0, -0.5, 0.0, 3.0]]), (-1.0, 0.0))[0]
+    assert (colors[0] == colors[1]).all() and (colors[3] == colors[4]).all()
+    assert len({tuple(c) for c in colors}) == 3
     with pytest.raises(ValueError, match='lower'):
         heat_map(np.zeros((1, 1)), (1.0, 0.0))
 
@@ -139,14 +139,14 @@ def test_picture_outlines_and_shows_the_truth():
         anomaly_picture(image, anomaly[:10], (-1.0, 0.0))
 
 
-def test_colour_bar_runs_from_the_highest_score_down_and_marks_the_threshold():
-    bar = colour_bar(101, (0.0, 1.0))
+def test_color_bar_runs_from_the_highest_score_down_and_marks_the_threshold():
+    bar = color_bar(101, (0.0, 1.0))
     ends = heat_map(np.array([[1.0, 0.0]]), (0.0, 1.0))[0]
     assert (bar[0, 0] == ends[0]).all() and (bar[-1, 0] == ends[1]).all()
-    marked = colour_bar(101, (0.0, 1.0), 0.75)
+    marked = color_bar(101, (0.0, 1.0), 0.75)
     assert np.flatnonzero((marked[:, :15] == 255).all((1, 2))).tolist() == [25]
     for outside in (-0.5, 0.0, 1.0, 2.0):
-        assert np.array_equal(colour_bar(101, (0.0, 1.0), outside), bar)
+        assert np.array_equal(color_bar(101, (0.0, 1.0), outside), bar)
 
 
 def test_a_prediction_without_a_score_is_not_drawn_as_if_it_had_one(tmp_path):

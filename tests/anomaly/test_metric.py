@@ -65,8 +65,15 @@ def test_the_tool_scores_saved_maps_and_names_what_is_missing(tmp_path):
         cv2.imwrite(str(tmp_path / f'set/images/{i}.jpg'), np.zeros((6, 9, 3), np.uint8))
         cv2.imwrite(str(tmp_path / f'set/masks/{i}.png'), s['gt_sem_seg']['data'][0].numpy())
     assert metric.evaluate(3) == {}
-    tool = Path(__file__).parents[2] / 'tools/analysis_tools/eval_anomaly.py'
-    command = [sys.executable, str(tool), str(tmp_path / 'maps'), 'masks', str(tmp_path / 'set')]
+    command = [
+        sys.executable,
+        '-m',
+        'mmroad',
+        'eval-anomaly',
+        str(tmp_path / 'maps'),
+        'masks',
+        str(tmp_path / 'set'),
+    ]
     subprocess.run([*command, '--out-file', str(tmp_path / 'scores.json')], check=True, capture_output=True)
     assert set(json.loads((tmp_path / 'scores.json').read_text())) >= {'AP', 'AUROC', 'FPR95'}
     (tmp_path / 'maps/1.npz').unlink()

@@ -170,7 +170,7 @@ def test_infinite_scores_are_in_the_histogram_and_beyond_smiyc(saved):
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int64, bool])
 @pytest.mark.parametrize('form', ['npy', 'png'])
 def test_integer_maps_score_as_the_same_numbers_do(saved, dtype, form):
-    """Grey PNGs and integer arrays that other tools save."""
+    """Gray PNGs and integer arrays that other tools save."""
     folder, images = saved
     if form == 'png' and dtype == np.int64:
         pytest.skip('PNG has no such values')

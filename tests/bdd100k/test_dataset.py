@@ -21,9 +21,9 @@ from mmroad.files.outputs import note_outputs
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
 
 
-def test_colours_are_those_of_cityscapes():
-    colours = dict(zip(cityscapes_classes(), map(tuple, cityscapes_palette())))
-    want = [colours['person' if name == 'pedestrian' else name] for name in DET_CLASSES]
+def test_colors_are_those_of_cityscapes():
+    colors = dict(zip(cityscapes_classes(), map(tuple, cityscapes_palette())))
+    want = [colors['person' if name == 'pedestrian' else name] for name in DET_CLASSES]
     assert BDD100KDetDataset.METAINFO['palette'] == want
 
 

@@ -60,7 +60,7 @@ def test_a_changed_file_is_read_again_even_with_its_old_time(tmp_path, reads):
     assert indexed_columns(path).xyxy[0, 0] == 9 and len(reads) == 2
 
 
-def test_a_touched_file_is_recognised_by_its_content(tmp_path, reads):
+def test_a_touched_file_is_recognized_by_its_content(tmp_path, reads):
     path = write(tmp_path / 'gt.json', 3)
     indexed_columns(path)
     os.utime(path)
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeyp
     monkeypatch.setenv('MMROAD_HOME', str(tmp_path / 'home'))
     path = write(tmp_path / 'gt.json', 3)
     monkeypatch.setattr(
-        index_module, '_places', lambda p, mark: [tmp_path / 'gt.json/x', tmp_path / 'home/gt.index']
+        index_module, '_places', lambda *_: [tmp_path / 'gt.json/x', tmp_path / 'home/gt.index']
     )
     indexed_columns(path)
     indexed_columns(path)
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_uses_the_cache_folder(tmp_path, monkeyp
 
 def test_without_a_place_for_the_cache_the_labels_are_read_every_time(tmp_path, monkeypatch, reads):
     path = write(tmp_path / 'gt.json', 3)
-    monkeypatch.setattr(index_module, '_places', lambda p, mark: [path / 'x', path / 'y/z'])
+    monkeypatch.setattr(index_module, '_places', lambda *_: [path / 'x', path / 'y/z'])
     assert len(indexed_columns(path)) == len(indexed_columns(path)) == 3 and len(reads) == 2
     assert os.listdir(tmp_path) == ['gt.json']
 

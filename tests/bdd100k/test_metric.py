@@ -360,11 +360,11 @@ def test_parts_that_do_not_fit_are_refused_before_the_first_step(dataset, truth,
     other.write_text(truth.read_text().replace('.jpg', '-other.jpg'))
     with pytest.raises(ValueError, match="other.json: none of the 3 images .*'0.jpg'.*'0-other.jpg'"):
         hook.before_run(run_of(Detector(10), test=(dataset(), BDD100KDetMetric(str(other)))))
-    unlabelled = dataset(ann_file='')
+    unlabeled = dataset(ann_file='')
     with pytest.raises(ValueError, match='have no labels to score by'):
-        hook.before_run(run_of(Detector(10), test=(unlabelled, BDD100KDetMetric(of_dataset=True))))
+        hook.before_run(run_of(Detector(10), test=(unlabeled, BDD100KDetMetric(of_dataset=True))))
     files = BDD100KDetMetric(of_dataset=True, format_only=True, format_dir=str(tmp_path / 'out'))
-    hook.before_run(run_of(Detector(10), test=(unlabelled, files)))
+    hook.before_run(run_of(Detector(10), test=(unlabeled, files)))
 
 
 def test_data_sets_inside_others_are_found(dataset, truth):

@@ -3,7 +3,7 @@
 python tests/data/make_detic_goldens.py
 
 - Mask targets: the outlines of an object, moved to a region's corner and scaled to 28 cells a side (sides of at least
-  0.1 pixels), rasterised by COCO's code and united; the region is not clipped. The loss is the mean BCE over cells.
+  0.1 pixels), rasterized by COCO's code and united; the region is not clipped. The loss is the mean BCE over cells.
 - Caption: BCE of the last region's logit with each caption of all ranks, own + weight * others; mean over images,
   times caption_weight and image_loss_weight (0.1) at each stage.
 - wsddn: sum over regions of sigmoid(logits) * softmax over regions(proposal scores), BCE, mean over the C + 1 columns;

@@ -21,7 +21,7 @@ def head() -> CenterNetRPNHead:
 
 
 def naive_targets(boxes):
-    """(centres, heat map, distances) cell by cell."""
+    """(centers, heat map, distances) cell by cell."""
     centers, heat, distances, start = [], [], [], 0
     for stride, (low, high) in zip(STRIDES, RANGES, strict=True):
         side = 64 // stride
@@ -62,7 +62,7 @@ def test_targets_equal_the_definition():
 
 
 def test_both_ends_of_a_size_range_belong_to_it():
-    """Half diagonals of exactly 20 and 30 lie on both levels, in the regression as in the centres."""
+    """Half diagonals of exactly 20 and 30 lie on both levels, in the regression as in the centers."""
     for box in ([8.0, 8, 32, 40], [4, 6, 40, 54]):  # 24 x 32 and 36 x 48
         grids = head().grids([torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4)])
         got = centernet_targets(torch.tensor([box]), grids, STRIDES, RANGES, 2 * DELTA**2, 4)

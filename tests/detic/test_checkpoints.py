@@ -17,7 +17,7 @@ from mmroad.converters import convert, convert_file
 from mmroad.detic.make_vocabulary import make_vocabulary
 from mmroad.detic.vocabulary import classifier_matrix, read_names
 from mmroad.zoo.configs import get_config
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 
 def published(backbone, rules):
@@ -52,7 +52,7 @@ SWIN = [
 def test_imagenet_21k_weights_fit_with_nothing_left_over(config, rules, head):
     if 'CXT' in config:
         pytest.importorskip('mmpretrain')
-    with uninitialised():
+    with uninitialized():
         model = build_model(get_config(config))
     state = published(model.backbone, rules)
     state.pop('gone', None)

@@ -71,7 +71,7 @@ def test_steps_of_other_inputs_are_made_anew(tmp_path):
 def test_a_tar_index_is_of_the_files_that_are_there(tmp_path, monkeypatch):
     a, b = tar_of(tmp_path / 'a.tar', b'one', b'three'), tar_of(tmp_path / 'b.tar', b'fivefive')
     real = np.savez
-    monkeypatch.setattr('mmroad.detic.tar.save_arrays', lambda *_, **__: 1 / 0)
+    monkeypatch.setattr('mmroad.detic.tar.write_arrays', lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # killed before the index is written
         build_index([a, b], tmp_path / 'index.npz')
     assert parts_of(tmp_path / 'index.npz').is_dir()

@@ -8,10 +8,10 @@ from mmroad.detic.suppression import moves_apart, select_detections, shared_nms
 def made(number, classes, seed=0):
     """Boxes in tight groups, so that many overlaps lie near the threshold."""
     g = torch.Generator().manual_seed(seed)
-    centre = torch.rand(number // 10, 2, generator=g).repeat(10, 1) * 400 + 100
-    centre = centre + torch.rand(len(centre), 2, generator=g) * 8
-    half = 20 + torch.rand(len(centre), 2, generator=g) * 4
-    boxes = torch.cat([centre - half, centre + half], 1)
+    center = torch.rand(number // 10, 2, generator=g).repeat(10, 1) * 400 + 100
+    center = center + torch.rand(len(center), 2, generator=g) * 8
+    half = 20 + torch.rand(len(center), 2, generator=g) * 4
+    boxes = torch.cat([center - half, center + half], 1)
     scores = torch.randperm(len(boxes), generator=g) / len(boxes)  # no two alike
     return boxes, scores, torch.randint(classes, (len(boxes),), generator=g)
 

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 import mmroad.detic  # noqa: F401 (registers)
 from mmroad.converters import convert
 from mmroad.zoo.configs import get_config
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 SHARED = Path(__file__).parents[2] / '../shared/parity'
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason='the shared parity cases are not here')
@@ -25,7 +25,7 @@ def load(name, config):
     import fill
 
     case = fill.load(name)
-    with uninitialised():
+    with uninitialized():
         model = build_model(get_config(config)).eval()
     report = convert(
         {k: torch.from_numpy(v.copy()) for k, v in fill.state_dict(case).items()}, 'detic', model

@@ -12,10 +12,10 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from mmroad.detic.bbox_head import load_image_counts
-from mmroad.detic.mask_targets import mask_targets, rasterise
+from mmroad.detic.mask_targets import mask_targets, rasterize
 from mmroad.detic.roi_head import Matched
 from mmroad.zoo.configs import get_config
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 GOLDEN = json.loads((Path(__file__).parents[1] / 'data/detic_goldens.json').read_text())
 META = [dict(img_shape=(40, 60))] * 2
@@ -31,7 +31,7 @@ def head():
     cfg = get_config('Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size').model.roi_head
     cfg.train_cfg, cfg.test_cfg = ConfigDict(mask_size=28), None
     cfg.bbox_head.update(num_classes=4, fc_out_channels=8, image_counts=None)
-    with uninitialised():
+    with uninitialized():
         return MODELS.build(cfg)
 
 
@@ -83,7 +83,7 @@ def test_bitmaps_are_pooled_in_whole_regions():
 
 def test_a_region_thinner_than_a_tenth_of_a_pixel_is_scaled_as_one_of_it():
     square = [np.array([0, 0, 1, 0, 1, 1, 0, 1.0])]
-    thin, tenth = (rasterise(square, np.array([0.4, 0, 0.4 + w, 1]), 8) for w in (1e-3, 0.1))
+    thin, tenth = (rasterize(square, np.array([0.4, 0, 0.4 + w, 1]), 8) for w in (1e-3, 0.1))
     assert (thin == tenth).all() and thin.sum() == 64
 
 
@@ -123,7 +123,7 @@ def test_captions_weigh_as_the_configs_say():
         'Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size',
         'Detic_OVCOCO_CLIP_R50_1x_caption',
     ):
-        with uninitialised():
+        with uninitialized():
             roi_head = build_model(get_config(name)).roi_head
         weights[name] = roi_head.image_loss_weight, roi_head.caption_weight, roi_head.neg_caption_weight
     assert list(weights.values()) == [(0.1, 1, 0.125), (0.1, 1, 1)]
@@ -168,7 +168,7 @@ def test_the_wsddn_loss_is_the_golden(head, monkeypatch):
 def test_losses_that_cannot_be_are_refused_when_built(options, words):
     cfg = get_config('Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size').model.roi_head
     cfg.bbox_head.update(num_classes=4, fc_out_channels=8)
-    with pytest.raises(ValueError, match=words), uninitialised():
+    with pytest.raises(ValueError, match=words), uninitialized():
         MODELS.build(ConfigDict(cfg, **options, train_cfg=None, test_cfg=None))
 
 

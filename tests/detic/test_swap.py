@@ -134,10 +134,10 @@ def test_a_checkpoint_names_the_classes_where_nobody_else_did(tmp_path):
     """And a data set of another order is then refused before the run."""
     import mmroad
     from mmroad.zoo.configs import get_config
-    from mmroad.zoo.models import build_model, load_weights, uninitialised
+    from mmroad.zoo.models import build_model, load_weights, uninitialized
 
     cfg = get_config('BoxSup-C2_R18_drawn_shapes')
-    with uninitialised():
+    with uninitialized():
         model = build_model(cfg)
     names = [f'class {i}' for i in range(12)]
     assert model.own_names() is None

@@ -15,14 +15,14 @@ import mmroad.detic  # noqa: F401 (registers)
 from mmroad.detic.tar import TarImages, build_index
 from mmroad.detic.vocabulary import Vocabulary, load_vocabulary, merge, parse_names, select
 from mmroad.zoo.configs import get_config
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 CLASSES = 5
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """An LVIS-like file of boxes, an image-labelled one (images in a tar), embeddings and captions."""
+    """An LVIS-like file of boxes, an image-labeled one (images in a tar), embeddings and captions."""
     root = tmp_path_factory.mktemp('detic')
     rng = np.random.default_rng(0)
     images, annotations = [], []
@@ -240,7 +240,7 @@ def test_names_are_parsed_selected_and_merged():
 
 def test_a_model_without_embeddings_says_so(data):
     cfg = get_config('BoxSup-C2_LCOCO_CLIP_R18_640b32_4x')
-    with uninitialised():
+    with uninitialized():
         model = build_model(cfg)
     with pytest.raises(RuntimeError, match='the classifier has no class embeddings'):
         model.roi_head.bbox_head[0].fc_cls(torch.zeros(1, 1024))

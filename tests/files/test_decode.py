@@ -61,7 +61,7 @@ def test_plain_jpegs_are_bitwise_opencvs(sampling, monkeypatch):
 
 RGB = Image.fromarray(photograph(21, 34))
 OTHERS = {
-    'grey': by_pillow(RGB.convert('L'), 'JPEG'),
+    'gray': by_pillow(RGB.convert('L'), 'JPEG'),
     'CMYK': by_pillow(RGB.convert('CMYK'), 'JPEG'),
     'RGB': by_pillow(RGB, 'JPEG', keep_rgb=True),
     **{f'turned {k}': by_pillow(RGB, 'JPEG', exif=turned(k)) for k in range(1, 9)},
@@ -73,7 +73,7 @@ OTHERS = {
 }
 PLAIN = {
     'comment': by_pillow(RGB, 'JPEG', comment=b'a street'),
-    'colour profile': by_pillow(RGB, 'JPEG', icc_profile=bytes(999)),
+    'color profile': by_pillow(RGB, 'JPEG', icc_profile=bytes(999)),
     'trailing bytes': jpeg(photograph(20, 30)) + b'more',
     'without JFIF': by_pillow(RGB, 'JPEG').replace(b'\xff\xe0\x00\x10JFIF', b'\xff\xe9\x00\x10none'),
 }
@@ -195,7 +195,7 @@ HEADERS = {
     'EXIF after the size': (START + frame() + block(0xE1, b'Exif') + SCAN, False),
     'extended': (START + frame(0xC1) + SCAN, False),
     '12 bits': (START + frame(depth=12) + SCAN, False),
-    'grey': (START + frame(channels=1) + SCAN, False),
+    'gray': (START + frame(channels=1) + SCAN, False),
     'four channels': (START + frame(channels=4) + SCAN, False),
     'no height': (START + frame(height=0) + SCAN, False),
     'no width': (START + frame(width=0) + SCAN, False),

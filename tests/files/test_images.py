@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from mmroad.files import IMAGE_SUFFIXES, ImageError, as_bgr, is_image, read_image, write_image
+from mmroad.files.images import image_size
 
 RNG = np.random.default_rng(0)
 BGR = RNG.integers(0, 255, (5, 7, 3), np.uint8)
-GREY = BGR[..., 0]
+GRAY = BGR[..., 0]
 
 
 def claiming(size):
@@ -46,6 +47,8 @@ def test_every_suffix_is_written_and_read(tmp_path, suffix):
 def test_an_image_is_turned_as_its_exif_entry_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
+    Image.fromarray(np.zeros((4, 9, 3), np.uint8)).save(tmp_path / 'a.jpg', exif=exif)
+    assert image_size(tmp_path / 'a.jpg') == read_image(tmp_path / 'a.jpg').shape[1::-1] == (4, 9)
     Image.fromarray(np.zeros((4, 9, 3), np.uint8)).save(tmp_path / 'a.png', exif=exif)
     assert read_image(tmp_path / 'a.png').shape == cv2.imread(str(tmp_path / 'a.png')).shape == (9, 4, 3)
     with Image.open(tmp_path / 'a.png') as image:
@@ -58,7 +61,7 @@ def test_an_image_is_turned_as_its_exif_entry_says(tmp_path):
         (b'', 'the file is empty'),
         (b'<html>', 'not an image'),
         (cv2.imencode('.png', BGR)[1].tobytes()[:40], 'not an image'),
-        (cv2.imencode('.jpg', np.repeat(BGR, 99, 0))[1].tobytes()[:-90], 'cut'),  # imread gives a grey rest
+        (cv2.imencode('.jpg', np.repeat(BGR, 99, 0))[1].tobytes()[:-90], 'cut'),  # imread gives a gray rest
         (claiming((40_000, 40_000)), 'not an image'),
         (claiming((3, 3)), 'not an image'),
     ],
@@ -96,9 +99,9 @@ for i in range(200):
     assert read_image(tmp_path / 'a.png')[0, 0, 0] == 199 and len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize('grey', [GREY, GREY[..., None], Image.fromarray(GREY)])
-def test_grey_becomes_three_channels(grey):
-    assert np.array_equal(as_bgr(grey), np.repeat(GREY[..., None], 3, 2)) and as_bgr(grey).flags.c_contiguous
+@pytest.mark.parametrize('gray', [GRAY, GRAY[..., None], Image.fromarray(GRAY)])
+def test_gray_becomes_three_channels(gray):
+    assert np.array_equal(as_bgr(gray), np.repeat(GRAY[..., None], 3, 2)) and as_bgr(gray).flags.c_contiguous
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'P', 'L', 'LA', '1', 'CMYK'])
@@ -121,19 +124,19 @@ def test_arrays_stay_as_they_are():
         (BGR.astype(np.int64), 'of int64'),
         (BGR > 9, 'of bool'),
         (BGR.transpose(2, 0, 1), r'\(3, 5, 7\) .*channels are first'),
-        (GREY[None], r'\(1, 5, 7\) .*channels are first'),
-        (np.dstack([BGR, GREY]), r'\(5, 7, 4\) .*fourth channel'),
+        (GRAY[None], r'\(1, 5, 7\) .*channels are first'),
+        (np.dstack([BGR, GRAY]), r'\(5, 7, 4\) .*fourth channel'),
         (BGR[..., :2], r'\(5, 7, 2\)'),
         (BGR[None], 'one image at a time'),
         (BGR[:0], 'no pixel'),
-        (GREY[0], r'\(7,\)'),
+        (GRAY[0], r'\(7,\)'),
         (np.array(['a.jpg'], object), 'of object'),
         ([BGR], 'list is no image'),
         (BGR.tolist(), 'list is no image'),
         (b'abc', 'bytes is no image'),
         (None, 'NoneType is no image'),
-        (Image.fromarray(GREY.astype(np.uint16)), 'mode I;16'),
-        (Image.fromarray(GREY.astype(np.float32)), 'mode F'),
+        (Image.fromarray(GRAY.astype(np.uint16)), 'mode I;16'),
+        (Image.fromarray(GRAY.astype(np.float32)), 'mode F'),
     ],
 )
 def test_other_images_are_refused_by_type_and_shape(image, said):

@@ -13,8 +13,8 @@ from mmroad.files.label_maps import check_ids, read_label_map
 LABELS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
-def grey_png(values, bits):
-    """A grey PNG of any depth, written by hand: Pillow writes 8 and 16 bits only."""
+def gray_png(values, bits):
+    """A gray PNG of any depth, written by hand: Pillow writes 8 and 16 bits only."""
     width = -(-len(values[0]) * bits // 8)  # bytes of a row
     rows = (''.join(f'{v:0{bits}b}' for v in row).ljust(8 * width, '0') for row in values)
     raw = b''.join(b'\0' + int(row, 2).to_bytes(width, 'big') for row in rows)
@@ -39,8 +39,8 @@ SAME = {
     '8 bits': lambda x: Image.fromarray(x),
     '16 bits': lambda x: Image.fromarray(x.astype(np.uint16)),
     'palette': palette,
-    'grey as RGB': lambda x: Image.fromarray(np.stack([x] * 3, -1)),
-    'grey as RGBA': lambda x: Image.fromarray(np.dstack([x, x, x, np.full_like(x, 255)])),
+    'gray as RGB': lambda x: Image.fromarray(np.stack([x] * 3, -1)),
+    'gray as RGBA': lambda x: Image.fromarray(np.dstack([x, x, x, np.full_like(x, 255)])),
     'with opacity': lambda x: Image.fromarray(np.dstack([x, np.full_like(x, 9)]), 'LA'),
 }
 
@@ -53,9 +53,9 @@ def test_values_are_the_files(kind, tmp_path):
 
 
 @pytest.mark.parametrize('bits', [1, 2, 4, 8, 16])
-def test_grey_values_of_every_depth_are_as_stored(bits, tmp_path):
+def test_gray_values_of_every_depth_are_as_stored(bits, tmp_path):
     values = np.random.default_rng(bits).integers(0, min(2**bits, 256), (5, 7))
-    (tmp_path / 'a.png').write_bytes(grey_png(values.tolist(), bits))
+    (tmp_path / 'a.png').write_bytes(gray_png(values.tolist(), bits))
     assert np.array_equal(read_label_map(tmp_path / 'a.png'), values)
 
 
@@ -111,14 +111,14 @@ def png(array, mode=None):
     return buffer.getvalue()
 
 
-COLOUR = np.dstack([LABELS, LABELS, LABELS])
-COLOUR[2, 1] = 128, 64, 128  # the first that is told
-COLOUR[2, 3] = 9, 8, 7
+COLOR = np.dstack([LABELS, LABELS, LABELS])
+COLOR[2, 1] = 128, 64, 128  # the first that is told
+COLOR[2, 3] = 9, 8, 7
 REFUSED = {
-    'colours': (png(COLOUR), r'a colour image, such as \(128, 64, 128\) in row 2, column 1'),
-    'opacity': (png(np.dstack([COLOUR[..., 0]] * 3 + [LABELS])), 'its opacity varies'),
+    'colors': (png(COLOR), r'a color image, such as \(128, 64, 128\) in row 2, column 1'),
+    'opacity': (png(np.dstack([COLOR[..., 0]] * 3 + [LABELS])), 'its opacity varies'),
     'other size': (png(LABELS.T.copy()), r'has 4 x 3 pixels \(height x width\), its image 3 x 4'),
-    'other size, colour': (png(COLOUR[:2]), '2 x 4 pixels'),
+    'other size, color': (png(COLOR[:2]), '2 x 4 pixels'),
     'JPEG': (jpeg(LABELS), 'JPEG changes values'),
     'floats': (png(LABELS.astype(np.float32)), "Pillow's mode F"),
     'several': (None, '2 pictures in one file'),

@@ -104,7 +104,7 @@ def test_every_shipped_pipeline_checks_its_label_maps(name):
 
 
 MASKS = {
-    'colours': (np.dstack([LABELS] * 2 + [LABELS + 1]), 'a colour image'),
+    'colors': (np.dstack([LABELS] * 2 + [LABELS + 1]), 'a color image'),
     'size': (LABELS[:1], r'1 x 3 pixels \(height x width\), its image 2 x 3'),
     'ids': (np.full_like(LABELS, 33), 'values 33'),
     '16 bits': (np.full(LABELS.shape, 1000, np.uint16), 'values 1000'),

@@ -89,7 +89,7 @@ def test_what_configs_import_brings_it_along():
     assert all(hasattr(module, 'frameworks') for module in (anomaly, det, sem_seg, mmroad.detic))
 
 
-def test_colour_images_are_decoded_by_the_quick_decoder_alone_where_opencv_would(monkeypatch):
+def test_color_images_are_decoded_by_the_quick_decoder_alone_where_opencv_would(monkeypatch):
     """Other channels, orders and backends are mmcv's own."""
     asked = []
 

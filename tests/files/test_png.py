@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmroad.bdd100k.eval.masks import read_png
 from mmroad.files.label_maps import read_label_map
-from mmroad.files.png import open_image
+from mmroad.files.png import open_image, write_png
 from mmroad.mask2former.ade20k import read_segments
 
 RNG = np.random.default_rng(0)
@@ -23,7 +23,7 @@ def panoptic(path):
 
 
 MASKS = {
-    'grey': (RNG.integers(0, 19, (12, 20)).astype(np.uint8).repeat(3, 0), read_label_map),
+    'gray': (RNG.integers(0, 19, (12, 20)).astype(np.uint8).repeat(3, 0), read_label_map),
     'wide': (RNG.integers(0, 999, (12, 20)).astype(np.uint16).repeat(3, 0), read_label_map),
     'bitmask': (RNG.integers(0, 9, (9, 14, 4)).astype(np.uint8).repeat(3, 0), bitmask),
     'panoptic': (
@@ -57,7 +57,7 @@ def test_a_flipped_bit_is_refused_by_name_or_changes_nothing(name, tmp_path):
 
 
 def test_files_of_several_pieces_and_other_formats_are_read(tmp_path):
-    pixels = MASKS['grey'][0]
+    pixels = MASKS['gray'][0]
     for name in ('a.png', 'a.tiff', 'a.bmp'):
         Image.fromarray(pixels).save(tmp_path / name)
         assert np.array_equal(open_image(tmp_path / name), pixels)
@@ -65,3 +65,12 @@ def test_files_of_several_pieces_and_other_formats_are_read(tmp_path):
     Image.fromarray(large).save(buffer := io.BytesIO(), 'PNG')
     assert buffer.getvalue().count(b'IDAT') > 1
     assert np.array_equal(open_image('b.png', buffer.getvalue()), large)
+
+
+@pytest.mark.parametrize('shape, dtype', [((5, 7), np.uint8), ((5, 7), np.uint16), ((5, 7, 3), np.uint8)])
+def test_values_are_written_as_they_are(shape, dtype, tmp_path):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    write_png(tmp_path / 'new/mask', values)  # under whatever name
+    with open_image(tmp_path / 'new/mask') as image:
+        assert image.format == 'PNG' and (np.asarray(image) == values).all()
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['mask']

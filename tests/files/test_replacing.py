@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and what killed processes left goes."""
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -79,7 +80,28 @@ def test_no_room_names_the_file_and_leaves_nothing(tmp_path, writer):
     assert error.value.errno in (errno.EFBIG, errno.ENOSPC) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    'content',
+    [
+        dict(name='Straße', values=[1, 2.5, None, True], inner=dict(a=[])),
+        [1e300, -0.0, 2**70, 'null'],
+        dict(score=np.float64(0.5), names=('a', 'b')),
+        {1: 'a', 2: 'b'},
+        ['\udce9.jpg'],  # a file name that is no UTF-8
+    ],
+)
+def test_json_is_what_it_was(tmp_path, content):
+    for indent in (None, 1):
+        write_json(tmp_path / 'a.json', content, indent=indent)
+        text = (tmp_path / 'a.json').read_text(encoding='utf-8')
+        assert json.loads(text) == json.loads(json.dumps(content)) and text.endswith('\n')
+        assert ('\n ' in text) == (indent is not None)
+
+
 def test_json_without_nan(tmp_path):
+    for value in (float('inf'), np.float64('nan'), [None, float('nan')], dict(a='null', b=float('nan'))):
+        with pytest.raises(ValueError, match='JSON'):
+            write_json(tmp_path / 'a.json', dict(value=value))
     with pytest.raises(ValueError, match='JSON'):
         write_json(tmp_path / 'a.json', [float('nan')])
     assert not list(tmp_path.iterdir())

@@ -93,7 +93,7 @@ def small_config(name, data, work_dir, device):
 
 
 def settle(backbone):
-    """Normalisation statistics of an image: with 0 and 1, which no trained network has, an untrained deep one
+    """Normalization statistics of an image: with 0 and 1, which no trained network has, an untrained deep one
     overflows."""
     norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:

@@ -12,7 +12,7 @@ from mmroad.labels import FORMATS
 from mmroad.labels.form import Box, Image, LabelSet
 from mmroad.labels.formats import convert, read_sets, write
 from mmroad.labels.images import place_images
-from mmroad.labels.recognise import recognise
+from mmroad.labels.recognize import recognize
 
 CORNERS = ('x1', 'y1', 'x2', 'y2')
 SAMPLE = Path(__file__).parents[2] / '../shared/data/bdd100k_sample'
@@ -35,7 +35,7 @@ def test_a_round_trip_keeps_all(form, sets, folder, tmp_path):
     files, losses = write(sets, form, tmp_path)
     again = read_sets(tmp_path, images=folder)
     assert list(again) == ['train', 'val'] and all(file.exists() for file in files)
-    assert [one.format for one in recognise(tmp_path)] == [form, form]
+    assert [one.format for one in recognize(tmp_path)] == [form, form]
     for split, labels in sets.items():
         found = by_name(again[split])
         assert sorted(found) == sorted(image.name for image in labels.images)
@@ -254,13 +254,26 @@ def test_the_source_is_never_replaced(tmp_path):
         convert(tmp_path / 'labels.json', tmp_path, 'scalabel')
 
 
+def test_images_that_are_there_are_never_replaced_by_others(sets, tmp_path):
+    place_images(sets, 'yolo', tmp_path, 'copy')
+    assert (
+        place_images(sets, 'yolo', tmp_path, 'copy')
+        == (4, [])
+        == place_images(sets, 'yolo', tmp_path, 'link')
+    )
+    (tmp_path / 'images/val/four.jpg').write_bytes(b'mine')
+    with pytest.raises(ValueError, match=r'images/val/four\.jpg is there already and is another image'):
+        place_images(sets, 'yolo', tmp_path, 'link')
+    assert (tmp_path / 'images/val/four.jpg').read_bytes() == b'mine'
+
+
 def test_several_sets_for_one_split_are_named(tmp_path):
     for name in ('train.json', 'train_2.json'):
         (tmp_path / name).write_text('[{"name": "a.jpg", "labels": []}]')
     with pytest.raises(
         LabelFileError, match=r'several sets of labels for train: .*train\.json .*train_2\.json'
     ):
-        recognise(tmp_path)
+        recognize(tmp_path)
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason='no ../shared')

@@ -14,7 +14,7 @@ from mmseg.models.decode_heads import FCNHead
 from mmseg.structures import SegDataSample
 
 from mmroad.rankseg import RankSegPixelMixin, RankSegSegmenterHead
-from mmroad.zoo.models import build_model, uninitialised
+from mmroad.zoo.models import build_model, uninitialized
 
 CONFIGS = Path(__file__).parents[2] / 'configs/rankseg'
 CLASSES, TOP = 6, 3
@@ -108,7 +108,7 @@ def test_pixels_of_other_classes_are_ignored_in_training():
         RankedFCN(in_channels=8, channels=8, num_convs=1, num_classes=CLASSES, rank_seg=dict(oracle=True))
 
 
-def test_the_segmenter_keeps_the_rankings_own_initialisation():
+def test_the_segmenter_keeps_the_rankings_own_initialization():
     head = segmenter()
     assert head.rank_seg.ml_head.fc.W.abs().max() <= 16**-0.5
     assert head.rank_seg.ml_head.proj_dec.bias.abs().max() > 0 and isinstance(
@@ -120,7 +120,7 @@ IMAGE_CONFIGS = sorted(path.stem for path in CONFIGS.glob('*.py') if 'video' not
 LIGHT = [name for name in IMAGE_CONFIGS if 'small' in name]
 
 
-def test_colour_masks_and_unknown_labels_are_refused_by_the_pixel_heads():
+def test_color_masks_and_unknown_labels_are_refused_by_the_pixel_heads():
     head = fcn(pool=None)
     logits = head((torch.randn(1, 8, 12, 16),))
     (sample,) = pixel_samples(torch.zeros(24, 32, dtype=torch.int64))
@@ -202,7 +202,7 @@ def test_the_ranking_head_learns_at_its_own_rate():
     name = 'maskformer2_swin_base_IN21k_384_bs16_160k_res640-rankseg_ade20k_sem'
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     init_default_scope('mmseg')
-    with uninitialised():
+    with uninitialized():
         model = build_model(cfg)
     groups = build_optim_wrapper(model, dict(cfg.optim_wrapper, type='OptimWrapper')).param_groups
     rates = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}

@@ -122,10 +122,10 @@ def test_videos_of_a_folder_and_images_that_cannot_be_used(tmp_path):
     for _ in inferencer.run(tmp_path / 'in/cam1/drive.avi', tmp_path / 'one', progress=False):
         break
     assert cv2.VideoCapture(str(tmp_path / 'one/drive.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 1
-    grey = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
-    assert np.array_equal(inferencer(grey).classes, inferencer(cv2.merge([grey] * 3)).classes)
+    gray = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
+    assert np.array_equal(inferencer(gray).classes, inferencer(cv2.merge([gray] * 3)).classes)
     with pytest.raises(ValueError, match='of bool'):
-        inferencer(grey > 3)
+        inferencer(gray > 3)
 
 
 def test_oracles_are_refused_and_panoptic_models_give_segments():

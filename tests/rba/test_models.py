@@ -139,8 +139,8 @@ def test_losses_under_autocast_are_finite_and_near():
     assert totals[1].item() == pytest.approx(totals[0].item(), rel=0.05)
 
 
-def test_colour_masks_and_unknown_labels_are_refused_in_training():
-    """A colour mask is (H, W, 3), of which the first row was taken for the label map."""
+def test_color_masks_and_unknown_labels_are_refused_in_training():
+    """A color mask is (H, W, 3), of which the first row was taken for the label map."""
     model, _ = build('rba_small_1dl_road_scenes', **OUTLIER)
     for labels, message in (
         (torch.zeros(64, 96, 3, dtype=torch.int64), r'x\.png: the label map is \(64, 96, 3\)'),

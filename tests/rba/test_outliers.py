@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def objects(tmp_path):
-    """Six images with a 3x5 outlier each, of colour (RGB) 10 i, and one mask without any."""
+    """Six images with a 3x5 outlier each, of color (RGB) 10 i, and one mask without any."""
     for name in ('img', 'mask'):
         (tmp_path / name).mkdir()
     for i in range(6):
@@ -96,7 +96,7 @@ def test_bad_objects_are_named_and_hidden_files_are_none(objects):
     assert paste.names == [str(i) for i in range(6)]
     mask = np.array(Image.open(folder / '0.png'))
     for array, message in (
-        (np.dstack([mask] * 2 + [mask // 2]), 'a colour image'),
+        (np.dstack([mask] * 2 + [mask // 2]), 'a color image'),
         (mask.T.copy(), r'30 x 20 pixels \(height x width\), its image 20 x 30'),
     ):
         Image.fromarray(array).save(folder / '0.png')

@@ -23,10 +23,10 @@ from PIL import Image
 
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.eval.__main__ import main as evaluate
 from mmroad.bdd100k.eval.masks import read_png
 from mmroad.bdd100k.index import indexed_columns
 from mmroad.bdd100k.scalabel import load_frames
+from mmroad.commands.eval import main as evaluate
 from mmroad.detic.lvis_style import read_lvis_style
 from mmroad.detic.vocabulary import load_embeddings, read_names
 from mmroad.files.images import read_image
@@ -113,10 +113,10 @@ def _labels() -> Iterator[Form]:
 
 def _masks() -> Iterator[Form]:
     values = np.random.default_rng(0).integers(0, 19, (30, 40)).astype(np.uint8).repeat(3, 0)
-    yield Form('grey.png', _saved(lambda f: Image.fromarray(values).save(f, 'PNG')), read_label_map, True)
-    yield Form('grey.tif', _saved(lambda f: Image.fromarray(values).save(f, 'TIFF')), read_label_map)
-    coloured = Image.fromarray(np.stack([values] * 4, -1))
-    yield Form('bits.png', _saved(lambda f: coloured.save(f, 'PNG')), lambda path: read_png(path, 4), True)
+    yield Form('gray.png', _saved(lambda f: Image.fromarray(values).save(f, 'PNG')), read_label_map, True)
+    yield Form('gray.tif', _saved(lambda f: Image.fromarray(values).save(f, 'TIFF')), read_label_map)
+    colored = Image.fromarray(np.stack([values] * 4, -1))
+    yield Form('bits.png', _saved(lambda f: colored.save(f, 'PNG')), lambda path: read_png(path, 4), True)
 
 
 def _images() -> Iterator[Form]:

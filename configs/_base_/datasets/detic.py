@@ -1,4 +1,4 @@
-"""Detic's data: LVIS, image-labelled and captioned sets as named values; LVIS alone by default."""
+"""Detic's data: LVIS, image-labeled and captioned sets as named values; LVIS alone by default."""
 
 data_root = 'data/'
 _lvis = dict(type='DeticDataset', data_root=data_root, data_prefix=dict(img='coco/'))

@@ -1,4 +1,4 @@
-"""Mapillary Vistas 1.2: 18000 training and 2000 validation images, 65 classes (65 is unlabelled)."""
+"""Mapillary Vistas 1.2: 18000 training and 2000 validation images, 65 classes (65 is unlabeled)."""
 _base_ = './loaders.py'
 data_root = 'data/mapillary/'
 crop_size = (1024, 1024)

@@ -1,7 +1,7 @@
 """Mask2Former for video (https://arxiv.org/abs/2112.10764): the image model's parts with a head for clips.
 
 ``model`` has a ResNet-101 with frozen norms and gives instance tracks of whole videos; ``semantic`` gives classes
-of clips of 20 frames. ``coco_`` backbones are `mask2former_sem_seg`'s without their own initialisation: training starts
+of clips of 20 frames. ``coco_`` backbones are `mask2former_sem_seg`'s without their own initialization: training starts
 from COCO instance checkpoints.
 """
 _base_ = './mask2former_sem_seg.py'

@@ -34,14 +34,15 @@ class Comparison:
             for place in places:
                 values = [s[metric] if place is None else s[metric][place[0]][place[1]] for s in self.scores]
                 values = [float(value) for value in values]
-                name = '' if place is None or place[0] else place[1]
+                over_all = place is None or place[1] == list(groups[-1])[-1]
+                name = '' if over_all or place is None else place[1]
                 yield metric, name, values, [value - values[0] for value in values[1:]]
 
     def _tables(self) -> list[list[list[str]]]:
         """What is over all, and the first metric of every class."""
         others = [f'{name} - {self.names[0]}' for name in self.names[1:]]
         rows = list(self.rows())
-        first = rows[0][0]
+        first = next((m for m, name, _, _ in rows if name), rows[0][0])
         parts = [('', [(m, v, d) for m, name, v, d in rows if not name])]
         parts.append((first, [(name, v, d) for m, name, v, d in rows if name and m == first]))
         return [
@@ -54,7 +55,7 @@ class Comparison:
         ]
 
     def table(self) -> str:
-        """Two tables for a terminal: what is over all, and the first metric of every class; in per cent."""
+        """Two tables for a terminal: what is over all, and the first metric of every class; in percent."""
         return '\n'.join(map(_aligned, self._tables()))
 
     def markdown(self) -> str:

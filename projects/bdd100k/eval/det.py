@@ -125,10 +125,10 @@ def align(gt: Columns, pred: Columns, keep: np.ndarray | None = None) -> Matchab
     )
 
 
-def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of frames in the order of ``rows`` (-1: none): their index, and the 1-based place of the frame."""
+def _gather(columns: Columns, frames: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of frames in the order of ``frames`` (-1: none): their index, and the 1-based place of the frame."""
     first = np.searchsorted(columns.frame, np.arange(len(columns.names) + 1))
-    rows = np.asarray(rows, np.int64)
+    rows = np.asarray(frames, np.int64)
     start, stop = first[rows], first[rows + 1]
     count = np.where(rows >= 0, stop - start, 0)
     image = np.repeat(np.arange(1, len(rows) + 1), count)
@@ -137,7 +137,7 @@ def _gather(columns: Columns, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scores_of(data: Matchable, backend: str = 'auto', classes: Sequence[str] | None = None) -> Scores:
-    """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in per cent."""
+    """The twelve COCO numbers of every class (or of ``classes`` alone) and over them, in percent."""
     if not len(data.dt_image):  # the official tool's own case; the COCO tools have none
         scores = no_predictions(set(data.gt_category.tolist()), data.classes)
     else:

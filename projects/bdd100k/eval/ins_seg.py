@@ -52,7 +52,7 @@ class _ScoredFrame(msgspec.Struct):
 def evaluate_ins_seg(
     gt: str | Path, result: str | Path, score_file: str | Path | None = None, nproc: int = 0
 ) -> tuple[Scores, list[str]]:
-    """The twelve COCO numbers of masks, of every class and over all, in per cent.
+    """The twelve COCO numbers of masks, of every class and over all, in percent.
 
     Args:
         gt, result: Two folders of RGBA bitmasks, or two Scalabel files or folders with run-length codes.

@@ -42,7 +42,7 @@ MAX_SEGMENTS = 100
 
 
 def evaluate_pan_seg(gt: str | Path, result: str | Path, nproc: int = 0) -> tuple[Scores, list[str]]:
-    """PQ, SQ, RQ in per cent and the number of classes with segments.
+    """PQ, SQ, RQ in percent and the number of classes with segments.
 
     Args:
         gt, result: Two folders of RGBA bitmasks, or two Scalabel files or folders with run-length codes.
@@ -63,7 +63,8 @@ def evaluate_pan_seg(gt: str | Path, result: str | Path, nproc: int = 0) -> tupl
         return pq_scores(stats[:, 1 : len(CLASSES) + 1], 'N'), []
     pairs = pair_frames(read_frames(gt, CLASSES), read_frames(result, CLASSES))
     overlapping = without_overlaps(pairs)
-    return pq_scores(sum(frame_stats(*pair) for pair in pairs), 'NUM'), overlapping
+    stats = sum((frame_stats(*pair) for pair in pairs), np.zeros((4, len(CLASSES))))
+    return pq_scores(stats, 'NUM'), overlapping
 
 
 def pq_scores(stats: np.ndarray, count_key: str) -> Scores:
@@ -79,7 +80,7 @@ def pq_scores(stats: np.ndarray, count_key: str) -> Scores:
         'THING': slice(len(STUFF), None),
         'OVERALL': slice(None),
     }
-    flat = {key: {} for key in ('PQ', 'SQ', 'RQ', count_key)}
+    flat: dict[str, dict[str, float]] = {key: {} for key in ('PQ', 'SQ', 'RQ', count_key)}
     for name, part in groups.items():
         chosen = rows[:, part][:, present[part]]
         means = chosen.mean(1).tolist() if chosen.size else [0.0] * 3
@@ -101,7 +102,7 @@ def _stats(gt_class, pred_class, iou, covered, gt_valid=True, pred_valid=True, n
         gt_class, pred_class: (g,), (p,) classes.
         iou: (g, p) overlap of segments.
         covered: (p,) part of each prediction that lies on valid ground truth.
-        gt_valid, pred_valid: False for segments that are to be ignored.
+        gt_valid, pred_valid: False for ignored segments.
     """
     gt_valid, pred_valid = (
         np.broadcast_to(gt_valid, len(gt_class)),
@@ -130,7 +131,7 @@ def _from_files(gt_path: Path, pred_path: Path | None) -> np.ndarray:
         pred = np.zeros_like(gt)
     else:
         gt, pred = read_pair(gt_path, pred_path, 4)
-    return bitmask_stats(gt, pred, gt_path, pred_path, MAX_SEGMENTS)
+    return bitmask_stats(gt, pred, gt_path, pred_path or gt_path, MAX_SEGMENTS)
 
 
 def bitmask_stats(gt: np.ndarray, pred: np.ndarray, gt_path: Path, pred_path: Path, most: int) -> np.ndarray:

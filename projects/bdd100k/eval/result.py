@@ -16,7 +16,7 @@ from ...files import write_text
 
 
 class Scores(dict):
-    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in per cent; NaN where nothing is defined.
+    """``{metric: [{class: value, ...}, {"OVERALL": value}]}``, in percent; NaN where nothing is defined.
 
     The last group is ``AVERAGE`` in semantic segmentation, which also has metrics of one number alone.
     """
@@ -43,7 +43,7 @@ class Scores(dict):
     def table(self) -> str:
         """The official tool's table: a row a class, one decimal."""
         metrics = [key for key, rows in self.items() if isinstance(rows, list)]
-        groups = [list(rows) for rows in next(iter(self.values()))]
+        groups = [list(rows) for rows in self[metrics[0]]]
         names = [name for group in groups for name in group]
         cells = [['', *(f' {m}' for m in metrics)]]
         for k, group in enumerate(groups):
@@ -90,18 +90,20 @@ def markdown(rows: Mapping[str, Scores], head: str) -> str:
     metrics = list(next(iter(rows.values())))
     lines = [[head, *metrics]]
     for name, scores in rows.items():
-        values = (scores[m][-1]['OVERALL'] for m in metrics)
-        lines.append([name, *('-' if math.isnan(v) else f'{v:.2f}' for v in values)])
+        figures = (scores[m] for m in metrics)
+        values = (f[-1]['OVERALL'] if isinstance(f, list) else f for f in figures)
+        cells = ('-' if math.isnan(v) else str(v) if isinstance(v, int) else f'{v:.2f}' for v in values)
+        lines.append([name, *cells])
     return markdown_table(lines)
 
 
 def csv(rows: Mapping[str, Scores], head: str) -> str:
     """Comma-separated values of every class and over all: ``head,class,METRIC...``."""
-    metrics = list(next(iter(rows.values())))
+    metrics = [m for m, figures in next(iter(rows.values())).items() if isinstance(figures, list)]
     lines = [[head, 'class', *metrics]]
     for name, scores in rows.items():
-        for k in (0, 1):
-            for category in scores[metrics[0]][k]:
+        for k, group in enumerate(scores[metrics[0]]):
+            for category in group:
                 values = (scores[m][k][category] for m in metrics)
                 lines.append([name, category, *('' if math.isnan(v) else repr(v) for v in values)])
     return csv_text(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -29,14 +30,14 @@ CLASSES = {
     ),
     'drivable': ('direct', 'alternative'),
 }  # fmt: skip
-UNLABELLED = 255
+UNLABELED = 255
 
 
 def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', nproc: int = 0) -> Scores:
-    """The official ``IoU``, ``Acc`` (right by predicted pixels), ``fIoU`` and ``pAcc``, in per cent.
+    """The official ``IoU``, ``Acc`` (right by predicted pixels), ``fIoU`` and ``pAcc``, in percent.
 
     Args:
-        gt, result: Two folders of PNG masks (class ids, 255 unlabelled; background of ``drivable`` is 2),
+        gt, result: Two folders of PNG masks (class ids, 255 unlabeled; background of ``drivable`` is 2),
             or two Scalabel files or folders with run-length codes. An image without prediction counts
             as predicted to be of no class.
         task: ``sem_seg`` or ``drivable``.
@@ -48,10 +49,14 @@ def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', npro
     classes = CLASSES[task]
     result = _given(gt, result, task)
     if are_bitmasks(gt, result):
-        found = list(in_threads(lambda pair: _from_files(*pair, len(classes)), pair_files(gt, result), nproc))
+        found = list(
+            in_threads(
+                lambda pair: _from_files(pair[0], pair[1], len(classes)), pair_files(gt, result), nproc
+            )
+        )
         counts = sum(part for part, _ in found)
         beyond = np.flatnonzero(
-            np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELLED]
+            np.any([predicted for _, predicted in found], 0)[len(classes) + 1 : UNLABELED]
         )
         told((beyond + len(classes) + 1).tolist(), 'predicted pixel values are no class and count as wrong')
     else:
@@ -81,7 +86,7 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
     present, nan = true > 0, float('nan')
     with np.errstate(invalid='ignore', divide='ignore'):
         values = dict(IoU=right / (true + predicted - right), Acc=right / predicted)
-        scores = {}
+        scores: dict[str, Any] = {}
         for key, value in values.items():
             value[np.isnan(value)] = 0
             mean = float(value[present].mean()) * 100 if present.any() else nan
@@ -92,7 +97,7 @@ def seg_scores(counts: np.ndarray, classes: Sequence[str]) -> Scores:
 
 
 def _given(gt: str | Path, result: str | Path, task: str) -> str | Path:
-    """Of a folder that our tools wrote, with masks and with codes, what the ground truth is of."""
+    """The part of a folder that our tools wrote, its masks or its codes, that is of the ground truth's kind."""
     masks, codes = Path(result, 'masks'), Path(result, f'{task}.json')
     if not (masks.is_dir() and codes.is_file()):
         return result
@@ -103,17 +108,17 @@ def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tupl
     """`confusion` of an image, and (256,) the values that are predicted where there is ground truth."""
     if pred_path is None:
         gt = read_png(gt_path, 1)
-        pred = np.full_like(gt, UNLABELLED)
+        pred = np.full_like(gt, UNLABELED)
     else:
         gt, pred = read_pair(gt_path, pred_path, 1)
     values = joint_histogram(gt, pred)
-    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELLED].any(1)) + num_classes + 1
+    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELED].any(1)) + num_classes + 1
     if len(unknown):
         raise LabelFileError(
             f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
-            f'{UNLABELLED} for none. Is this the mask of another task (or a bitmask or colour map)?'
+            f'{UNLABELED} for none. Is this the mask of another task (or a bitmask or color map)?'
         )
-    return confusion(values, num_classes), values[:num_classes].any(0)
+    return confusion(values, num_classes), np.asarray(values[:num_classes].any(0))
 
 
 def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
@@ -125,7 +130,7 @@ def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
 def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:
     """(W, H) class ids of a frame, later labels over earlier ones, of the size of ``like``'s masks."""
     height, width = like.size
-    painted = np.full((width, height), UNLABELLED, np.uint8)  # transposed, as the codes run down columns
+    painted = np.full((width, height), UNLABELED, np.uint8)  # transposed, as the codes run down columns
     for label, rle in zip(frame.labels, rles(frame.labels)):
         painted[coco_mask.decode(rle).T > 0] = classes.index(label.category)
     return painted

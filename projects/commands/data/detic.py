@@ -77,11 +77,11 @@ def make(args: argparse.Namespace, left_out: list[str] | None = None) -> str:
     Returns:
         A line about what was written.
     """
-    from rich.progress import track
-
     from ...detic import captions, prepare_data
-    from ...detic.parts import keep_sources, parts_of, remove_parts, write_json
+    from ...detic.parts import keep_sources, parts_of, remove_parts
     from ...detic.prepare_data import read_json
+    from ...files import write_json
+    from ...files.progress import track
 
     sources = [getattr(args, name) for name in COMMANDS[args.command][:-1]]
     keep_sources(args.output, '.npy' if args.command == 'embed-captions' else '.json', *sources)
@@ -126,9 +126,9 @@ def make(args: argparse.Namespace, left_out: list[str] | None = None) -> str:
     else:
         own = read_json(args.annotations, images='id', categories='id', annotations='image_id category_id')
         counts = prepare_data.class_counts(own)
-        write_json(counts, args.output)
+        write_json(args.output, counts)
         return f'{args.output}: {len(counts)} classes'
-    write_json(content, args.output)
+    write_json(args.output, content)
     remove_parts(parts)
     if left_out is not None:
         left_out += unread

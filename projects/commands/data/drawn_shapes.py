@@ -9,7 +9,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('output', help='the folder to write')
     parser.add_argument('--train', type=int, default=300, help='images with boxes (default: 300)')
-    parser.add_argument('--weak', type=int, default=240, help='image-labelled images (default: 240)')
+    parser.add_argument('--weak', type=int, default=240, help='image-labeled images (default: 240)')
     parser.add_argument('--val', type=int, default=100, help='images to test on (default: 100)')
     parser.add_argument('--seed', type=int, default=0)
 

@@ -50,7 +50,7 @@ def union_of(image: dict, annotations: list[dict]):
 
 
 def read(source: Path) -> dict:
-    """The annotation file, with what is needed of it."""
+    """The annotation file's content, checked for what is needed here."""
     if not source.is_file():
         raise FileNotFoundError(
             f'{source}: no such file; "2017 Train/Val annotations" of https://cocodataset.org has it'
@@ -86,10 +86,9 @@ def read(source: Path) -> dict:
 
 def run(args: argparse.Namespace) -> None:
     import numpy as np
-    from PIL import Image
-    from rich.progress import track
 
-    from ...files import replacing
+    from ...files.png import write_png
+    from ...files.progress import track
 
     source = args.root / f'annotations/instances_{args.split}.json'
     content = read(source)
@@ -107,14 +106,13 @@ def run(args: argparse.Namespace) -> None:
     large = [image for image in images if min(image['height'], image['width']) >= args.min_size]
     folder, left_out = args.root / f'annotations/ood_seg_{args.split}', []
     folder.mkdir(parents=True, exist_ok=True)
-    for image in track(large, description='masks'):
+    for image in track(large, 'masks'):
         try:
             union = union_of(image, objects[image['id']])
         except ValueError as error:
             left_out.append(str(error))
             continue
-        with replacing(folder / f'{Path(image["file_name"]).stem}.png') as part:
-            Image.fromarray(union.astype(np.uint8) * 254).save(part, format='PNG')
+        write_png(folder / f'{Path(image["file_name"]).stem}.png', union.astype(np.uint8) * 254)
     print(
         f'{len(content["images"])} images: {len(known)} show a known class, '
         f'{len(content["images"]) - len(known) - len(images)} have no object, {len(images) - len(large)} are '

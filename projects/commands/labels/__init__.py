@@ -8,7 +8,7 @@ import argparse
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The labels that are read, and what may be said of them."""
     parser.add_argument('source', help='label file, or folder of a data set')
-    parser.add_argument('--from', dest='form', help='its format, where it is not recognised')
+    parser.add_argument('--from', dest='form', help='its format, where it is not recognized')
     parser.add_argument('--images', help='the folder of the images, where they are not found')
 
 

@@ -4,7 +4,7 @@ mmroad labels convert data/forklifts data/forklifts_coco --to coco
 mmroad labels convert data/bdd100k data/bdd100k_yolo --to yolo
 mmroad labels convert export.json labels.json --to scalabel --images images
 
-Formats: bdd, scalabel, coco, yolo, voc, labelme, cvat, labelstudio. The source's is recognised.
+Formats: bdd, scalabel, coco, yolo, voc, labelme, cvat, labelstudio. The source's is recognized.
 Exit status 1: boxes are missing in the result, or are others than they were.
 """
 

@@ -8,13 +8,12 @@ Leave-one-out over the images (Meta-OOD, arXiv 2012.06575). Masks: NAME.png, 1 o
 """
 
 import argparse
-import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('scores', help='folder of save_scores.py --probs')
+    parser.add_argument('scores', help='folder that `mmroad scores save --probs` wrote')
     parser.add_argument('--masks', required=True)
-    parser.add_argument('--threshold', type=float, default=0.7, help='on the normalised entropy')
+    parser.add_argument('--threshold', type=float, default=0.7, help='on the normalized entropy')
     parser.add_argument('--keep', type=float, default=0.5, help='least probability of a segment that stays')
     parser.add_argument('--out', help='folder for the remaining segments')
 
@@ -37,20 +36,24 @@ def run(args: argparse.Namespace) -> None:
 
     import numpy as np
 
+    from ...anomaly.io import load_probabilities, map_names
+    from ...anomaly.map_folders import mask_paths
     from ...anomaly.meta_classification import leave_one_out, segments
-    from ...anomaly.saved_scores import load_scores
     from ...files import OutputNames, write_image
+    from ...files.label_maps import read_label_map
 
-    names, images, masks = [], [], []
-    for name, arrays, mask in load_scores(args.scores, args.masks):
-        if 'probs' not in arrays:
-            sys.exit(f'{args.scores}/{name}.npz has no class probabilities: save_scores.py --probs')
-        names.append(name)
-        masks.append(mask)
+    folder = Path(args.scores) / 'probs'
+    names = map_names(folder) if folder.is_dir() else []
+    if not names:
+        raise FileNotFoundError(f'{folder}: no class probabilities; `mmroad scores save --probs` writes them')
+    images, masks = [], []
+    for name, path in mask_paths(args.masks, names).items():
+        probs = load_probabilities(folder / f'{name}.npz')
+        masks.append(read_label_map(path, size=probs.shape[1:]))
         try:
-            images.append(segments(arrays['probs'], args.threshold, mask))
+            images.append(segments(probs, args.threshold, masks[-1]))
         except ValueError as error:
-            raise ValueError(f'{args.scores}/{name}.npz: {error}') from error
+            raise ValueError(f'{folder}/{name}.npz: {error}') from error
     if args.out:  # before the work
         outputs = OutputNames(args.out, [Path(args.masks) / f'{name}.png' for name in names])
         places = [outputs.path(f'{name}.png') for name in names]

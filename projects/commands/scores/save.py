@@ -2,9 +2,9 @@
 
     mmroad scores save CONFIG CHECKPOINT --images IMAGES --out SCORES
 
-writes SCORES/NAME.npz with score_abet, score_msp, ... (H, W), the predicted classes and, with --probs,
-the class probabilities that meta_classification.py needs. NAME is the image's name without folder and suffix;
-images that share one are refused.
+writes an anomaly map a score, SCORES/abet/NAME.npz, SCORES/msp/NAME.npz, ..., each folder as `mmroad eval-anomaly`
+takes it, the predicted classes, SCORES/classes/NAME.png, and with --probs the class probabilities that
+`mmroad scores meta` needs. NAME is the image's name without folder and suffix; images that share one are refused.
 """
 
 import argparse
@@ -19,27 +19,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--images', required=True, help='folder, file or glob of images')
     parser.add_argument('--out', required=True)
     parser.add_argument('--scores', nargs='+', help="other scores than the config's")
-    parser.add_argument('--sml', help='statistics of sml_statistics.py: adds the score sml')
+    parser.add_argument('--sml', help='statistics of `mmroad scores sml`: adds the score sml')
     parser.add_argument('--probs', action='store_true', help='also save class probabilities')
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
+    import numpy as np
     import torch
 
     from ...abet.scores import build_scores
-    from ...anomaly.saved_scores import save_scores
-    from ...files import OutputNames
+    from ...anomaly.io import save_map, save_probabilities
+    from ...files import OutputNames, write_image
     from ...files.sources import open_source
     from ...inference.base import run_over
     from ...zoo.models import init_model
 
-    names = OutputNames(args.out)
+    names = OutputNames(Path(args.out) / 'classes')
 
-    def place(name: str):
-        return names.path(f'{PurePath(name).stem}.npz', source=name)
+    def place(name: str) -> Path:
+        return names.path(f'{PurePath(name).stem}.png', source=name)
 
     source = open_source(args.images)
     for item in source.items:
@@ -50,13 +51,17 @@ def run(args: argparse.Namespace) -> int:
     model.scores = build_scores(chosen + ([dict(type='sml', stats=args.sml)] if args.sml else []))
 
     @torch.no_grad()
-    def infer(image, name: str) -> str:
+    def infer(image: np.ndarray, name: str) -> str:
         inputs = torch.from_numpy(image).permute(2, 0, 1)
         inputs = model.data_preprocessor(dict(inputs=[inputs]))['inputs']
         dense = model.dense(inputs, keep_logits=args.probs)
-        scores = dict(zip(model.scores, dense.scores[0].cpu().numpy(), strict=True))
-        probs = dense.logits[0].softmax(0).cpu().numpy() if args.probs else None
-        save_scores(place(name), scores, dense.classes[0, 0].cpu().numpy(), probs)
+        classes = place(name)
+        for score, values in zip(model.scores, dense.scores[0].cpu().numpy(), strict=True):
+            save_map(Path(args.out) / score / classes.stem, values)
+        if args.probs:
+            probs = dense.logits[0].softmax(0).cpu().numpy()
+            save_probabilities(Path(args.out) / 'probs' / f'{classes.stem}.npz', probs)
+        write_image(classes, dense.classes[0, 0].cpu().numpy().astype(np.uint8))
         return name
 
     return go_through(run_over(source, infer), args.out)

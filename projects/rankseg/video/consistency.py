@@ -29,7 +29,7 @@ def video_consistency(gt: np.ndarray, pred: np.ndarray, n: int) -> np.ndarray:
     fraction whose prediction is the same in all of them too (right or wrong).
 
     As in the published script, a video of T frames has the T - n windows that start at 0 to T - n - 1 (not the
-    last possible one), and unlabelled pixels count as one more class.
+    last possible one), and unlabeled pixels count as one more class.
 
     Args:
         gt, pred: (T, H, W).

@@ -17,7 +17,7 @@ from ..rank import present_classes
 
 @MODELS.register_module()
 class VideoMask2FormerHead(PublishedTraining, Mask2FormerTrackHead):
-    """mmdet's track head with the published mask loss and initialisation.
+    """mmdet's track head with the published mask loss and initialization.
 
     One query is one track: its mask covers all frames of a clip. The mask loss is the sum over frames of the
     mean over points, divided by the number of masks (https://arxiv.org/abs/2112.10764, its code); mmdet's is

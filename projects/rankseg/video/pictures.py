@@ -15,8 +15,8 @@ from .vspw import bit_palette
 
 __all__ = ['overlay_classes', 'overlay_tracks', 'truth_frames']
 
-#: RGB colours of tracks, by rank.
-TRACK_COLOURS = bit_palette(64)
+#: RGB colors of tracks, by rank.
+TRACK_COLORS = bit_palette(64)
 
 
 def overlay_tracks(
@@ -27,7 +27,7 @@ def overlay_tracks(
     threshold: float = 0.3,
     opacity: float = 0.5,
 ) -> np.ndarray:
-    """A frame under its tracks' masks, each with its outline, class and score in the track's colour.
+    """A frame under its tracks' masks, each with its outline, class and score in the track's color.
 
     Args:
         image: (H, W, 3) BGR uint8.
@@ -41,22 +41,22 @@ def overlay_tracks(
         score = track.get('score')
         if (score is not None and score < threshold) or not mask.any():
             continue
-        colour = TRACK_COLOURS[rank % len(TRACK_COLOURS)][::-1]
+        color = TRACK_COLORS[rank % len(TRACK_COLORS)][::-1]
         inside = mask.astype(bool)
-        out[inside] = ((1 - opacity) * out[inside] + opacity * np.array(colour)).astype(np.uint8)
+        out[inside] = ((1 - opacity) * out[inside] + opacity * np.array(color)).astype(np.uint8)
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(out, outlines, -1, colour, max(1, len(image) // 300))
+        cv2.drawContours(out, outlines, -1, color, max(1, len(image) // 300))
         rows, columns = np.nonzero(mask)
         text = classes[track['label']] + ('' if score is None else f' {score:.2f}')
         size = max(0.35, len(image) / 1200)
         corner = (int(columns.min()), max(int(rows.min()) - 3, int(30 * size)))
-        for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(out, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
+        for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(out, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, color, width, cv2.LINE_AA)
     return out
 
 
 def truth_frames(frames: np.ndarray, samples: Sequence[Any], classes: Sequence[str]) -> np.ndarray:
-    """A training clip's frames side by side under their instances, an instance in one colour in all frames.
+    """A training clip's frames side by side under their instances, an instance in one color in all frames.
 
     Args:
         frames: (T, H, W, 3) BGR uint8.

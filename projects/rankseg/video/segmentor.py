@@ -18,15 +18,17 @@ TASKS = ('instance', 'semantic')
 
 @MODELS.register_module()
 class VideoMask2Former(Mask2FormerVideo):
-    """Args:
-    task: 'instance' gives each video ``pred_tracks`` (in its metainfo, see `TrackStitcher.finish`),
-        'semantic' gives each frame ``pred_sem_seg`` (1, H, W) uint8, and the metainfo ``rankings``: each
-        clip's slice and ranked classes, of models that rank.
-    clip_length: Frames in one forward pass; None takes the whole video at once. Memory grows with it, not
-        with the video.
-    overlap: Frames that clips share, by which tracks are stitched (instance only).
-    num_tracks: Tracks of a video.
-    backbone_frames: Frames in one pass of the backbone.
+    """Mask2Former for videos of any length, clip by clip: instance tracks or the class of every pixel.
+
+    Args:
+        task: 'instance' gives each video ``pred_tracks`` (in its metainfo, see `TrackStitcher.finish`),
+            'semantic' gives each frame ``pred_sem_seg`` (1, H, W) uint8, and the metainfo ``rankings``: each
+            clip's slice and ranked classes, of models that rank.
+        clip_length: Frames in one forward pass; None takes the whole video at once. Memory grows with it, not
+            with the video.
+        overlap: Frames that clips share, by which tracks are stitched (instance only).
+        num_tracks: Tracks of a video.
+        backbone_frames: Frames in one pass of the backbone.
     """
 
     kind = 'video'  #: the inferencer that runs it (`mmroad.inference.build`)
@@ -50,7 +52,7 @@ class VideoMask2Former(Mask2FormerVideo):
         self.num_tracks, self.backbone_frames = num_tracks, backbone_frames
 
     def clip_queries(self, images: Tensor, frames: Sequence[DetDataSample]) -> tuple[Tensor, Tensor]:
-        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalised frames (T, 3, H, W).
+        """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a clip of normalized frames (T, 3, H, W).
 
         Raises:
             ValueError: They are not finite.

@@ -26,7 +26,7 @@ computer printer Mobile_phone keyboard other_electronic_product fruit food instr
 
 
 def bit_palette(count: int) -> list[tuple[int, int, int]]:
-    """PASCAL VOC's colours, from the bits of the numbers 1 to ``count``: distinct and far apart."""
+    """PASCAL VOC's colors, from the bits of the numbers 1 to ``count``: distinct and far apart."""
 
     def channel(number: int, bit: int) -> int:
         return sum((number >> (3 * i + bit) & 1) << (7 - i) for i in range(8))

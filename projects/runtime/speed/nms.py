@@ -34,7 +34,7 @@ def parts_along_x(boxes: Tensor, offset: int = 0) -> list[Tensor]:
 
 
 def suppress_in_parts(function: Any) -> None:
-    """Let mmcv's ``NMSop`` suppress so on a CPU, but not while a model is traced or exported."""
+    """Make mmcv's ``NMSop`` suppress in parts on a CPU, but not while a model is traced or exported."""
     forward = function.forward
 
     @functools.wraps(forward)

@@ -1,7 +1,7 @@
 """RoIAlign on a CPU as a gather: every bin is a weighted sum of pixels, read as rows of all channels.
 
 mmcv walks through the map once a channel. Here the map is a table of pixels (N * H * W, C), as it lies in channels-last
-memory, and ``embedding_bag`` sums its rows, all channels at once. A bin's samples lie closely, so neighbours share
+memory, and ``embedding_bag`` sums its rows, all channels at once. A bin's samples lie closely, so neighbors share
 pixels: the weights of its samples are summed a pixel and an axis before, and (g + 1)**2 rows are read in the place of
 4 * g**2 for a grid of g samples a side. The gradient is the same sum with bins and pixels exchanged.
 
@@ -221,8 +221,8 @@ def _chosen(values: Tensor, sample: Tensor) -> Tensor:
 
 
 def gather_on_cpu(function: Any) -> None:
-    """Let mmcv's ``RoIAlignFunction`` compute so on a CPU. On others and while a model is traced or exported it stays
-    mmcv's."""
+    """Make mmcv's ``RoIAlignFunction`` compute by this module on a CPU. On others and while a model is traced
+    or exported it stays mmcv's."""
     forward, backward = function.forward, function.backward
 
     @functools.wraps(forward)

@@ -25,7 +25,8 @@ LEAST_KEPT = 2
 
 @HOOKS.register_module()
 class DurableCheckpointHook(CheckpointHook):
-    """mmengine's ``CheckpointHook``, whose files are whole at every moment and hold all that going on takes.
+    """mmengine's ``CheckpointHook``, whose files are whole at every moment and hold all that a training needs
+    to go on.
 
     A checkpoint is written beside its place, brought to the disk and renamed; older ones are deleted after
     that, and two are kept at least. Everything but weights is kept as plain values, so that a training goes

@@ -40,7 +40,8 @@ class DivergenceHook(Hook):
     """Stops where the loss stays NaN or infinite.
 
     Args:
-        patience: So many iterations in a row. Mixed precision skips single ones and recovers.
+        patience: Stop after this many such iterations in a row. Mixed precision skips single ones and
+            recovers.
     """
 
     priority = 'LOW'  # before a checkpoint is written

@@ -63,7 +63,7 @@ def pack(checkpoint: dict[str, Any]) -> list[str]:
     """Make a checkpoint of mmengine plain, in place.
 
     Returns:
-        What could not be: reading the file will need ``--trust-checkpoint``.
+        What could not be made plain: reading the file will need ``--trust-checkpoint``.
     """
     others: list[str] = []
     for key, value in checkpoint.items():

@@ -112,8 +112,8 @@ def test_curves_say_the_average_precision_of_each_class_with_truth(tmp_path, mon
     found = [dict(labels[0], score=0.9), dict(labels[1], score=0.8, box2d=dict(x1=20, y1=0, x2=29, y2=5))]
     files = save(tmp_path, [dict(name='a', labels=labels)], [dict(name='a', labels=found)])
     plot_pr_curves(align(*map(read_columns, files)), tmp_path / 'curves.png')
-    labelled = [(label, style) for label, style, _ in shown if not label.startswith('_')]
-    assert sorted(labelled) == [('bus 100.0', '-'), ('car 100.0', '-')]
+    labeled = [(label, style) for label, style, _ in shown if not label.startswith('_')]
+    assert sorted(labeled) == [('bus 100.0', '-'), ('car 100.0', '-')]
     # the bus is found at IoU 0.6 alone
     assert sorted((style, round(top, 9)) for _, style, top in shown) == [
         ('-', 1),

@@ -27,8 +27,8 @@ from mask_cases import (
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.scalabel import LabelFileError
+from mmroad.commands.eval import main
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 
@@ -206,9 +206,9 @@ def test_label_maps_of_every_kind_or_their_name(tmp_path):
     Image.fromarray(values.astype(np.uint16) * 256).save(gt / '1.png')
     with pytest.raises(LabelFileError, match='gt/1.png: pixel values up to'):
         ours('drivable', gt, pred)
-    colours = np.stack([values, values // 2, values], -1)
-    Image.fromarray(colours).save(gt / '1.png')
-    with pytest.raises(LabelFileError, match='gt/1.png: a colour image'):
+    colors = np.stack([values, values // 2, values], -1)
+    Image.fromarray(colors).save(gt / '1.png')
+    with pytest.raises(LabelFileError, match='gt/1.png: a color image'):
         ours('drivable', gt, pred)
     (gt / '1.png').write_bytes((gt / '2.png').read_bytes()[:40])
     with pytest.raises(LabelFileError, match='gt/1.png'):
@@ -262,7 +262,7 @@ def test_the_value_after_the_last_class_is_none(tmp_path, task, classes, more):
 
 def test_predicted_values_are_told_from_the_first_after_none(tmp_path):
     write_png(tmp_path / 'gt/0.png', [[0, 1, 1, 255]])
-    write_png(tmp_path / 'pred/0.png', [[0, 2, 255, 254]])  # none, unlabelled, where nothing is labelled
+    write_png(tmp_path / 'pred/0.png', [[0, 2, 255, 254]])  # none, unlabeled, where nothing is labeled
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         ours('drivable', tmp_path / 'gt', tmp_path / 'pred')

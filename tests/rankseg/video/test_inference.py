@@ -14,7 +14,7 @@ from mmroad.anomaly.pictures import overlay_classes
 from mmroad.files.sources import LeftOut, open_source
 from mmroad.files.videos import VideoFile
 from mmroad.inference.video import VideoInferencer
-from mmroad.rankseg.video.pictures import TRACK_COLOURS, overlay_tracks
+from mmroad.rankseg.video.pictures import TRACK_COLORS, overlay_tracks
 from mmroad.rankseg.video.tracks import clip_windows, encode
 from mmroad.road_scenes.scene import Scene
 from mmroad.zoo.configs import configs_folder
@@ -249,8 +249,8 @@ def test_overlays():
     mask[20:35, 10:50] = True
     track = dict(score=0.9, label=0, segmentations=[encode(mask), encode(~mask & False)])
     over = overlay_tracks(image, [track], 0, ['car'], opacity=0.5)
-    colour = np.array(TRACK_COLOURS[0][::-1])
-    assert over[30, 30].tolist() == ((image[30, 30] + colour) // 2).tolist()
+    color = np.array(TRACK_COLORS[0][::-1])
+    assert over[30, 30].tolist() == ((image[30, 30] + color) // 2).tolist()
     assert over[38, 55].tolist() == [100, 100, 100]
     for hidden in (
         overlay_tracks(image, [track], 1, ['car']),

@@ -26,7 +26,7 @@ def scope():
 
 
 def write(root, video, frames, masks=None, size=SIZE, suffix='.jpg'):
-    """Frames of a video; ``masks`` are Pillow images, a grey one of value 1 by default."""
+    """Frames of a video; ``masks`` are Pillow images, a gray one of value 1 by default."""
     for k, name in enumerate(frames):
         for kind in ('origin', 'mask'):
             (root / f'data/{video}/{kind}').mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def palette(values):
         Image.fromarray(HALVES.astype(np.uint16)),
         Image.fromarray(np.repeat(HALVES[..., None], 3, 2)),  # three equal channels
     ],
-    ids=['grey', '1 bit', 'palette', '16 bits', 'rgb'],
+    ids=['gray', '1 bit', 'palette', '16 bits', 'rgb'],
 )
 def test_masks_are_read_by_their_values(tmp_path, mask):
     write(tmp_path, 'v', '12', [mask] * 2)
@@ -82,8 +82,8 @@ def test_masks_are_read_by_their_values(tmp_path, mask):
     assert metric.evaluate(1)['mIoU'] == 100
 
 
-COLOURS = np.zeros((*SIZE, 3), np.uint8)
-COLOURS[3, 5] = 128, 64, 128
+COLORS = np.zeros((*SIZE, 3), np.uint8)
+COLORS[3, 5] = 128, 64, 128
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ COLOURS[3, 5] = 128, 64, 128
     [
         (Image.fromarray(HALVES[::2, ::2].copy()), r'12 x 16 pixels .*, its image 24 x 32'),
         (Image.fromarray(np.tile(HALVES, (2, 2))), r'48 x 64 pixels .*, its image 24 x 32'),
-        (Image.fromarray(COLOURS), r'a colour image, such as \(128, 64, 128\)'),
+        (Image.fromarray(COLORS), r'a color image, such as \(128, 64, 128\)'),
         (Image.fromarray(HALVES.astype(np.uint16) * 300), 'values 300 .* are no class'),
     ],
 )
@@ -264,7 +264,7 @@ def test_a_sample_says_where_its_frames_are(tmp_path):
     assert a['images'][0]['ignored_labels'] == tuple(range(125, 256))
 
 
-def test_colours_are_the_bits_of_numbers():
+def test_colors_are_the_bits_of_numbers():
     assert bit_palette(9) == [
         (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128), (128, 128, 128),
         (64, 0, 0), (192, 0, 0),
