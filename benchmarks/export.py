@@ -138,7 +138,7 @@ def _beside(names: list[str], got: list, want: list) -> float:
         most = max(len(got['scores']), len(want['scores']), 1)
         return 1 - len(pair(got, want, 0.05)) / most
     differences = [np.abs(got[k].astype(float) - want[k]) for k in want]
-    return float(max(d.mean() if k == 'classes' else d.max() for k, d in zip(want, differences)))
+    return float(max(np.mean(d > 0) if k == 'classes' else np.max(d) for k, d in zip(want, differences)))
 
 
 def table(rows: list[dict]) -> str:

@@ -212,5 +212,5 @@ def test_the_command(folder, tmp_path, capsys):
     with pytest.warns(UserWarning):
         main(['infer', 'faster_rcnn_r18_fpn_quickstart', *common, '--device', 'cpu'])
     assert '7 images written' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='is a model of videos: --clip-length'), pytest.warns(UserWarning):
+    with pytest.raises(SystemExit, match='is a video model: --clip-length'), pytest.warns(UserWarning):
         main(['infer', 'rankseg_small_road_scenes_video', *common, '--device', 'cpu'])

@@ -33,7 +33,8 @@ def test_wheel_is_complete(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {f'mmroad/{file.relative_to(ROOT / "projects")}' for file in (ROOT / 'projects').rglob('*.py')}
     configs = {f'mmroad/{file.relative_to(ROOT)}' for file in (ROOT / 'configs').rglob('*.py')}
-    assert (modules | configs) - names == set()
+    page = {f'mmroad/report/page/{file.name}' for file in (ROOT / 'projects/report/page').iterdir()}
+    assert (modules | configs | page) - names == set() and 'mmroad/report/page/index.html' in page
     assert not [name for name in names if name.startswith(('projects/', 'tests/'))]
     (metadata,) = (name for name in names if name.endswith('.dist-info/METADATA'))
     text = zipfile.ZipFile(wheel).read(metadata).decode()

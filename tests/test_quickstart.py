@@ -86,13 +86,15 @@ def test_steps_and_second_run(data, tmp_path, stand_in):
     out = tmp_path / 'out'
     done = quickstart('--data-root', data, '--out', out, '--', '--cfg-options', 'a=1', path=path)
     assert done.returncode == 0, done.stderr
-    train, test, score, draw, plot = commands()
+    train, test, score, draw, plot, report = commands()
     assert train[0] == 'tools/train.py' and {'--resume', '--amp'} < set(train) and train[-1] == 'a=1'
     assert f'train_dataloader.dataset.data_root={data}/' in train
     assert test[:3] == ['tools/test.py', train[1], 'epoch_8.pth'] and '--format-only' in test
     assert score[score.index('-g') + 1] == str(data / 'labels/det_20/det_val.json')
     assert score[score.index('-r') + 1] == str(out / 'det.json')
     assert draw[:3] == ['-m', 'mmroad', 'visualize'] and plot[:3] == ['-m', 'mmroad', 'plot']
+    assert report[:5] == ['-m', 'mmroad', 'report', '-t', 'det'] and report[-1] == str(out / 'report')
+    assert f'open {out}/report/index.html' in done.stdout
     assert 'Epoch(train)' in done.stdout and 'AP50 43.2 on the held-out images' in done.stdout
     assert [line for line in done.stdout.splitlines() if 'tools/train.py faster_rcnn_r50' in line]
 

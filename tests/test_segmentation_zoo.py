@@ -4,6 +4,7 @@
 of what mmseg 0.30.0 and mmdet 2.28.2 build of them (data/make_zoo_goldens.py, which names what is mended or inferred).
 """
 
+import copy
 import csv
 import inspect
 import json
@@ -17,10 +18,11 @@ from mmdet.models import SwinTransformer
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.utils import import_modules_from_strings
-from mmseg.models import VisionTransformer
+from mmseg.models import EncoderDecoder, VisionTransformer
 
 from mmroad import get_config, list_models
 from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.loader import renamed_vit
 from mmroad.zoo.models import build_model, uninitialized
 
 DATA = Path(__file__).parent / 'data'
@@ -28,16 +30,28 @@ PUBLISHED = json.loads(lzma.decompress((DATA / 'zoo_models.json.xz').read_bytes(
 RECIPES = {f'{r["stem"]}_{r["task"]}_bdd100k': r for r in csv.DictReader((DATA / 'zoo_recipes.csv').open())}
 TASKS = ('sem_seg', 'drivable', 'ins_seg', 'pan_seg')
 METAFILES = {task: yaml.safe_load((configs_folder() / task / 'metafile.yml').read_text()) for task in TASKS}
+#: A model of each family; those of the drivable area are semantic segmentation's with other classes.
 FAMILIES = {
-    (task, model['In Collection'], 'r101' not in model['Name']): model['Name']
-    for task in TASKS
+    (task.replace('drivable', 'sem_seg'), model['In Collection']): model['Name']
+    for task in reversed(TASKS)
     for model in reversed(METAFILES[task]['Models'])
 }
 
 
 @pytest.fixture(scope='module')
 def configs():
-    return {name: get_config(name) for name in PUBLISHED}
+    """All 140; the files that they share are read once."""
+    read, files = Config._file2dict, {}
+
+    def cached(filename, *args, **kwargs):
+        key = str(filename), args, str(kwargs)
+        if key not in files:
+            files[key] = read(filename, *args, **kwargs)
+        return copy.deepcopy(files[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Config, '_file2dict', staticmethod(cached))
+        return {name: get_config(name) for name in PUBLISHED}
 
 
 def test_there_are_140_each_with_its_metafile_entry_and_config():
@@ -224,3 +238,37 @@ def test_learning_rates_are_those_of_mmcv_1(schedule):
             assert optimizer.param_groups[0]['lr'] == pytest.approx(want, rel=1e-3), iteration
         for scheduler in schedulers:
             scheduler.step()
+
+
+def test_slide_inference_of_769_is_the_mean_of_two_windows(configs):
+    """At 721x1281 a window of 769x769 is cut to the image's height: two lie side by side."""
+    cfg = configs['fcn_r50-d8_769x769_40k_drivable_bdd100k'].model
+    pointwise = torch.nn.Conv2d(3, 3, 3, padding=1)
+    model = EncoderDecoder.__new__(EncoderDecoder)
+    torch.nn.Module.__init__(model)
+    model.test_cfg, model.out_channels, model.align_corners = cfg.test_cfg, 3, True
+    model.encode_decode = lambda image, metas: pointwise(image)
+    image = torch.randn(1, 3, 721, 1281, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        got = model.slide_inference(image, [dict(img_shape=(721, 1281), ori_shape=(720, 1280))])
+        left, right = pointwise(image[..., :769]), pointwise(image[..., 512:])
+    want = torch.cat([left[..., :512], (left[..., 512:] + right[..., :257]) / 2, right[..., 257:]], -1)
+    assert torch.allclose(got, want, atol=1e-5) and not torch.equal(left[..., 512:], right[..., :257])
+
+
+def test_weights_of_timm_have_every_key_of_mmsegs_vit():
+    model = VisionTransformer(img_size=32, embed_dims=8, num_layers=2, num_heads=2, patch_bias=True)
+    timm = {'cls_token': 'cls_token', 'pos_embed': 'pos_embed', 'head.weight': None, 'head.bias': None}
+    parts = {'norm1': 'ln1', 'norm2': 'ln2', 'attn.proj': 'attn.attn.out_proj', 'mlp.fc1': 'ffn.layers.0.0',
+             'mlp.fc2': 'ffn.layers.1'}  # fmt: skip
+    for end in ('weight', 'bias'):
+        timm |= {f'patch_embed.proj.{end}': f'patch_embed.projection.{end}', f'norm.{end}': f'ln1.{end}'}
+        for i in range(2):
+            timm |= {f'blocks.{i}.{a}.{end}': f'layers.{i}.{b}.{end}' for a, b in parts.items()}
+            timm[f'blocks.{i}.attn.qkv.{end}'] = f'layers.{i}.attn.attn.in_proj_{end}'
+    own = model.state_dict()
+    state = {name: torch.zeros(1) if key is None else own[key] for name, key in timm.items()}
+    renamed = renamed_vit(dict(model=state))['state_dict']
+    assert set(renamed) == set(own) and all(torch.equal(renamed[key], own[key]) for key in own)
+    other = dict(state_dict={'layer1.0.conv1.weight': torch.zeros(1)})
+    assert renamed_vit(other) is other

@@ -178,6 +178,23 @@ def test_plot_joins_resumed_runs(tmp_path):
         plot.read_scalars(tmp_path / 'none', metrics)
 
 
+def test_plot_has_the_validation_loss(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    rows = [dict(loss=3.0, iter=4, step=4), {'val_loss': 2.5, 'bdd100k/AP': 1.0, 'step': 1}]
+    (tmp_path / '1/vis_data').mkdir(parents=True)
+    (tmp_path / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+    drawn, real = {}, Axes.plot
+
+    def seen(axes, x, y, *args, label=None, **kwargs):
+        drawn[label] = list(zip(x, y))
+        return real(axes, x, y, *args, label=label, **kwargs)
+
+    monkeypatch.setattr(Axes, 'plot', seen)
+    main(['plot', str(tmp_path), str(tmp_path / 'plot.png')])
+    assert drawn == {'training': [(4, 3.0)], 'validation': [(4, 2.5)], 'bdd100k/AP': [(4, 1.0)]}
+
+
 def test_plot_of_a_killed_run(tmp_path, capsys):
     file = tmp_path / '1/vis_data/scalars.json'
     file.parent.mkdir(parents=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job from end to end: set-up, data, training, predictions, official scores, pictures.
+# The main job from end to end: set-up, data, training, predictions, official scores, pictures, a report.
 #   bash tools/quickstart.sh                       on synthetic road scenes, made here
 #   bash tools/quickstart.sh --data-root DIR       on a BDD100K data set (images/100k, labels/det_20)
 # Options: --out DIR (default work_dirs/quickstart), --config FILE, --no-setup (use the python on PATH);
@@ -93,14 +93,17 @@ fi
 say "4/5 scoring with BDD100K's own evaluator"
 run '^ +AP |^[a-z ]+ +(-|[0-9.]+) |^OVERALL|^-+$' "$python" -m bdd100k.eval.run -t det -g "$truth" -r "$out/det.json" --nproc 1 \
     --out-file "$out/scores.json"
-say '5/5 drawing pictures and curves'
+say '5/5 drawing pictures and curves, writing the report'
 "$python" -m mmroad visualize "$out/det.json" "$data/images/100k/val" "$out/pictures" --gt "$truth"
 "$python" -m mmroad plot "$out/train" "$out/pictures/training.png"
+run '^(report: |warning: )|left out' "$python" -m mmroad report -t det -g "$truth" -r "$out/det.json" --images "$data/images/100k/val" \
+    --thumbnails --out "$out/report"
 
 ap50=$("$python" -c 'import json, sys; print("%.1f" % json.load(open(sys.argv[1]))["AP50"][1]["OVERALL"])' "$out/scores.json")
 real=faster_rcnn_r50_fpn_1x_det_bdd100k
 cat <<END
 quickstart: AP50 $ap50 on the held-out images, after $((SECONDS - start)) s; look at $out/pictures/contact_sheet.png
+quickstart: open $out/report/index.html in a browser: scores, curves, errors, and the pictures behind them
 
 With the real BDD100K (images/100k and labels/det_20 in data/bdd100k; a GPU is wanted):
   $python tools/train.py $real

@@ -23,6 +23,7 @@ from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 from ..files.arrays import write_arrays
+from ..files.progress import track
 
 
 def tile_centroids(labels: np.ndarray, num_classes: int, tile: int) -> np.ndarray:
@@ -89,11 +90,9 @@ def dataset_centroids(
         found = tile_centroids(load(dict(infos[index], seg_fields=[]))['gt_seg_map'], num_classes, tile)
         return np.insert(found, 0, index, axis=1)
 
-    from rich.progress import track
-
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(one, range(len(infos)))
-        centroids = list(track(found, total=len(infos), description=f'class centroids for {cache_file}'))
+        centroids = list(track(found, f'class centroids for {cache_file}', len(infos)))
     centroids = np.concatenate(centroids) if centroids else np.zeros((0, 4), np.int32)
     _write(cache_file, identity, centroids)
     return centroids

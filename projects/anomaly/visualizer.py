@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from mmengine.visualization import LocalVisBackend
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
@@ -46,10 +47,13 @@ class AnomalyVisualizer(SegLocalVisualizer):
         self.set_image(np.ascontiguousarray(picture[..., ::-1]))
         if show:
             self.show(picture[..., ::-1], win_name=name, wait_time=wait_time)
-        if out_file is not None:
-            write_image(out_file, picture)
-        else:
+        if out_file is None:
             self.add_image(name, picture[..., ::-1], step)
+            return
+        write_image(out_file, picture)
+        for backend in self._vis_backends.values():  # trackers see what is drawn; its own folder has the file
+            if not isinstance(backend, LocalVisBackend):
+                backend.add_image(name, picture[..., ::-1], step)
 
     def _knows_outliers(self) -> bool:
         """Whether the data set's labels are inlier and outlier (and not classes)."""

@@ -110,6 +110,8 @@ class Columns:
     image_ids: np.ndarray | None = None  #: (m,) int64 ids of the images in a COCO file; else 1, 2, ...
     category_ids: Sequence[int] | None = None  #: of ``classes`` in a COCO file; else 1, 2, ...
     area: np.ndarray | None = None  #: (n,) ``area`` of a COCO file, pixels; None: width times height
+    #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
+    box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
     #: (n,) int8 of `BOX_ATTRIBUTES`: 1 for true, 0 for false, -1 where the file does not say; empty if not read.
     box_attributes: dict[str, np.ndarray] = field(default_factory=dict)
@@ -385,7 +387,7 @@ def read_columns(
     if builder is Builder and len(files) == 1 and is_coco(files[0]):
         return read_coco(files[0], categories)
     found = builder(categories, categories.codes())
-    with _no_gc():
+    with no_gc():
         for file in files:
             found.begin(file)
             with naming(file):
@@ -398,7 +400,7 @@ def read_columns(
 
 
 @contextmanager
-def _no_gc() -> Iterator[None]:
+def no_gc() -> Iterator[None]:
     """The decoded records hold no cycles, and tracking a million of them costs seconds."""
     enabled = gc.isenabled()
     gc.disable()

@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> None:
 
     from mmengine.registry import DATASETS, VISUALIZERS, init_default_scope
     from mmengine.utils import import_modules_from_strings
-    from rich.progress import track
 
     from ..files import OutputNames, write_image
+    from ..files.progress import track
     from ..zoo.configs import get_config
     from ..zoo.options import merge_options
 

@@ -27,11 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from rich.progress import track
-
     from ..anomaly.layouts import find_pairs
     from ..anomaly.report import COLUMNS, FolderScores, further_numbers, plain, write
     from ..files import write_json
+    from ..files.progress import track
 
     official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
     try:
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
             args.maps,
             track=None if official == 'off' else official,
             legacy=args.legacy_hist,
-            progress=lambda pairs, title: track(pairs, title, transient=True),
+            progress=track,
         )
     except (ImportError, OSError, KeyError, ValueError) as error:
         sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')

@@ -111,9 +111,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.config.endswith('.onnx'):
         args.source = [args.checkpoint, *args.source]
-        if args.cfg_options or args.amp:
+        if args.cfg_options or args.amp or args.engine:
             parser.error(
-                'an .onnx file has no --cfg-options and no --amp: they are chosen when it is written'
+                'an .onnx file has no --cfg-options and no --amp, which are chosen when it is written, and no --engine'
             )
     elif args.runtime is not None:
         parser.error('--runtime is of .onnx files (mmroad export)')
@@ -139,7 +139,7 @@ def run_file(args: argparse.Namespace) -> int:
         )
     infer = inferencer(args.config, args.runtime or 'onnxruntime', args.device or 'cpu', **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
-    further = {}
+    further = dict(batch_size=args.batch_size, workers=args.workers)
     if args.annotations is not None:
         if infer.kind != 'open_vocabulary':
             raise ValueError(f'{args.config} is a {infer.kind} model, which has no --annotations')
@@ -157,7 +157,9 @@ def run(args: argparse.Namespace) -> int:
     cfg = get_config(args.config)
     merge_options(cfg, args.cfg_options)
     cls = inferencer_class(cfg)
-    known = options_of(cls) | (set(WORDS) if cls.kind == 'open_vocabulary' else set())
+    known = options_of(cls) | set(
+        {'open_vocabulary': WORDS, 'words': ('vocabulary', 'classes')}.get(cls.kind, ())
+    )
     run_options = {'open_vocabulary': {'annotations'}, 'video': {'fps'}}.get(cls.kind, set())
     own = {
         'threshold',
@@ -182,6 +184,8 @@ def run(args: argparse.Namespace) -> int:
     options = {k: v for k, v in given.items() if k in options_of(cls)}
     if cls.kind == 'open_vocabulary' and (args.vocabulary or args.classes):
         options['vocabulary'] = _vocabulary(args)
+    elif cls.kind == 'words' and (args.vocabulary or args.classes):
+        options['vocabulary'] = _words(args)
     weights = None if args.checkpoint == 'none' else args.checkpoint
     infer = cls(cfg, weights=weights, device=device, trust=args.trust_checkpoint, amp=args.amp, **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
@@ -246,6 +250,18 @@ def _vocabulary(args: argparse.Namespace):
         return load_vocabulary(args.vocabulary)
     sources = args.embeddings or ([] if args.encoder else [args.checkpoint])
     return make_vocabulary(args.classes, sources, args.encoder)[0]
+
+
+def _words(args: argparse.Namespace) -> dict[str, str]:
+    """Class names, and what stands for each in a caption."""
+    from ..detic.vocabulary import load_vocabulary, parse_names, read_lines
+
+    if args.vocabulary:
+        return {name: name for name in load_vocabulary(args.vocabulary).names}
+    texts = read_lines(args.classes[1:]) if args.classes.startswith('@') else args.classes.split(',')
+    pairs = [text.partition('=') for text in texts]
+    names = parse_names([name for name, _, _ in pairs])
+    return {name: (other or name).strip() for name, (_, _, other) in zip(names, pairs)}
 
 
 def go_through(run: Run, out: str, results: str = 'images') -> int:

@@ -53,15 +53,19 @@ def _rows(file: Path) -> Iterator[dict]:
 
 
 def run(args: argparse.Namespace) -> None:
-    losses, scores = read_scalars(args.work_dir, args.metrics)
+    losses, scores = read_scalars(args.work_dir, [*args.metrics, 'val_loss'])
+    validation = scores.pop('val_loss')
     from matplotlib.figure import Figure
 
     from ..files import replacing
 
     figure = Figure(figsize=(10, 4), layout='constrained')
     loss_axis, score_axis = figure.subplots(1, 2)
-    loss_axis.plot(list(losses), list(losses.values()))
-    loss_axis.set(xlabel='iteration', ylabel='loss', title='training loss')
+    loss_axis.plot(list(losses), list(losses.values()), label='training')
+    loss_axis.set(xlabel='iteration', ylabel='loss', title='loss')
+    if validation:
+        loss_axis.plot(list(validation), list(validation.values()), 'o-', label='validation')
+        loss_axis.legend()
     for name, values in scores.items():
         if values:
             score_axis.plot(list(values), list(values.values()), 'o-', label=name)

@@ -54,11 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'put small copies of the images into the report (default width: {WIDTH}), for long lists of large '
         'images and for reports that are passed on without them',
     )
+    det = parser.add_argument_group('det')
+    det.add_argument(
+        '--classes', nargs='+', help='classes of your own, or from-files for those of the ground truth'
+    )
+    det.add_argument(
+        '--class-names', help='names of the class numbers in the predictions: coco80, coco91, or a file'
+    )
+    det.add_argument(
+        '--class-map', metavar='FILE', help='JSON or YAML: {"their name": "ours", "another": null}'
+    )
     parser.add_argument(
         '--draws',
         type=int,
         default=200,
-        help='draws of the bootstrap (default: %(default)s; anomaly has none)',
+        help='draws of the bootstrap (default: %(default)s)',
     )
 
 
@@ -68,6 +78,9 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('--layout: only for -t anomaly')
     if args.images and args.task == 'anomaly':
         parser.error('--images: the data set of anomaly maps has its images')
+    given = [f'--{n.replace("_", "-")}' for n in ('classes', 'class_names', 'class_map') if getattr(args, n)]
+    if given and args.task != 'det':
+        parser.error(f'{", ".join(given)}: only for -t det')
     if args.draws < 2 or args.thumbnails < 0:
         parser.error('--draws is at least 2, --thumbnails at least 1')
     if len(args.result) > 4:
@@ -88,10 +101,13 @@ def run(args: argparse.Namespace) -> int:
         if args.task == 'anomaly':
             from ..report.anomaly import write_anomaly_report
 
-            problems = write_anomaly_report(args.layout or 'masks', args.gt, args.result, **common)
+            problems = write_anomaly_report(
+                args.layout or 'masks', args.gt, args.result, number=args.draws, **common
+            )
         elif args.task == 'det':
             from ..report.det import write_det_report
 
+            common.update(classes=args.classes, class_names=args.class_names, class_map=args.class_map)
             problems = write_det_report(args.gt, args.result, images=args.images, number=args.draws, **common)
         else:
             from ..report.sem_seg import write_sem_seg_report

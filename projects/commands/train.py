@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..owndata import options
+from ..labels.own import options
 from ..runtime.speed import training_options
 from .running import add_common_arguments, build_runner, load_config, room_in, say, say_device
 from .shared import add_config
+
+TRACKERS = ('tensorboard', 'wandb', 'mlflow', 'clearml', 'neptune', 'dvclive', 'aim')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='auto',
         help='go on from this checkpoint, or from the last one of the work folder',
     )
+    parser.add_argument(
+        '--tracker',
+        nargs='+',
+        choices=TRACKERS,
+        help='also tell these trackers what is logged and drawn; each needs its package',
+    )
+    parser.add_argument(
+        '--val-loss',
+        action='store_true',
+        help='compute the loss of the validation images at each validation too',
+    )
     training_options.add_arguments(parser)
     add_common_arguments(parser)
     options.add_arguments(parser)
@@ -36,9 +49,13 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.tracker:
+        from ..runtime.training.trackers import check_trackers
+
+        check_trackers(args.tracker)
     say_device(args.launcher)
     if options.is_own(args):
-        from ..owndata.own_config import write_own_config
+        from ..labels.own.own_config import write_own_config
 
         args.config, said = write_own_config(args)
         args.config = str(args.config)
@@ -51,13 +68,17 @@ def run(args: argparse.Namespace) -> None:
             )
         cfg.auto_scale_lr.enable = True
     say(training_options.change(cfg, args))
-    from ..runtime.training import DivergedError, go_on, make_resumable
+    from ..runtime.training import DivergedError, add_trackers, add_val_loss, go_on, make_resumable
     from ..zoo.checkpoint import CheckpointError
     from ..zoo.class_order import ClassOrderError
     from ..zoo.loader import install_safe_loader
 
     install_safe_loader(trust=args.trust_checkpoint)
     make_resumable(cfg)
+    if args.tracker:
+        add_trackers(cfg, args.tracker)
+    if args.val_loss:
+        add_val_loss(cfg)
     say(go_on(cfg, args.resume, trust=args.trust_checkpoint))
     args.debug = True  # from here on an error that is none of these has a traceback
     try:

@@ -72,6 +72,10 @@ def compare(
         if not value <= limit:
             difference.problems.append(f'{name} by {value:.3g}, allowed is {limit:g}')
     count, lost = (difference.numbers.get(k, 0.0) for k in ('detections', 'unpaired'))
+    if count == 0 and 'detections' in difference.numbers:
+        difference.problems.append(
+            'nothing was found on either image: compare on images with objects (--check)'
+        )
     if lost > max((0.2 if half else UNPAIRED) * count, 1 if count else 0):
         difference.problems.append(f'{lost:g} of {count:g} detections are not among the others')
     return difference
@@ -141,14 +145,20 @@ def _compare_detections(
     rows, others = ([p[k] for p in pairs] for k in (0, 1))
     for name in ('boxes', 'scores', 'ood_scores'):
         if name in got and name in want:
-            difference.note(name, np.abs(got[name][rows] - want[name][others]).max(initial=0))
+            difference.note(name, _apart(got[name][rows], want[name][others]))
     if 'masks' in got and 'masks' in want and pairs:
         difference.note('masks', (got['masks'][rows] != want['masks'][others]).mean())
+
+
+def _apart(got: np.ndarray, want: np.ndarray) -> float:
+    """The largest difference, of numbers above 1 (energies are not bounded) in parts of them; boxes are in pixels."""
+    unit = 1 if want.ndim > 1 and want.shape[1] == 4 else np.maximum(1, np.abs(want))
+    return float((np.abs(got - want) / unit).max(initial=0))
 
 
 def _compare_maps(got: dict[str, Any], want: dict[str, np.ndarray], difference: Difference) -> None:
     difference.note('classes', (got['classes'][0] != want['classes']).mean())
     if 'anomaly' in want:
-        difference.note('anomaly', np.abs(got['anomaly'][0] - want['anomaly']).max())
+        difference.note('anomaly', _apart(got['anomaly'][0], want['anomaly']))
     if 'ranking' in want:
         difference.note('ranking', (got['ranking'][0] != want['ranking']).sum())

@@ -24,6 +24,8 @@ class OpenVocabulary(nn.Module):
         masks: Add masks, where the model has them.
     """
 
+    one_image = True
+
     def __init__(self, model: Detic, masks: bool = True) -> None:
         super().__init__()
         self.model = model
@@ -106,6 +108,8 @@ class OpenVocabulary(nn.Module):
 
 class DeformableDETR(nn.Module):
     """Detic's two-stage Deformable DETR. One image at a time."""
+
+    one_image = True
 
     def __init__(self, model: DeticDETR) -> None:
         super().__init__()

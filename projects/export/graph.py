@@ -45,7 +45,7 @@ class Graph(nn.Module):
         steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
-        self.one_image = type(self.model).__name__ in ('OpenVocabulary', 'DeformableDETR', 'MaskClassifier')
+        self.one_image = getattr(self.model, 'one_image', False)
         self.names: tuple[str, ...] = ()
 
     @staticmethod

@@ -87,36 +87,39 @@ class OnnxModel(BaseModel):
         Raises:
             ImageError: The file takes images of another size.
         """
-        return [self._one(image, sample) for image, sample in zip(inputs, data_samples)]
-
-    def _one(
-        self, image: torch.Tensor, sample: DetDataSample | SegDataSample
-    ) -> DetDataSample | SegDataSample:
-        pixels = np.ascontiguousarray(image.cpu().numpy()[::-1].transpose(1, 2, 0))[None]
+        pixels = [np.ascontiguousarray(image.cpu().numpy()[::-1].transpose(1, 2, 0)) for image in inputs]
         size = self.about['size']
-        if size is not None and tuple(size) != pixels.shape[1:3]:
-            raise ImageError(
-                f'{sample.metainfo.get("img_path") or "image"}: {self.path} takes images of {size[0]} rows and '
-                f'{size[1]} columns, this one has {pixels.shape[1]} and {pixels.shape[2]}: export with --dynamic, or '
-                'resize it'
-            )
-        found = dict(zip(self.session.names, self.session(pixels)))
+        for image, sample in zip(pixels, data_samples):
+            if size is not None and tuple(size) != image.shape[:2]:
+                raise ImageError(
+                    f'{sample.metainfo.get("img_path") or "image"}: {self.path} takes images of {size[0]} rows and '
+                    f'{size[1]} columns, this one has {image.shape[0]} and {image.shape[1]}: export with --dynamic, or '
+                    'resize it'
+                )
+        together = self.about.get('batch') is None and len({image.shape for image in pixels}) == 1
+        for batch in [range(len(pixels))] if together else [[i] for i in range(len(pixels))]:
+            found = dict(zip(self.session.names, self.session(np.stack([pixels[i] for i in batch]))))
+            for row, i in enumerate(batch):
+                self._add({name: values[row] for name, values in found.items()}, data_samples[i])
+        return data_samples
+
+    def _add(self, found: dict[str, np.ndarray], sample: DetDataSample | SegDataSample) -> None:
+        """Put an image's outputs into its sample."""
         if 'boxes' in found:
             sample.pred_instances = _instances(found)
-            return sample
-        sample.pred_sem_seg = PixelData(data=torch.from_numpy(found['classes'].astype(np.int64)))
+            return
+        sample.pred_sem_seg = PixelData(data=torch.from_numpy(found['classes'][None].astype(np.int64)))
         if 'anomaly' in found:
-            sample.anomaly_map = PixelData(data=torch.from_numpy(found['anomaly'].copy()))
+            sample.anomaly_map = PixelData(data=torch.from_numpy(found['anomaly'][None].copy()))
             sample.set_metainfo(dict(anomaly_scale=tuple(self.about['anomaly_scale'])))
         if 'ranking' in found:
-            sample.set_data(dict(ranking=torch.from_numpy(found['ranking'][0].copy())))
-        return sample
+            sample.set_data(dict(ranking=torch.from_numpy(found['ranking'].copy())))
 
 
 def _instances(found: dict[str, np.ndarray]) -> InstanceData:
-    there = found['labels'][0] >= 0
+    there = found['labels'] >= 0
     names = dict(boxes='bboxes', scores='scores', labels='labels', ood_scores='ood_scores', masks='masks')
-    return InstanceData(**{v: torch.from_numpy(found[k][0][there]) for k, v in names.items() if k in found})
+    return InstanceData(**{v: torch.from_numpy(found[k][there]) for k, v in names.items() if k in found})
 
 
 def read_about(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:

@@ -156,6 +156,13 @@ def _argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return x.topk(x.shape[dim], dim, largest=descending).indices
 
 
+def _logsumexp(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """Without ReduceLogSumExp, of which OpenVINO 2026.4 sums over all axes."""
+    most = x.amax(dim, keepdim=True)
+    total = (x - most).exp().sum(dim, keepdim=True).log() + most
+    return total if keepdim else total.squeeze(dim)
+
+
 @contextmanager
 def standard_operators() -> Iterator[None]:
     """Inside, mmcv's and PyTorch's functions that ONNX lacks, or has for fixed sizes alone, are those of this file."""
@@ -169,5 +176,6 @@ def standard_operators() -> Iterator[None]:
             patch.object(F, 'adaptive_max_pool2d', lambda x, output_size: adaptive_max_pool(x, output_size))
         )
         stack.enter_context(patch.object(Tensor, 'argsort', _argsort))
+        stack.enter_context(patch.object(Tensor, 'logsumexp', _logsumexp))
         stack.enter_context(patch.object(torch.special, 'entr', lambda x: -x * x.clamp(min=1e-38).log()))
         yield

@@ -103,6 +103,8 @@ class MaskClassifier(nn.Module):
     """Mask2Former for semantic segmentation, with a ranking (RankSeg) or an anomaly score (RbA) where it has one.
     One image at a time."""
 
+    one_image = True
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         if getattr(getattr(model.decode_head, 'rank_seg', None), 'oracle', False):

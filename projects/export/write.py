@@ -60,8 +60,9 @@ def export(
     out = Path(out)
     if out.suffix != '.onnx':
         raise ValueError(f'{out}: an export ends in .onnx; name it so')
+    class_names(model)
     graph = Graph(model, size, masks).eval()
-    images = example_images(size or (180, 320)) if images is None else [_of_size(i, size) for i in images]
+    images = example_images(size) if images is None else [_of_size(i, size) for i in images]
     with replacing(out) as part:
         trace(graph, images[0], part)
         if half:
@@ -98,12 +99,14 @@ def trace(graph: Graph, image: np.ndarray, out: Path) -> None:
             logger.setLevel(level)
 
 
-def example_images(size: tuple[int, int]) -> list[np.ndarray]:
-    """Two drawn road scenes of a size, RGB."""
+def example_images(size: tuple[int, int] | None) -> list[np.ndarray]:
+    """Two drawn road scenes, RGB, of a size; where it is open, of two."""
     from ..road_scenes.scene import Scene
 
+    sizes = [(180, 320), (224, 300)] if size is None else [size, size]
     return [
-        np.ascontiguousarray(Scene(seed, (size[1], size[0])).render().image[..., ::-1]) for seed in (1, 2)
+        np.ascontiguousarray(Scene(seed, (width, height)).render().image[..., ::-1])
+        for seed, (height, width) in enumerate(sizes, 1)
     ]
 
 
@@ -121,8 +124,7 @@ def metadata(
     """What a file says of itself, as text: everything that `mmroad.export.model` needs, and where it comes from."""
     from ..inference.build import kind_of
 
-    meta = dict(getattr(model, 'dataset_meta', None) or {})
-    classes = meta.get('classes') or getattr(model, 'class_names', None) or ()
+    meta, classes = dict(getattr(model, 'dataset_meta', None) or {}), class_names(model)
     filename = getattr(model.cfg, 'filename', None)
     about: dict[str, Any] = dict(
         mmroad=_version(),
@@ -130,7 +132,7 @@ def metadata(
         config=name or (Path(filename).stem if filename else ''),
         kind=kind_of(type(model)),
         scope=model.cfg.get('default_scope', 'mmdet'),
-        classes=list(map(str, classes)) if not isinstance(classes, str) else [],
+        classes=list(map(str, classes)),
         palette=np.asarray(meta.get('palette') or []).tolist(),
         size=graph.size,
         batch=1 if graph.size is not None or graph.one_image else None,
@@ -143,6 +145,27 @@ def metadata(
     if scale is not None:
         about['anomaly_scale'] = scale
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+
+
+def class_names(model: nn.Module) -> Sequence[str]:
+    """The names of a model's labels.
+
+    Raises:
+        ValueError: Nobody has named them.
+    """
+    names = (getattr(model, 'dataset_meta', None) or {}).get('classes')
+    if hasattr(model, 'class_names_of'):
+        names = (
+            (names or model.own_names())
+            if model.vocabulary is None
+            else model.class_names_of(model.vocabulary)
+        )
+    if not names:
+        raise ValueError(
+            'nobody has named the classes of this model: give a --vocabulary, a checkpoint converted with --classes '
+            'FILE, or --cfg-options model.class_names=FILE'
+        )
+    return names
 
 
 def _thresholds(model: nn.Module) -> dict[str, Any]:
@@ -169,12 +192,11 @@ def _anomaly_scale(model: nn.Module) -> tuple[float, float] | None:
 def _hash(path: str | Path | None) -> str:
     if path is None or not Path(path).is_file():
         return ''
+    content = hashlib.sha256()
     with open(path, 'rb') as file:
-        return (
-            'sha256:' + hashlib.file_digest(file, 'sha256').hexdigest()
-            if hasattr(hashlib, 'file_digest')
-            else ('sha256:' + hashlib.sha256(file.read()).hexdigest())
-        )
+        while part := file.read(1 << 20):
+            content.update(part)
+    return f'sha256:{content.hexdigest()}'
 
 
 def _add_metadata(path: Path, about: dict[str, str]) -> None:

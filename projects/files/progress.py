@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 Item = TypeVar('Item')
 
 
-def bar(unit: str = '', transient: bool = True) -> Progress:
-    """A bar of rich: title, share, number of the total, rate, time that is left. On what is no terminal it draws
-    nothing.
+def bar(unit: str = '', shown: bool = True) -> Progress:
+    """A bar of rich, gone when the work is done: title, share, number of the total, rate, time that is left. On
+    what is no terminal it draws nothing.
 
     Args:
         unit: What is counted (``bytes`` are shown as MiB).
-        transient: Gone when the work is done.
+        shown: False draws nothing.
     """
     from rich.console import Console
     from rich.progress import (
@@ -50,8 +50,8 @@ def bar(unit: str = '', transient: bool = True) -> Progress:
         *counts,
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
-        transient=transient,
-        disable=not console.is_terminal,
+        transient=True,
+        disable=not (shown and console.is_terminal),
     )
 
 
@@ -66,12 +66,8 @@ def track(rows: Iterable[Item], title: str, total: int | None = None) -> Iterato
 
 
 @contextmanager
-def counting(title: str, total: int | None, unit: str = '') -> Iterator:
-    """A function that tells a `bar` how much is done in all: ``with counting('Reading', size) as done: done(10)``."""
-    with bar(unit) as progress:
+def steps(title: str, total: int | None, shown: bool = True) -> Iterator[Callable[[], None]]:
+    """A function that tells a `bar` that a step is done, where work cannot be wrapped by `track`."""
+    with bar(shown=shown) as progress:
         task = progress.add_task(title, total=total)
-
-        def done(completed: float, of: int | None = None) -> None:
-            progress.update(task, completed=completed, total=total if of is None else of)
-
-        yield done
+        yield lambda: progress.advance(task)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from rich.progress import Progress
 
 from ..files.images import ImageError, as_bgr, read_image
 from ..files.outputs import RunFolder
+from ..files.progress import steps
 from ..files.sources import Item, Source, open_source
 from ..files.videos import VideoFiles
 from ..runtime.speed.accelerate import for_inference
@@ -265,13 +265,12 @@ def run_over(
     def results() -> Generator[R]:
         try:
             with (
-                Progress(disable=not progress) as bar,
+                steps(os.path.basename(source.title) or source.title, source.total, progress) as advance,
                 closing(over(source.frames())) as found,  # type: ignore[type-var]  # a generator
             ):
-                task = bar.add_task(os.path.basename(source.title) or source.title, total=source.total)
                 result: Any
                 for item, name, result in found:
-                    bar.advance(task)
+                    advance()
                     if isinstance(result, Exception):
                         source.leave_out(name, result)
                         continue

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 INFERENCERS = {
     'detection': ('detection', 'DetInferencer'),
     'open_vocabulary': ('open_vocabulary', 'DeticInferencer'),
+    'words': ('words', 'WordsInferencer'),
     'anomaly': ('anomaly', 'AnomalyInferencer'),
     'segmentation': ('segmentation', 'ImageInferencer'),
     'video': ('video', 'VideoInferencer'),

@@ -8,8 +8,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-from rich.progress import Progress
-
+from ..files.progress import bar
 from .shards import Shard, run_shard
 
 #: So often is a shard tried whose worker dies.
@@ -104,9 +103,9 @@ def run_on_ray(
     busy: dict[Any, tuple[Any, Shard]] = {}
     idle = [start() for _ in range(count)]
     try:
-        with Progress(disable=not progress) as bar:
+        with bar(shown=progress) as shown:
             total = sum(len(shard.items) for shard in shards)
-            task = bar.add_task('images', total=total, completed=total - sum(len(s.items) for s in left))
+            task = shown.add_task('images', total=total, completed=total - sum(len(s.items) for s in left))
             while left or busy:
                 while left and idle:
                     one, shard = idle.pop(), left.popleft()
@@ -128,7 +127,7 @@ def run_on_ray(
                     idle.append(start())
                     continue
                 idle.append(one)
-                bar.advance(task, len(shard.items))
+                shown.advance(task, len(shard.items))
     finally:
         for one in [*idle, *(one for one, _ in busy.values())]:
             ray.kill(one)

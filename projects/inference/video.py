@@ -10,7 +10,6 @@ for result in segment.run('drive.mp4', out_dir='out'):
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
@@ -22,12 +21,12 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
-from rich.progress import Progress
 from torch import Tensor
 
 from ..anomaly.pictures import overlay_classes
 from ..files import ImageError, write_image
 from ..files.outputs import OutputNames, RunFolder
+from ..files.progress import steps
 from ..files.sources import Source, frame_rate, open_source
 from ..files.videos import VideoFile
 from ..rankseg.video.pictures import overlay_tracks
@@ -147,7 +146,7 @@ class VideoInferencer(Inferencer[FrameResult]):
 
         def results() -> Generator[FrameResult]:
             total = opened.total
-            with _progress(opened.title, total and total * passes, progress) as advance:
+            with steps(opened.title, total and total * passes, progress) as advance:
                 for (name, video), output in zip(videos, outputs):
                     try:
                         yield from self._run(video, output, advance)
@@ -295,11 +294,3 @@ def _of_one_size(source: Source) -> Iterator[Frame]:
                 f'size'
             )
         yield name, image
-
-
-@contextmanager
-def _progress(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar; gives the function that advances it."""
-    with Progress(disable=not shown) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..bdd100k.columns import no_gc
 from ..bdd100k.scalabel import LabelFileError
 from . import FORMATS
 from .form import LabelSet, Losses
@@ -76,7 +77,8 @@ def read_sets(
         place = None if images is None else Path(images)
         if place is not None and found.split and (place / found.split).is_dir():
             place = place / found.split
-        sets[found.split] = read(found, place)
+        with no_gc():
+            sets[found.split] = read(found, place)
     classes = dict.fromkeys(name for labels in sets.values() for name in labels.classes)
     for labels in sets.values():
         labels.classes = tuple(classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def place_images(sets: Mapping[str, LabelSet], form: str, folder: Path, how: str
         How many are there now, and the names of those that could not be found.
 
     Raises:
-        ValueError: Two images would have one place; nothing is placed.
+        ValueError: Two images would have one place, or another image is there; nothing is placed.
     """
     if how == 'none':
         return 0, []
@@ -45,8 +46,12 @@ def place_images(sets: Mapping[str, LabelSet], form: str, folder: Path, how: str
                 raise ValueError(
                     f'{plan[place]} and {path} would both be {place}: rename one, or convert them apart'
                 )
+    there = {place for place, path in plan.items() if place.is_file() and _is_same(place, path)}
+    for place in plan:
+        if place not in there and place.exists() and not place.is_symlink():
+            raise ValueError(f'{place} is there already and is another image: write to another folder')
     for place, path in plan.items():
-        if place.exists() and place.resolve() == path:  # it is there already
+        if place in there:
             continue
         with replacing(place) as part:
             if how == 'copy':
@@ -54,3 +59,8 @@ def place_images(sets: Mapping[str, LabelSet], form: str, folder: Path, how: str
             else:
                 os.symlink(path, part)
     return len(plan), missing
+
+
+def _is_same(place: Path, path: Path) -> bool:
+    """Whether an image is at its place already: itself, a link to it, or a copy."""
+    return place.resolve() == path or (not place.is_symlink() and filecmp.cmp(place, path, shallow=False))

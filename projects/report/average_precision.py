@@ -9,13 +9,11 @@ import numpy as np
 
 from ..bdd100k.eval.det import Matchable
 from ..bdd100k.eval.matching import LIMIT, Pairs, match_boxes
-from ..bdd100k.scalabel import DET_CLASSES
 
 #: The recalls at which precision is read.
 RECALLS = np.linspace(0, 1, 101)
 #: Areas in pixels of the sizes, smallest and largest.
 SIZES = {'all': (0, 1e10), 'small': (0, 32**2), 'medium': (32**2, 96**2), 'large': (96**2, 1e10)}
-CLASSES = len(DET_CLASSES)
 
 
 @dataclass
@@ -35,12 +33,13 @@ class Matched:
     gt_class: np.ndarray  #: (g,) from 0, of the ground truth that counts
     gt_image: np.ndarray  #: (g,) from 0
     num_images: int
+    num_classes: int
     _places: dict = field(default_factory=dict, repr=False)
 
     def positives(self, weight: np.ndarray | None = None) -> np.ndarray:
         """(classes,) boxes of the ground truth, each with its image's weight."""
         weights = None if weight is None else weight[self.gt_image]
-        return np.bincount(self.gt_class, weights, CLASSES)
+        return np.bincount(self.gt_class, weights, self.num_classes)
 
     def _right_places(self, t: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a class: where it is right, where it is ignored, and how many ignored ones lie before each right one."""
@@ -84,7 +83,7 @@ class Matched:
     def ap_and_recall(self, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(10, classes) average precision and the share of the ground truth that is found by at most 100 boxes of
         each class and image (AR100), 0 to 1; NaN of a class without ground truth."""
-        found = np.full((2, len(self.right), CLASSES), np.nan)
+        found = np.full((2, len(self.right), self.num_classes), np.nan)
         for k in np.flatnonzero(self.positives(weight)):
             for t, (_, recall, precision) in enumerate(self.curves(k, weight)):
                 found[:, t, k] = interpolated(recall, precision).mean(), recall[-1] if len(recall) else 0
@@ -112,7 +111,7 @@ def matched(
         counts: (g,) bool, the ground truth that counts; None for all. Crowds never do.
     """
     low, high = SIZES[size]
-    area = data.gt_bbox[:, 2] * data.gt_bbox[:, 3]
+    area = data.gt_bbox[:, 2] * data.gt_bbox[:, 3] if data.gt_area is None else data.gt_area
     ignored = data.gt_crowd | (area < low) | (area > high)
     if counts is not None:
         ignored = ignored | ~counts
@@ -125,7 +124,7 @@ def matched(
     match, left_out = match[:, rows], left_out[:, rows]
     return Matched(
         rows=rows,
-        start=np.searchsorted(data.dt_category[rows], np.arange(1, CLASSES + 2)),
+        start=np.searchsorted(data.dt_category[rows], np.arange(1, len(data.classes) + 2)),
         image=data.dt_image[rows] - 1,
         score=data.dt_score[rows],
         right=(match >= 0) & ~left_out,
@@ -134,4 +133,5 @@ def matched(
         gt_class=data.gt_category[~ignored] - 1,
         gt_image=data.gt_image[~ignored] - 1,
         num_images=data.num_images,
+        num_classes=len(data.classes),
     )

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..bdd100k.eval.det import IOU_THRESHOLDS
-from ..bdd100k.scalabel import DET_CLASSES
 from . import curves
 from .average_precision import RECALLS, Matched
 from .page import rounded
 
 ALL = 'all classes'
+#: Of more classes than these, curves are drawn at IoU 0.50 and 0.75 alone.
+FEW = 20
 
 
 def chart(
@@ -33,11 +34,11 @@ def line(of: int, x: np.ndarray, y: np.ndarray, **more: Any) -> dict:
     return dict(of=of, x=rounded(x), y=rounded(y), **more)
 
 
-def of_detectors(found: list[Matched]) -> list[dict]:
-    """Precision-recall, F1, histogram and calibration of several detectors."""
+def of_detectors(found: list[Matched], names: Sequence[str]) -> list[dict]:
+    """Precision-recall, F1, histogram and calibration of several detectors of classes with these names."""
     present = np.flatnonzero(found[0].positives())
     groups = [present, *(np.array([k]) for k in present)]
-    classes = dict(title='Class', options=[ALL, *(DET_CLASSES[k] for k in present)])
+    classes = dict(title='Class', options=[ALL, *(names[k] for k in present)])
     places = range(len(groups))
     return [
         _precision_recall(found, present, classes),
@@ -49,17 +50,18 @@ def of_detectors(found: list[Matched]) -> list[dict]:
 
 def _precision_recall(found: list[Matched], present: np.ndarray, classes: dict) -> dict:
     series: dict[str, list] = {}
-    ious = ['0.50 to 0.95 (mean)', *(f'{t:.2f}' for t in IOU_THRESHOLDS)]
+    chosen = range(len(IOU_THRESHOLDS)) if len(present) <= FEW else (0, 5)
+    ious = ['0.50 to 0.95 (mean)', *(f'{IOU_THRESHOLDS[t]:.2f}' for t in chosen)]
     for i, result in enumerate(found):
         precision, score = curves.precision_recall(result)
-        for (c, k), t in product(enumerate([None, *present]), range(len(ious))):
+        for (c, k), (i_iou, t) in product(enumerate([None, *present]), enumerate([None, *chosen])):
             rows = precision[present] if k is None else precision[[k]]
-            rows = rows if t == 0 else rows[:, [t - 1]]
+            rows = rows if t is None else rows[:, [t]]
             y = rows.mean((0, 1)) if rows.size else np.full(len(RECALLS), np.nan)
             own = line(i, RECALLS, y, note=f'AP {100 * y.mean():.1f}' if np.isfinite(y).all() else 'no AP')
-            if k is not None and t:
-                own['more'] = {'score from': rounded(score[k, t - 1])}
-            series.setdefault(f'{c},{t}', []).append(own)
+            if k is not None and t is not None:
+                own['more'] = {'score from': rounded(score[k, t])}
+            series.setdefault(f'{c},{i_iou}', []).append(own)
     return chart(
         'pr',
         'Precision and recall',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..bdd100k.eval.det import IOU_THRESHOLDS
-from .average_precision import CLASSES, RECALLS, Matched, interpolated
+from .average_precision import RECALLS, Matched, interpolated
 
 #: Thresholds at which F1 is drawn.
 THRESHOLDS = np.arange(101) / 100
@@ -20,7 +20,7 @@ def precision_recall(found: Matched) -> tuple[np.ndarray, np.ndarray]:
         (classes, 10, 101) precision, NaN of a class without ground truth; (classes, 10, 101) the score down to which
         that recall is reached, NaN where it is not.
     """
-    precision = np.full((CLASSES, len(IOU_THRESHOLDS), len(RECALLS)), np.nan)
+    precision = np.full((found.num_classes, len(IOU_THRESHOLDS), len(RECALLS)), np.nan)
     score = np.full_like(precision, np.nan)
     for k in np.flatnonzero(found.positives()):
         own = found.score[found.start[k] : found.start[k + 1]]

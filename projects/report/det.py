@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bdd100k.columns import FRAME_ATTRIBUTES, Columns, read_columns
+from ..bdd100k.columns import Columns
 from ..bdd100k.eval.det import IOU_THRESHOLDS, align
 from ..bdd100k.eval.matching import match_boxes
-from ..bdd100k.scalabel import DET_CLASSES
 from ..files.result_names import named_results
+from ..labels.scoring import read_result, read_truth
 from . import charts, det_images
 from .bootstrap import interval
-from .det_scores import METRICS, Result, draws, match_result, score_table
+from .det_scores import METRICS, Result, draws, frame_attributes, match_result, score_table
 from .disagreement import disagreement
 from .errors import KINDS, Errors, classify, costs, loss_by_image, rise
 from .page import CHUNK, report_folder, rounded, summary_sentence
@@ -43,12 +43,16 @@ def write_det_report(
     names: Sequence[str] | None = None,
     thumbnails: int = 0,
     number: int = 200,
+    classes: Sequence[str] | None = None,
+    class_names: str | None = None,
+    class_map: str | None = None,
     track: Track = silent,
 ) -> list[str]:
-    """Write a report of one or several detection results (Scalabel).
+    """Write a report of one or several detection results.
 
     Args:
-        gt, results: Files or folders as `read_columns` takes them.
+        gt, results: Labels and predictions as `read_truth` and `read_result` take them, with ``classes``,
+            ``class_names`` and ``class_map``.
         out: The report's folder.
         images: Folder of the images; None draws boxes on an empty ground.
         names: What the results are called; their files' names by default.
@@ -64,9 +68,14 @@ def write_det_report(
         FileNotFoundError, ValueError: There is no such folder of images, or ``out`` holds something else.
     """
     labels = named_results(results, names)
-    truth = _read(gt)
-    predictions = [_read(path) for path in results]
-    found, notes = [], []
+    truth, _ = read_truth(gt, classes)
+    _check(truth)
+    found, notes, predictions = [], [], []
+    for path, label in zip(results, labels):
+        pred, said = _read_result(path, truth, class_names, class_map, images)
+        _check(pred)
+        predictions.append(pred)
+        notes += [f'{label}: {line}' for line in said]
     for pred, label in zip(predictions, labels):
         data = align(truth, pred)
         for rows, what in (
@@ -109,11 +118,24 @@ def write_det_report(
     return pictures.missing
 
 
-def _read(path: str | Path) -> Columns:
-    columns = read_columns(path)
+def _read_result(
+    path: str | Path,
+    truth: Columns,
+    names: str | None,
+    class_map: str | None,
+    images: str | Path | None,
+) -> tuple[Columns, list[str]]:
+    """`read_result`, with what the result's form asks for: the sizes of the images only where it is text files, and
+    nothing where it is a folder of Scalabel files."""
+    path = Path(path)
+    if path.is_dir() and any(path.glob('[!.]*.json')):
+        return read_result(path, truth)
+    return read_result(path, truth, names, class_map, str(images) if images and path.is_dir() else None)
+
+
+def _check(columns: Columns) -> None:
     if not np.isfinite(columns.xyxy).all():
         columns.check_boxes()
-    return columns
 
 
 def _errors(result: Result) -> Errors:
@@ -157,10 +179,10 @@ def _report(gt, found, errors, labels, cells, resampled, notes) -> dict:
                 for key, title, rows in groups
             ],
         ),
-        charts=charts.of_detectors([result.sizes['all'] for result in found]),
+        charts=charts.of_detectors([result.sizes['all'] for result in found], data.classes),
         errors=_error_table(found, errors),
         confusion=dict(
-            classes=[*DET_CLASSES, 'none'],
+            classes=[*data.classes, 'none'],
             cells=cells,
             what='boxes',
             levels=True,
@@ -203,7 +225,7 @@ def _error_table(found: list[Result], errors: list[Errors]) -> dict:
                 classes = result.data.gt_category[e.truth == 2]
             else:
                 classes = result.data.dt_category[e.prediction == code]
-            numbers.append(np.bincount(classes - 1, minlength=len(DET_CLASSES)))
+            numbers.append(np.bincount(classes - 1, minlength=len(result.data.classes)))
         rows.append(
             dict(
                 key=key,
@@ -218,7 +240,7 @@ def _error_table(found: list[Result], errors: list[Errors]) -> dict:
             )
         )
     return dict(
-        classes=DET_CLASSES,
+        classes=found[0].data.classes,
         unit='AP50',
         base=[100 * float(np.nanmean(p['AP50'])) if np.isfinite(p['AP50']).any() else None for p in prices],
         kinds=rows,
@@ -257,15 +279,15 @@ def _index(gt, found, errors, labels, names, links) -> dict:
         dict(title='Boxes of truth', values=np.bincount(counted, minlength=data.num_images), digits=0)
     )
     attributes = []
-    for key in FRAME_ATTRIBUTES:
+    for key in frame_attributes(gt):
         codes, values = gt.attributes[key][data.frames], gt.attribute_values[key]
         attributes.append(
-            dict(key=key, title=TITLES[key], values=[v or '(none)' for v in values], codes=codes)
+            dict(key=key, title=TITLES.get(key, key), values=[v or '(none)' for v in values], codes=codes)
         )
     return dict(
         names=names,
         chunk=CHUNK,
-        classes=dict(names=DET_CLASSES, bits=det_images.class_bits(found[0])),
+        classes=dict(names=data.classes, images=det_images.class_lists(found[0])),
         columns=columns,
         attributes=attributes,
         pictures=links,

@@ -6,12 +6,10 @@ import numpy as np
 
 from ..bdd100k.columns import Columns
 from ..bdd100k.eval.analysis import taken_for
-from ..bdd100k.scalabel import DET_CLASSES
 from .det_scores import Result
 from .errors import KINDS, RIGHT, TRUTH_MISSED, Errors
 from .postings import LEVELS, highest, levels, packed
 
-NONE = len(DET_CLASSES)
 #: Scores are kept in ten-thousandths, coordinates in tenths of a pixel.
 SCORE, PIXEL = 10_000, 10
 
@@ -28,7 +26,8 @@ def boxes_of_images(
     data = results[0].data
     marks = data.gt_crowd.astype(np.int64)
     for bit, key in ((2, 'occluded'), (4, 'truncated')):
-        marks += bit * (gt.box_attributes[key][data.gt_rows] == 1)
+        if key in gt.box_attributes:
+            marks += bit * (gt.box_attributes[key][data.gt_rows] == 1)
     boxes = np.round(data.gt_bbox * PIXEL).astype(np.int64)
     states = [e.truth.astype(np.int64) for e in errors]
     truth = np.column_stack([data.gt_category - 1, marks, boxes, *states])
@@ -87,35 +86,35 @@ def confusion_lists(result: Result) -> tuple[list, dict[str, str]]:
         threshold; or without a predicted class with its lowest level plus 1 (0: nothing has the box), which must
         be at most the threshold.
     """
-    data = result.data
+    data, none = result.data, len(result.data.classes)
     match, on_crowd = taken_for(data, result.pairs)
     level = levels(data.dt_score)
     kept = ~on_crowd
-    true = np.append(data.gt_category - 1, NONE)[match[kept]]
-    key = true * (NONE + 1) + data.dt_category[kept] - 1
+    true = np.append(data.gt_category - 1, none)[match[kept]]
+    key = true * (none + 1) + data.dt_category[kept] - 1
     image = data.dt_image[kept] - 1
     lists = highest(key, image, level[kept])
     counts = {int(k): np.bincount(level[kept][key == k]).tolist() for k in np.unique(key)}
     held = np.full(len(data.gt_image), -1)
     held[match[match >= 0]] = level[match >= 0]
     asked = ~data.gt_crowd
-    key = (data.gt_category[asked] - 1) * (NONE + 1) + NONE
+    key = (data.gt_category[asked] - 1) * (none + 1) + none
     lists |= highest(key, data.gt_image[asked] - 1, held[asked] + 1, lowest=True)
     counts |= {int(k): np.bincount(held[asked][key == k] + 1).tolist() for k in np.unique(key)}
-    names = {k: divmod(k, NONE + 1) for k in counts}
+    names = {k: divmod(k, none + 1) for k in counts}
     return (
         [[*names[k], values] for k, values in counts.items()],
         {f'{i}/{j}': packed(*lists[k]) for k, (i, j) in names.items()},
     )
 
 
-def class_bits(result: Result) -> np.ndarray:
-    """(images,) the classes of the ground truth that counts, a bit each."""
+def class_lists(result: Result) -> list[str]:
+    """Of each class the images whose ground truth, of what counts, has it."""
     data = result.data
     counted = ~data.gt_crowd
-    bits = np.zeros(data.num_images, np.int64)
-    np.bitwise_or.at(bits, data.gt_image[counted] - 1, 1 << (data.gt_category[counted] - 1))
-    return bits
+    image = data.gt_image[counted] - 1
+    found = highest(data.gt_category[counted] - 1, image, np.zeros(len(image), np.int64))
+    return [packed(*found[k]) if k in found else '' for k in range(len(data.classes))]
 
 
 def wrong_counts(result: Result, errors: Errors) -> np.ndarray:

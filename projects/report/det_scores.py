@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bdd100k.columns import BOX_ATTRIBUTES, FRAME_ATTRIBUTES, Columns
+from ..bdd100k.columns import Columns
 from ..bdd100k.eval.det import Matchable
 from ..bdd100k.eval.matching import Pairs, pairs_of, ranks
-from ..bdd100k.scalabel import DET_CLASSES
 from .average_precision import SIZES, Matched, matched
 from .bootstrap import resample
 
@@ -67,6 +66,11 @@ def _of_one(found: Matched) -> list[float]:
     return [*(100 * values[:3]).tolist(), np.nan, np.nan, np.nan, float(100 * values[3])]
 
 
+def frame_attributes(gt: Columns) -> list[str]:
+    """The attributes of frames that the file says something of."""
+    return [key for key, values in gt.attribute_values.items() if any(values)]
+
+
 def score_table(gt: Columns, results: Sequence[Result]) -> list[tuple[str, str, list[Row]]]:
     """Groups of rows: a key, a title and the rows.
 
@@ -90,12 +94,12 @@ def score_table(gt: Columns, results: Sequence[Result]) -> list[tuple[str, str, 
                     int((category == k).sum()),
                     [v[:, k].tolist() for v in whole],
                 )
-                for k, name in enumerate(DET_CLASSES)
+                for k, name in enumerate(data.classes)
             ],
         )
     )
     titles = dict(weather='Weather', scene='Scene', timeofday='Time of day')
-    for attribute in FRAME_ATTRIBUTES:
+    for attribute in frame_attributes(gt):
         codes, names = gt.attributes[attribute][data.frames], gt.attribute_values[attribute]
         rows = []
         for code in sorted(np.unique(codes), key=lambda c: names[c]):
@@ -109,7 +113,7 @@ def score_table(gt: Columns, results: Sequence[Result]) -> list[tuple[str, str, 
         boxes = len(found.gt_image), len(np.unique(found.gt_image))
         rows.append(Row(_NAMES[size], boxes[1], boxes[0], [_of_one(r.sizes[size]) for r in results]))
     groups.append(('size', 'Size of the box', rows))
-    for attribute in BOX_ATTRIBUTES:
+    for attribute in gt.box_attributes:
         marks = gt.box_attributes[attribute][data.gt_rows]
         rows = []
         for value, name in ((1, attribute), (0, f'not {attribute}'), (-1, 'not said')):

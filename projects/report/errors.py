@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bdd100k.eval.det import IOU_THRESHOLDS, Matchable
 from ..bdd100k.eval.matching import LIMIT, Pairs
-from .average_precision import CLASSES, Matched, interpolated
+from .average_precision import Matched, interpolated
 
 #: From this IoU on a box is found, and up to this one it is on background.
 FOUND, BACKGROUND = 0.5, 0.1
@@ -116,16 +116,17 @@ def costs(data: Matchable, errors: Errors) -> dict[str, np.ndarray]:
     """
     kinds, score, category = errors.prediction, data.dt_score, data.dt_category - 1
     counted = errors.truth != TRUTH_NOT_COUNTED
-    asked = np.bincount(data.gt_category[counted] - 1, minlength=CLASSES)
+    number = len(data.classes)
+    asked = np.bincount(data.gt_category[counted] - 1, minlength=number)
     keep = kinds != NOT_COUNTED
     right = kinds == RIGHT
 
     def ap(right, keep, category=category, score=score, asked=asked):
-        values = [_ap50(score, right, keep & (category == k), asked[k]) for k in range(CLASSES)]
+        values = [_ap50(score, right, keep & (category == k), asked[k]) for k in range(number)]
         return np.where(present, values, np.nan)
 
     def without(lost):
-        return asked - np.bincount(data.gt_category[lost] - 1, minlength=CLASSES)
+        return asked - np.bincount(data.gt_category[lost] - 1, minlength=number)
 
     present = asked > 0
     found = {'AP50': ap(right, keep)}

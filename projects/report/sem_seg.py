@@ -266,13 +266,13 @@ def _write(page: Page, counts, differing, classes, labels, names, links, notes, 
                 digits=1,
             )
         )
-    bits = ((truth > 0) << np.arange(len(classes))).sum(1)
+    there = [np.flatnonzero(truth[:, k]) for k in range(len(classes))]
     page.put(
         'images',
         dict(
             names=names,
             chunk=CHUNK,
-            classes=dict(names=classes, bits=bits),
+            classes=dict(names=classes, images=[packed(rows, 0 * rows) for rows in there]),
             columns=columns,
             attributes=[],
             pictures=links,

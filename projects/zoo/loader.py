@@ -82,11 +82,37 @@ def read(name: str, trust: bool = False) -> Mapping[str, Any]:
 
     scheme, _, rest = name.partition('://') if '://' in name else ('', '', name)
     content = load_state_file(locate(name), trust=trust)
+    if scheme.lower() == 'imagenet':
+        content = renamed_vit(dict(content))
     if scheme.lower() == 'mmcls':
         from mmengine.runner.checkpoint import _process_mmcls_checkpoint
 
         content = _process_mmcls_checkpoint(content)
     return content if trust else without_programs(content)
+
+
+#: Parts of timm's keys of a ViT and mmseg's for them.
+_VIT = (
+    (r'^blocks\.', 'layers.'), (r'\.norm(\d)\.', r'.ln\1.'), (r'^norm\.', 'ln1.'),
+    (r'attn\.qkv\.', 'attn.attn.in_proj_'), (r'attn\.proj\.', 'attn.attn.out_proj.'),
+    (r'mlp\.fc1\.', 'ffn.layers.0.0.'), (r'mlp\.fc2\.', 'ffn.layers.1.'),
+    (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
+)  # fmt: skip
+
+
+def renamed_vit(content: dict[str, Any]) -> dict[str, Any]:
+    """A ViT's or DeiT's weights of timm under the keys of mmseg's ``VisionTransformer``, without the classifier; other
+    content as it is."""
+    state = content.get('model', content)
+    if 'blocks.0.attn.qkv.weight' not in state:
+        return content
+    renamed = {}
+    for key, value in state.items():
+        if not key.startswith('head'):
+            for pattern, replacement in _VIT:
+                key = re.sub(pattern, replacement, key)
+            renamed[key] = value
+    return dict(state_dict=renamed)
 
 
 def locate(name: str) -> Path:

@@ -33,19 +33,30 @@ _THIRD_PARTY = _OPENMMLAB + 'pretrain/third_party/'
 _CONVNEXT = _OPENMMLAB + 'mmclassification/v0/convnext/downstream/'
 _SWIN = 'https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
 _PVT = 'https://github.com/whai362/PVT/releases/download/v2/'
+_CSPNEXT = _OPENMMLAB + 'mmdetection/v3.0/rtmdet/cspnext_rsb_pretrain/'
 IMAGENET = {
     'resnet50-0676ba61.pth': _TORCHVISION,
     'resnet101-63fe2227.pth': _TORCHVISION,
     'resnet50_caffe-788b5fa3.pth': _THIRD_PARTY,
     'resnet101_caffe-3ad79236.pth': _THIRD_PARTY,
     'resnet50_msra-5891d200.pth': _THIRD_PARTY,
+    'resnet50_v1c-2cccc1ad.pth': _THIRD_PARTY,
+    'resnet101_v1c-e67eebb6.pth': _THIRD_PARTY,
     'hrnetv2_w18-00eb2006.pth': _THIRD_PARTY,
     'hrnetv2_w32-dc9eeb4f.pth': _THIRD_PARTY,
+    'hrnetv2_w40-ed0b031c.pth': _THIRD_PARTY,
+    'hrnetv2_w48-d2186c55.pth': _THIRD_PARTY,
     'resnet50_8xb256-rsb-a1-600e_in1k_20211228-20e21305.pth': _OPENMMLAB + 'mmclassification/v0/resnet/',
     'swin_tiny_patch4_window7_224.pth': _SWIN,
     'swin_small_patch4_window7_224.pth': _SWIN,
     'swin_base_patch4_window7_224.pth': _SWIN,
     'swin_base_patch4_window7_224_22k.pth': _SWIN,
+    'swin_large_patch4_window12_384_22k.pth': _SWIN,
+    'jx_vit_base_p16_224-80ecf9dd.pth': 'https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-vitjx/',
+    'deit_small_patch16_224-cd65a155.pth': 'https://dl.fbaipublicfiles.com/deit/',
+    'cspnext-s_imagenet_600e-ea671761.pth': _CSPNEXT,
+    'cspnext-m_8xb256-rsb-a1-600e_in1k-ecb3bbd9.pth': _CSPNEXT,
+    'cspnext-l_8xb256-rsb-a1-600e_in1k-6a760974.pth': _CSPNEXT,
     'pvt_tiny.pth': _PVT,
     'pvt_small.pth': _PVT,
     'pvt_v2_b0.pth': _PVT,
@@ -61,7 +72,7 @@ TIMEOUT = 20  # seconds without an answer
 RETRIES = 3
 HEAD = 512  # bytes that tell what a file is
 LIMIT = 8 << 30  # bytes; no published file of weights here is nearly as large
-IMAGENET_LIMIT = 1 << 30  # the largest of these backbones has 450 MB
+IMAGENET_LIMIT = 1 << 30  # the largest of these backbones, Swin-L, has 920 MB
 
 
 class DownloadError(OSError):
@@ -357,16 +368,16 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def _bar(name: str) -> Callable[[int, int | None], None]:
-    """A progress bar of rich, made at the first block."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    """A progress bar, made at the first block."""
+    from ..files.progress import bar
 
-    bar = Progress(TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    task = bar.add_task(name, total=None)
+    progress = bar('bytes')
+    task = progress.add_task(name, total=None)
 
     def update(done: int, total: int | None) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
+        progress.start()
+        progress.update(task, completed=done, total=total)
         if done == total:
-            bar.stop()
+            progress.stop()
 
     return update

@@ -93,8 +93,8 @@ TRAIN = [
 def test_training_commands_write_their_configs(page, line, place, monkeypatch):
     from mmengine.config import Config
 
-    from mmroad.owndata import options
-    from mmroad.owndata.own_config import write_own_config
+    from mmroad.labels.own import options
+    from mmroad.labels.own.own_config import write_own_config
     from mmroad.zoo import weights
 
     monkeypatch.setattr(weights, 'published', lambda name: Path(name))

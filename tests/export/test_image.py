@@ -9,7 +9,6 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from mmroad.export.image import ImageInput, cv2_taps, pillow_taps, resize_cv2, resize_pillow
-from mmroad.inference.base import prepared
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 # With keep_ratio: where one side grew and the other shrank, Pillow goes down first from 13 on.
@@ -53,7 +52,8 @@ def test_the_input_is_the_pipelines(resize, rgb):
         ]
     )
     image = noise(37, 53)
-    batch = preprocessor(prepared(pipeline, dict(img=image[..., ::-1].copy(), img_id=0), ''))
+    data = pipeline(dict(img=image[..., ::-1].copy(), img_id=0))
+    batch = preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
     meta = batch['data_samples'][0].metainfo
     for size in (None, (37, 53)):
         got = ImageInput([step], preprocessor, size)(torch.from_numpy(image)[None])

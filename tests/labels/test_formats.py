@@ -254,6 +254,19 @@ def test_the_source_is_never_replaced(tmp_path):
         convert(tmp_path / 'labels.json', tmp_path, 'scalabel')
 
 
+def test_images_that_are_there_are_never_replaced_by_others(sets, tmp_path):
+    place_images(sets, 'yolo', tmp_path, 'copy')
+    assert (
+        place_images(sets, 'yolo', tmp_path, 'copy')
+        == (4, [])
+        == place_images(sets, 'yolo', tmp_path, 'link')
+    )
+    (tmp_path / 'images/val/four.jpg').write_bytes(b'mine')
+    with pytest.raises(ValueError, match=r'images/val/four\.jpg is there already and is another image'):
+        place_images(sets, 'yolo', tmp_path, 'link')
+    assert (tmp_path / 'images/val/four.jpg').read_bytes() == b'mine'
+
+
 def test_several_sets_for_one_split_are_named(tmp_path):
     for name in ('train.json', 'train_2.json'):
         (tmp_path / name).write_text('[{"name": "a.jpg", "labels": []}]')

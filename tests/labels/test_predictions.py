@@ -12,9 +12,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.eval.det import align, evaluate_det, scores_of
 from mmroad.bdd100k.scalabel import LabelFileError
+from mmroad.commands.eval import main
 from mmroad.labels.form import Box, Image, LabelSet
 from mmroad.labels.formats import read_sets, write
 from mmroad.labels.names import COCO80, COCO91, matcher, read_names

@@ -23,10 +23,10 @@ from PIL import Image
 
 from mmroad.anomaly.io import load_map, save_map
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.eval.__main__ import main as evaluate
 from mmroad.bdd100k.eval.masks import read_png
 from mmroad.bdd100k.index import indexed_columns
 from mmroad.bdd100k.scalabel import load_frames
+from mmroad.commands.eval import main as evaluate
 from mmroad.detic.lvis_style import read_lvis_style
 from mmroad.detic.vocabulary import load_embeddings, read_names
 from mmroad.files.images import read_image

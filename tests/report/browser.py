@@ -24,9 +24,9 @@ _ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
 def missing():
     """Why no browser can be driven here; None if one can."""
     if not any(map(shutil.which, NAMES)):
-        return 'no Chromium: bash tools/ci_browser.sh installs it'
+        return 'no Chromium: bash tools/setup_browser.sh installs it'
     if not shutil.which('chromedriver'):
-        return 'no chromedriver: bash tools/ci_browser.sh installs it'
+        return 'no chromedriver: bash tools/setup_browser.sh installs it'
     return None
 
 
@@ -94,7 +94,7 @@ class Browser:
         """The value of a script's ``return``; promises are awaited."""
         return self._ask('POST', '/execute/sync', dict(script=script, args=list(args)))
 
-    def until(self, script, *args, seconds=30):
+    def until(self, script, *args, seconds=60):
         """Wait until a script returns what is true, and return it."""
         end = time.monotonic() + seconds
         while True:

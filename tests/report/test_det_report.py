@@ -100,3 +100,56 @@ def test_page_is_small_and_carries_no_address(report):
     assert size < 3e6
     for file in report.glob('page/*'):
         assert 'http' not in file.read_text().replace('http://www.w3.org/2000/svg', '')
+
+
+def test_classes_of_a_coco_file(tmp_path):
+    """Its own classes, ids and areas: the numbers are those of the evaluator."""
+    rng = np.random.default_rng(3)
+    images = [dict(id=7 * i, file_name=f'{i}.jpg', width=640, height=480) for i in range(12)]
+    truth, found = [], []
+    for image in images:
+        for _ in range(4):
+            x, y, w, h = (float(v) for v in rng.uniform((0, 0, 10, 10), (400, 300, 200, 150)))
+            category = int(rng.choice([3, 5, 90]))
+            more = dict(id=len(truth) + 1, iscrowd=0, area=w * h / 2)
+            truth.append(dict(image_id=image['id'], category_id=category, bbox=[x, y, w, h], **more))
+            box = [x + 0.05 * w * float(rng.normal()), y, w, h]
+            found.append(
+                dict(image_id=image['id'], category_id=category, bbox=box, score=float(rng.random()))
+            )
+    categories = [dict(id=k, name=name) for k, name in ((3, 'forklift'), (5, 'cone'), (90, 'person'))]
+    (tmp_path / 'gt.json').write_text(
+        json.dumps(dict(images=images, annotations=truth, categories=categories))
+    )
+    (tmp_path / 'found.json').write_text(json.dumps(found))
+    paths = ['-g', str(tmp_path / 'gt.json'), '-r', str(tmp_path / 'found.json')]
+    main(['report', '-t', 'det', *paths, '--draws', '5', '--out', str(tmp_path / 'out')])
+    main(['eval', '-q', '-t', 'det', *paths, '--out-file', str(tmp_path / 'scores.json')])
+    official, shown = json.loads((tmp_path / 'scores.json').read_text()), read(tmp_path / 'out', 'report')
+    for item in shown['headline']:
+        want = official[item['key']][1]['OVERALL']
+        assert item['values'] == [None if np.isnan(want) else pytest.approx(want, abs=1e-9)]
+    rows = {group['key']: group['rows'] for group in shown['scores']['groups']}
+    assert [row['name'] for row in rows['class']] == list(official['AP'][0])
+    assert 'weather' not in rows and 'occluded' not in rows
+    assert read(tmp_path / 'out', 'images')['classes']['names'] == list(official['AP'][0])
+
+
+def test_text_files_of_yolo_take_the_sizes_of_the_images(world, tmp_path):
+    frames = json.loads((world / 'first/det.json').read_text())
+    folder = tmp_path / 'labels'
+    (folder / 'drive one').mkdir(parents=True)
+    for frame in frames:
+        lines = []
+        for label in frame['labels']:
+            x1, y1, x2, y2 = (label['box2d'][k] for k in ('x1', 'y1', 'x2', 'y2'))
+            w, h = x2 - x1 + 1, y2 - y1 + 1
+            shares = (x1 + w / 2) / 320, (y1 + h / 2) / 192, w / 320, h / 192
+            lines.append(' '.join(map(str, (DET_CLASSES.index(label['category']), *shares, label['score']))))
+        (folder / frame['name']).with_suffix('.txt').write_text('\n'.join(lines))
+    args = ['-g', str(world / 'gt.json'), '-r', str(folder), '-r', str(world / 'first'), '--draws', '2']
+    (tmp_path / 'names.txt').write_text('\n'.join(DET_CLASSES))
+    args += ['--class-names', str(tmp_path / 'names.txt'), '--images', str(world / 'images')]
+    main(['report', '-t', 'det', *args, '--out', str(tmp_path / 'out')])
+    values = [item['values'] for item in read(tmp_path / 'out', 'report')['headline']]
+    assert [a for a, _ in values] == pytest.approx([b for _, b in values])

@@ -50,6 +50,6 @@ def detections(seed, frames=90, miss=0.15, jitter=0.06, attributes=True):
 
 def report_of(world, out, *more):
     main(
-        ['report', '-t', 'det', '-g', str(world / 'gt.json'), '-r', str(world / 'first/det.json'), '-r',
+        ['report', '-t', 'det', '-g', str(world / 'gt.json'), '-r', str(world / 'first'), '-r',
          str(world / 'second/det.json'), '--images', str(world / 'images'), '--draws', '20', '--out', str(out), *more]
     )  # fmt: skip

@@ -7,6 +7,7 @@ import torch
 
 import mmroad
 from mmroad.inference.base import array_pipeline
+from mmroad.runtime.speed import accelerate as accelerating
 from mmroad.runtime.speed.accelerate import accelerate
 
 
@@ -104,3 +105,13 @@ def test_a_detector_trains_in_bfloat16(detector):
         totals.append(float(total))
     assert totals[1] == pytest.approx(totals[0], rel=0.05)
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_a_processor_without_bfloat16_computes_in_float32(detector, batch, monkeypatch):
+    monkeypatch.setattr(accelerating, 'cpu_has_bfloat16', lambda: False)
+    with pytest.warns(UserWarning, match='no bfloat16: computing in float32'):
+        model = accelerating.for_inference(copy.deepcopy(detector), torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert torch.equal(
+        found(model, batch).scores, found(accelerating.for_inference(copy.deepcopy(detector)), batch).scores
+    )

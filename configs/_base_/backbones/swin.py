@@ -35,3 +35,11 @@ swin_b_22k = dict(
     swin_b, init_cfg=dict(type='Pretrained', checkpoint='imagenet://swin_base_patch4_window7_224_22k.pth')
 )
 swin_b_channels = [128, 256, 512, 1024]
+swin_l_384 = dict(
+    **_common,
+    embed_dims=192,
+    depths=(2, 2, 18, 2),
+    num_heads=(6, 12, 24, 48),
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://swin_large_patch4_window12_384_22k.pth'),
+) | dict(pretrain_img_size=384, window_size=12)
+swin_l_channels = [192, 384, 768, 1536]

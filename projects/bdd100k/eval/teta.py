@@ -114,7 +114,7 @@ def _of_class(
 
 
 def teta_scores(videos: Iterable[TetaSums]) -> dict[str, list[dict[str, float]]]:
-    """TETA and its three parts in per cent, grouped as the official scores are; NaN where a class has no box.
+    """TETA and its three parts in percent, grouped as the official scores are; NaN where a class has no box.
 
     Super-categories and OVERALL are averaged over detections, AVERAGE over the classes that are there.
     """

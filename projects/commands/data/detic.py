@@ -77,12 +77,11 @@ def make(args: argparse.Namespace, left_out: list[str] | None = None) -> str:
     Returns:
         A line about what was written.
     """
-    from rich.progress import track
-
     from ...detic import captions, prepare_data
     from ...detic.parts import keep_sources, parts_of, remove_parts
     from ...detic.prepare_data import read_json
     from ...files import write_json
+    from ...files.progress import track
 
     sources = [getattr(args, name) for name in COMMANDS[args.command][:-1]]
     keep_sources(args.output, '.npy' if args.command == 'embed-captions' else '.json', *sources)

@@ -86,9 +86,9 @@ def read(source: Path) -> dict:
 
 def run(args: argparse.Namespace) -> None:
     import numpy as np
-    from rich.progress import track
 
     from ...files.png import write_png
+    from ...files.progress import track
 
     source = args.root / f'annotations/instances_{args.split}.json'
     content = read(source)
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
     large = [image for image in images if min(image['height'], image['width']) >= args.min_size]
     folder, left_out = args.root / f'annotations/ood_seg_{args.split}', []
     folder.mkdir(parents=True, exist_ok=True)
-    for image in track(large, description='masks'):
+    for image in track(large, 'masks'):
         try:
             union = union_of(image, objects[image['id']])
         except ValueError as error:

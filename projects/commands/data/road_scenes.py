@@ -35,12 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from rich.progress import track
-
+    from ...files.progress import track
     from ...road_scenes.write import write_dataset
 
     total = args.train + args.val + args.ood + args.videos + args.tracks
-    steps = iter(track(range(total), 'drawing scenes', transient=True))
+    steps = iter(track(range(total), 'drawing scenes'))
     options = {k: v for k, v in vars(args).items() if k not in ('out', 'debug')}
     start = time.time()
     made = write_dataset(args.out, **options, progress=lambda: next(steps, None))

@@ -9,11 +9,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from rich.progress import Progress
-
     from ...detic.tar import build_index
+    from ...files.progress import steps
 
-    with Progress(transient=True) as bar:
-        task = bar.add_task('tar files', total=len(args.tars))
-        number = build_index(args.tars, args.out, lambda _: bar.advance(task))
+    with steps('tar files', len(args.tars)) as advance:
+        number = build_index(args.tars, args.out, lambda _: advance())
     print(f'{args.out}: {number} files in {len(args.tars)} tar files')

@@ -24,21 +24,16 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import sys
     from pathlib import Path
 
-    from rich.progress import track
-
     from ...files import write_json
+    from ...files.progress import track
     from ...labels.check import as_json, check, summary
     from ...labels.formats import read_sets
     from ...labels.stats import statistics
 
     sets = read_sets(args.source, args.form, args.images)
-    quiet = not sys.stderr.isatty()
-    found = check(
-        sets, lambda images, split: track(images, f'{split or "images"}', disable=quiet, transient=True)
-    )
+    found = check(sets, lambda images, split: track(images, split or 'images'))
     numbers = {split: statistics(labels) for split, labels in sets.items()}
     print(
         f'{sum(n["images"] for n in numbers.values())} images, {sum(n["boxes"] for n in numbers.values())} boxes'

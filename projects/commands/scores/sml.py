@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     import torch
-    from rich.progress import track
 
     from ...anomaly.class_statistics import ClassStatistics
     from ...files import OutputNames, write_json
+    from ...files.progress import track
     from ...files.sources import Item, Source, open_source
     from ...zoo.configs import get_config
     from ...zoo.models import init_model
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         source = Source(items, Path(), 'the training images')
     model = init_model(args.config, args.checkpoint, use_device(args.device))
     statistics, number = ClassStatistics(model.num_classes), 0
-    for name, image in track(source, total=source.total, description='statistics'):
+    for name, image in track(source, 'statistics', source.total):
         inputs = torch.from_numpy(image).permute(2, 0, 1)
         inputs = model.data_preprocessor(dict(inputs=[inputs]))['inputs']
         try:

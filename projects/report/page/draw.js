@@ -71,14 +71,20 @@ const Draw = {
 
   results: ['#56b4e9', '#e69f00', '#2fc79a', '#e08fc0'],
   kinds: {
-    right: '#2fc79a', off: '#a8a8a8', cls: '#e08fc0', loc: '#e69f00', both: '#ff7a33', dupe: '#f0e442', bkg: '#56b4e9',
+    right: '#2fc79a', off: '#a8a8a8', cls: '#c77dff', loc: '#e69f00', both: '#ff7a33', dupe: '#f0e442', bkg: '#56b4e9',
     alarm: '#ff7a33', hit: '#2fc79a',
   },
 
-  /** Lines of a box: the truth is dashed, and what is missed is dotted and thick, so that color is not all. */
-  dash(box) {
-    if (box.of !== 'truth') return [];
-    return box.state.key === 'miss' ? [2, 3] : [7, 4];
+  /** Lines of a box, so that color is not all: the truth is dashed, what is missed dotted; of errors two that look
+      alike to some eyes have dashes too. */
+  dash(box, layers) {
+    if (box.of === 'truth') return box.state.key === 'miss' ? [2, 3] : [7, 4];
+    return layers.byKind ? { cls: [9, 3, 2, 3], both: [5, 3] }[box.kind.key] || [] : [];
+  },
+
+  /** How thick a line is: errors stand out where boxes have the color of their kind. */
+  width(box, layers) {
+    return box.of !== 'truth' && layers.byKind && box.kind.code > 1 ? 2.6 : 1.5;
   },
 
   /** Draw on a canvas over a small picture. */
@@ -94,11 +100,11 @@ const Draw = {
       const sides = [box.x * scale, box.y * scale, box.w * scale, box.h * scale];
       context.setLineDash([]);
       context.strokeStyle = 'rgb(0 0 0 / 55%)';
-      context.lineWidth = 3 * ratio;
+      context.lineWidth = (Draw.width(box, layers) + 1.5) * ratio;
       context.strokeRect(...sides);
-      context.setLineDash(Draw.dash(box).map((part) => part * ratio * 0.7));
+      context.setLineDash(Draw.dash(box, layers).map((part) => part * ratio * 0.7));
       context.strokeStyle = Draw.color(box, layers);
-      context.lineWidth = 1.5 * ratio;
+      context.lineWidth = Draw.width(box, layers) * ratio;
       context.strokeRect(...sides);
     }
     return boxes;
@@ -107,7 +113,7 @@ const Draw = {
   /** How many boxes are shown, in words. */
   counted(predicted, truth) {
     const [of, all] = Report.data.report.boxWords || ['predicted boxes', 'true boxes'];
-    return `${predicted} ${of}, ${truth} ${all}`;
+    return `${of}: ${predicted}, ${all}: ${truth}`;
   },
 
   /** What a box is, in words. */
@@ -116,7 +122,8 @@ const Draw = {
       const marks = ['not counted', 'occluded', 'truncated'].filter((_, bit) => box.marks & (1 << bit));
       return `truth: ${[box.label, ...marks].join(', ')}; ${box.state.name.toLowerCase()}`;
     }
-    const score = Report.data.report.unscored ? '' : ` ${box.score.toFixed(2)}`;
+    if (Report.data.report.unscored) return `${Report.data.report.results[box.of]}: ${box.label}`;
+    const score = ` ${box.score.toFixed(2)}`;
     return `${Report.data.report.results[box.of]}: ${box.label}${score}; ${box.kind.name.toLowerCase()}`;
   },
 };

@@ -93,15 +93,28 @@ const Confusion = {
     return matrix;
   },
 
+  /** The classes that have a row: all, or of many those with most in their row, and what is none of them. */
+  shown(matrix) {
+    const none = matrix.length - 1;
+    const total = matrix.map((row) => row.reduce((a, b) => a + b, 0));
+    const most = total.slice(0, none).map((_, i) => i).sort((a, b) => total[b] - total[a]).slice(0, Confusion.most);
+    return [...most.sort((a, b) => a - b), none];
+  },
+
+  most: 60,
+
   table(confusion, r, share) {
     const matrix = Confusion.counts(confusion, r);
     const { classes } = confusion;
-    const table = el('table.heat.matrix', { id: 'matrix' }, el('caption', {}, 'Rows: truth. Columns: prediction.'),
-      el('thead', {}, el('tr', {}, el('th', {}), ...classes.map((name) => el('th.n.tilt', { scope: 'col' }, el('span', {}, name))))));
+    const shown = Confusion.shown(matrix);
+    const table = el('table.heat.matrix', { id: 'matrix' }, el('caption', {}, `Rows: truth. Columns: prediction.${classes.length > shown.length ? ` The ${shown.length - 1} classes with most.` : ''}`),
+      el('thead', {}, el('tr', {}, el('th', {}), ...shown.map((j) => el('th.n.tilt', { scope: 'col' }, el('span', {}, classes[j]))))));
     const body = el('tbody');
-    matrix.forEach((row, i) => {
+    shown.forEach((i) => {
+      const row = matrix[i];
       const total = row.reduce((a, b) => a + b, 0);
-      body.append(el('tr', {}, el('th', { scope: 'row' }, classes[i]), ...row.map((value, j) => {
+      body.append(el('tr', {}, el('th', { scope: 'row' }, classes[i]), ...shown.map((j) => {
+        const value = row[j];
         const part = total ? value / total : 0;
         const title = `${classes[i]} taken for ${classes[j]}: ${number(value, 0)} ${confusion.what} (${number(100 * part)} % of the row)`;
         const cell = el(`td.n${i === j ? '.diagonal' : ''}`, { style: `--share: ${part.toFixed(4)}` });

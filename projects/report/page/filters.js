@@ -60,7 +60,8 @@ const Filters = {
         .map(([, packed]) => Filters.unpack(packed));
       tests.push((row) => found.some((part) => part.has(row) && part.get(row) >= threshold));
     } else if (state.has('class')) {
-      tests.push((row) => label >= 0 && (classes.bits[row] & (1 << label)) !== 0);
+      const found = label < 0 ? new Map() : Filters.unpack(classes.images[label]);
+      tests.push((row) => found.has(row));
     }
     const rows = [];
     for (let row = 0; row < total; row++) if (tests.every((test) => test(row))) rows.push(row);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 
 from .fold import fold_batch_norm, use_point_convolutions
 from .operators import guard_operators
-from .precision import each, heads_give_float32
+from .precision import cpu_has_bfloat16, each, heads_give_float32
 
 
 def accelerate(
@@ -64,7 +65,7 @@ def for_inference(model: nn.Module, amp: torch.dtype | None = None) -> nn.Module
     detections to rounding. On others nothing but ``amp`` changes anything.
 
     Args:
-        amp: See `accelerate`; on a CPU ``torch.bfloat16``.
+        amp: See `accelerate`; on a CPU ``torch.bfloat16``. One without it computes in float32, with a warning.
 
     Raises:
         ValueError: Another precision than bfloat16 on a CPU.
@@ -72,6 +73,11 @@ def for_inference(model: nn.Module, amp: torch.dtype | None = None) -> nn.Module
     on_cpu = next(model.parameters()).device.type == 'cpu'
     if on_cpu and amp not in (None, torch.bfloat16):
         raise ValueError(f'a CPU computes in bfloat16 or float32, not in {str(amp).removeprefix("torch.")}')
+    if on_cpu and amp is not None and not cpu_has_bfloat16():
+        warnings.warn(
+            'this processor has no bfloat16: computing in float32, which takes longer', stacklevel=2
+        )
+        amp = None
     model.eval()
     return accelerate(model, fold=on_cpu, channels_last=on_cpu and heads_are_convolutions(model), amp=amp)
 

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING
 
 from ...zoo import class_order_hook
 from ...zoo.options import add_import
-from . import accumulation, checkpoints, divergence, fast_hook, loops
+from . import accumulation, checkpoints, divergence, fast_hook, loops, val_loss
 from .divergence import DivergedError
 from .resume import newest_checkpoint, read_training
+from .trackers import TRACKERS, add_trackers, check_trackers
+from .val_loss import add_val_loss
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 __all__ = [
     'DivergedError',
+    'TRACKERS',
+    'add_trackers',
+    'add_val_loss',
+    'check_trackers',
     'accumulation',
     'checkpoints',
     'class_order_hook',
@@ -29,6 +35,7 @@ __all__ = [
     'go_on',
     'loops',
     'make_resumable',
+    'val_loss',
 ]
 
 _LOOPS = {'EpochBasedTrainLoop': 'ResumableEpochLoop', 'IterBasedTrainLoop': 'ResumableIterLoop'}

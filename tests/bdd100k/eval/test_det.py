@@ -11,9 +11,9 @@ import pytest
 from det_cases import made_set, official, same, save
 
 from mmroad.bdd100k.columns import read_columns
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.eval.det import evaluate_det
 from mmroad.bdd100k.scalabel import DET_CLASSES, LabelFileError
+from mmroad.commands.eval import main
 
 SAMPLE = Path(__file__).parents[3] / '../shared/data/bdd100k_sample'
 

@@ -27,8 +27,8 @@ from mask_cases import (
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.scalabel import LabelFileError
+from mmroad.commands.eval import main
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 

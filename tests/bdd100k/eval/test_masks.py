@@ -26,8 +26,8 @@ from mask_cases import (
 )
 
 from mmroad.bdd100k.eval import pan_seg
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.scalabel import LabelFileError
+from mmroad.commands.eval import main
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from track_cases import made_set, official, same, save
 
-from mmroad.bdd100k.eval.__main__ import main
 from mmroad.bdd100k.eval.track import evaluate_track
 from mmroad.bdd100k.scalabel import LabelFileError
 from mmroad.bdd100k.track_columns import read_track_columns
+from mmroad.commands.eval import main
 
 SAMPLE = Path(__file__).parents[3] / '../shared/data/box_track_sample'
 
@@ -402,7 +402,7 @@ def test_options_of_other_tasks_are_refused(capsys):
 def test_torch_is_not_imported(tmp_path):
     paths = save(tmp_path, *made_set(1))
     code = (
-        'import sys; from mmroad.bdd100k.eval.__main__ import main; main(sys.argv[1:]); '
+        'import sys; from mmroad.commands.eval import main; main(sys.argv[1:]); '
         'sys.exit(any(name in sys.modules for name in ("torch", "mmengine", "scipy.optimize")))'
     )
     args = ['-t', 'box_track', '-g', paths[0], '-r', paths[1], '--hota', '--teta', '-q']

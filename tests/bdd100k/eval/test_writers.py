@@ -2,6 +2,7 @@
 
 import json
 import logging
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mmroad.bdd100k.instance_metric import BDD100KInsSegMetric, BDD100KPanSegMet
 from mmroad.bdd100k.instances import BDD100KInsSegDataset, BDD100KPanSegDataset
 from mmroad.bdd100k.scalabel import LabelFileError
 from mmroad.bdd100k.sem_seg import BDD100KDrivableDataset, BDD100KDrivableMetric
+from mmroad.bdd100k.submission import zip_predictions
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 
@@ -248,3 +250,21 @@ def test_drivable_scores_are_the_official_ones_of_masks_and_codes(tmp_path):
     }
     same(ours('drivable', tmp_path / 'gt', out), want)  # the folder as it is
     assert {p.name for p in Path(out / 'masks').iterdir()} == {'0.png', '1.png', '2.png'}
+
+
+def test_archives_hold_what_the_servers_take(tmp_path):
+    for name in ('masks/b.png', 'masks/a.png', 'bitmasks/a.png'):
+        write_png(tmp_path / name, np.zeros((*SIZE, 4)))
+    path = zip_predictions(tmp_path, 'drivable', tmp_path / 'zips/drivable.zip')
+    assert zipfile.ZipFile(path).namelist() == ['a.png', 'b.png']
+    with pytest.raises(LabelFileError, match='score.json: not there. Write predictions with mmroad test'):
+        zip_predictions(tmp_path, 'ins_seg', tmp_path / 'ins.zip')
+    (tmp_path / 'score.json').write_text('[]')
+    archive = zipfile.ZipFile(zip_predictions(tmp_path, 'ins_seg', tmp_path / 'ins.zip'))
+    assert archive.namelist() == ['score.json', 'bitmasks/a.png'] and archive.testzip() is None
+    for task, name, words in (
+        ('pan_seg', 'a.zip', 'no test server'),
+        ('sem_seg', 'a.tar', 'ends in .zip'),
+    ):
+        with pytest.raises(LabelFileError, match=words):
+            zip_predictions(tmp_path, task, tmp_path / name)

@@ -33,6 +33,11 @@ def use_boxes(cfg: Config, boxes: Boxes) -> None:
             f'{Path(cfg.filename).stem}: its model has no head with a number of classes: models with a vocabulary '
             '(Detic) are not trained on other classes, but find them by their names (mmroad vocabulary)'
         )
+    if masks := sorted(_parts(cfg.model) & {'mask_head', 'semantic_head', 'semantic_roi_extractor'}):
+        raise ValueError(
+            f'{Path(cfg.filename).stem}: its model predicts masks ({masks[0]}), which boxes cannot train: take '
+            'a detector (mmroad list)'
+        )
     for head in heads:
         _follow_number(head, len(boxes.classes))
     train, val = cfg.train_dataloader, cfg.val_dataloader
@@ -51,7 +56,7 @@ def use_boxes(cfg: Config, boxes: Boxes) -> None:
     saved = hooks.get('checkpoint') or dict(type='CheckpointHook', interval=1)
     prefix = 'bdd100k' if boxes.bdd100k else 'det'
     cfg.default_hooks = dict(hooks, checkpoint=dict(saved, save_best=f'{prefix}/AP', rule='greater'))
-    from ..zoo.options import add_import
+    from ...zoo.options import add_import
 
     add_import(cfg, 'mmroad.bdd100k.det')
 
@@ -67,6 +72,17 @@ def class_heads(node: Any, path: str = '') -> Iterator[Any]:
         for key, value in node.items():
             if key not in _OTHER_HEADS and key not in ('train_cfg', 'test_cfg', 'backbone', 'neck'):
                 yield from class_heads(value, f'{path}.{key}')
+
+
+def _parts(node: Any) -> set[str]:
+    """All names in a model's config."""
+    if isinstance(node, (list, tuple)):
+        return {name for part in node for name in _parts(part)}
+    return (
+        {*node, *(name for part in node.values() for name in _parts(part))}
+        if hasattr(node, 'items')
+        else set()
+    )
 
 
 def _follow_number(head: dict[str, Any], number: int) -> None:

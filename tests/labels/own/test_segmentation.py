@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmroad.owndata.own_config import write_own_config
+from mmroad.labels.own.own_config import write_own_config
 from mmroad.zoo.models import build_model
 
 SMALL = 'rba_small_1dl_road_scenes'
@@ -57,6 +57,15 @@ def test_class_uniform_sampling_keeps_its_own_cache(rails, options, tmp_path):
     outer = cfg.train_dataloader.dataset
     assert outer.type == 'ClassUniformDataset' and outer.cache_file == str(tmp_path / 'run/own/centroids.npz')
     assert outer.dataset.type == 'BaseSegDataset' and cfg.model.decode_head.num_classes == 3
+
+
+def test_auxiliary_heads_and_heads_in_a_row_have_the_classes_too(rails, options):
+    cfg, _ = made(
+        options('deeplabv3+_r50-d8_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none')
+    )
+    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 3
+    cfg, _ = made(options('pointrend_r50_512x1024_40k_sem_seg_bdd100k', '--data', rails, '--weights', 'none'))
+    assert [head.num_classes for head in cfg.model.decode_head] == [3, 3]
 
 
 def test_own_outliers_are_pasted(rails, options):

@@ -10,10 +10,10 @@ from mmroad.bdd100k.scalabel import DET_CLASSES
 from mmroad.labels.form import Image
 from mmroad.labels.formats import convert
 from mmroad.labels.images import place_images
-from mmroad.owndata.boxes import hold_out
-from mmroad.owndata.own_config import slug, write_own_config
-from mmroad.owndata.pipelines import datasets, leaf
-from mmroad.owndata.schedule import scale
+from mmroad.labels.own.boxes import hold_out
+from mmroad.labels.own.own_config import slug, write_own_config
+from mmroad.labels.own.pipelines import datasets, leaf
+from mmroad.labels.own.schedule import scale
 from mmroad.zoo.configs import get_config, list_models
 from mmroad.zoo.models import build_model, model_classes
 
@@ -79,15 +79,11 @@ def test_the_written_config_needs_nothing_else_and_moves_with_its_data(warehouse
 
 
 def test_every_detector_of_the_zoo_gets_a_head_for_the_classes(warehouse, options):
-    names = [
-        'retinanet_r50_fpn_1x_det_bdd100k',
-        'fcos_r50_fpn_1x_det_bdd100k',
-        'sparse_rcnn_r50_fpn_1x_det_bdd100k',
-    ]
-    names += ['cascade_rcnn_r50_fpn_1x_det_bdd100k', 'atss_r50_fpn_1x_det_bdd100k']
+    kinds = ('retinanet', 'sparse_rcnn', 'cascade_rcnn')
     from mmroad.zoo.models import uninitialized
 
-    for name in names:
+    for kind in kinds:
+        name = f'{kind}_r50_fpn_1x_det_bdd100k'
         cfg, _ = made(options(name, '--data', warehouse, '--weights', 'none'))
         with uninitialized():
             model = build_model(cfg)
@@ -214,6 +210,19 @@ def test_bdd100k_itself_keeps_its_ten_classes_and_is_chosen_by_attributes(option
     assert build(cfg).metainfo['classes'] == ('bike',)
 
 
+def test_boxes_that_cannot_be_used_are_left_out_and_told(warehouse, options, tmp_path):
+    import shutil
+
+    shutil.copytree(warehouse, tmp_path / 'copy')
+    content = json.loads((warehouse / 'labels.json').read_text())
+    content['annotations'][0]['bbox'][2] = 0
+    (tmp_path / 'copy/labels.json').write_text(json.dumps(content))
+    cfg, said = made(options(QUICK, '--data', tmp_path / 'copy', '--val-split', 0))
+    assert any('1 boxes without a positive size are left out (first in hall_00.jpg)' in line for line in said)
+    data = build(cfg)
+    assert len(data.columns) == 54 and data.columns.image_ids.tolist() == list(range(1, 13))
+
+
 def test_frames_of_a_video_stay_together():
     images = [Image(f'{v}-{i}.jpg', video=f'v{v}') for v in range(5) for i in range(4)]
     held = hold_out(images, 0.2, 0)
@@ -240,6 +249,12 @@ def test_mistakes_are_named(words, message, warehouse, options):
 def test_models_with_a_vocabulary_are_refused(warehouse, options):
     with pytest.raises(ValueError, match='models with a vocabulary'):
         write_own_config(options('Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size', '--data', warehouse))
+
+
+def test_models_of_masks_are_refused(warehouse, options):
+    (name, *_) = list_models('mask_rcnn*_ins_seg_bdd100k')
+    with pytest.raises(ValueError, match='its model predicts masks'):
+        write_own_config(options(name, '--data', warehouse))
 
 
 def test_options_that_need_others_are_refused(options, capsys):

@@ -120,7 +120,7 @@ RECIPES = dict(
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that need another one, before anything heavy is imported."""
-    from ..labels import FORMATS
+    from .. import FORMATS
 
     for name in _OF_DATA:
         if getattr(args, name) is not None and not args.data and name != 'outliers':

@@ -36,8 +36,8 @@ def write_own_config(args: argparse.Namespace) -> tuple[Path, list[str]]:
         LabelFileError, FileNotFoundError, ValueError: The data cannot be used; the message names the file.
         KeyError: No such model.
     """
-    from ..zoo.configs import get_config
-    from ..zoo.options import merge_options
+    from ...zoo.configs import get_config
+    from ...zoo.options import merge_options
 
     cfg = get_config(args.config)
     name = Path(cfg.filename).stem
@@ -96,7 +96,7 @@ def _boxes(cfg: Config, args: argparse.Namespace, folder: Path) -> tuple[int | N
         if args.keep_empty:
             images = len(boxes.train.labels)
     if classes is None:
-        from ..zoo.models import model_classes
+        from ...zoo.models import model_classes
 
         classes = next(iter(model_classes(cfg)), ())
     said += recipes.wrap_dataset(cfg, args, classes, folder)
@@ -105,8 +105,8 @@ def _boxes(cfg: Config, args: argparse.Namespace, folder: Path) -> tuple[int | N
 
 def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
     """Where the training starts from."""
-    from ..zoo.models import without_initial_weights
-    from ..zoo.options import add_import
+    from ...zoo.models import without_initial_weights
+    from ...zoo.options import add_import
 
     published = _published(args.config)
     weights = args.weights or ('published' if published else 'initial')
@@ -141,7 +141,7 @@ def _weights(cfg: Config, args: argparse.Namespace, name: str) -> list[str]:
 
 def _fetch(name: str) -> None:
     """Have a model's published weights in the cache before anything is trained."""
-    from ..zoo import weights
+    from ...zoo import weights
 
     try:
         weights.published(name)
@@ -153,7 +153,7 @@ def _fetch(name: str) -> None:
 
 def _published(config: str) -> str | None:
     """The URL of a model's published weights; None where there are none, or the config is a file of one's own."""
-    from ..zoo.configs import find_model
+    from ...zoo.configs import find_model
 
     if Path(config).suffix == '.py' and Path(config).is_file():
         return None
@@ -174,7 +174,7 @@ def write_config(cfg: Config, file: Path, args: argparse.Namespace) -> None:
     """Write a config that needs no other file."""
     from mmengine.config import Config
 
-    from ..files.replacing import write_text
+    from ...files.replacing import write_text
 
     cfg.work_dir = str(Path(args.work_dir).resolve())
     own: dict[str, Any] = {key: cfg[key] for key in (*_KEPT, 'work_dir') if key in cfg}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files.replacing import write_json
-from ..files.sources import image_files
+from ...files.replacing import write_json
+from ...files.sources import image_files
 
 
 def write_negatives(
@@ -31,8 +31,8 @@ def write_negatives(
     if not names:
         raise ValueError(f'{folder}: no image there (--negatives)')
     if hard_by is not None:
-        from ..bdd100k.categories import ANY
-        from ..bdd100k.columns import read_columns
+        from ...bdd100k.categories import ANY
+        from ...bdd100k.columns import read_columns
 
         found = read_columns(hard_by, ANY)
         hard = {found.names[row] for row in found.frame[found.score >= score]}

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..bdd100k.scalabel import LabelFileError
-from ..labels.form import Image, LabelSet
-from ..labels.formats import read_sets, write
-from ..labels.recognize import recognize
+from ...bdd100k.scalabel import LabelFileError
+from ..form import Image, LabelSet
+from ..formats import read_sets, write
+from ..recognize import recognize
 
 #: What the data set reads as it is.
 _READ = ('bdd', 'scalabel', 'coco')
@@ -79,7 +79,8 @@ def prepare_boxes(
         said += [f'{labels.source}: {line}' for line in labels.losses.lines()]
     classes = _classes(sets, classes, bdd100k)
     said.append(f'{len(classes)} classes: {", ".join(classes)}')
-    files = {one.split: one.files[0] for one in found if one.format in _READ}
+    # a file with boxes that cannot be used is written anew without them
+    files = {o.split: o.files[0] for o in found if o.format in _READ and not sets[o.split].losses.boxes}
     sets, files, more = _splits(sets, files, val_split, seed)
     said += more
     as_they_are = set(files) == set(sets)
@@ -127,7 +128,7 @@ def _check_images(labels: LabelSet) -> None:
 
 
 def _classes(sets: dict[str, LabelSet], wanted: Sequence[str] | None, bdd100k: bool) -> tuple[str, ...]:
-    from ..bdd100k.scalabel import DET_CLASSES, det_classes
+    from ...bdd100k.scalabel import DET_CLASSES, det_classes
 
     have = next(iter(sets.values())).classes
     used = {box.category for labels in sets.values() for _, box in labels.boxes()}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files.images import is_image
-from ..files.json_files import read_json
-from ..files.label_maps import read_label_map
+from ...files.images import is_image
+from ...files.json_files import read_json
+from ...files.label_maps import read_label_map
 
 #: Names of the two folders.
 IMAGES = ('images', 'imgs', 'img', 'JPEGImages')
@@ -139,7 +139,7 @@ def check_maps(masks: Masks, number: int, ignored: Sequence[int] = (255,)) -> in
     Raises:
         ValueError: One has values that no class has, several channels, or another size than its image; names it.
     """
-    from ..labels.sizes import image_size
+    from ..sizes import image_size
 
     names = masks.names[:CHECKED]
     for name in names:

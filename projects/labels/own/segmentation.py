@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files.replacing import write_text
+from ...files.replacing import write_text
 from .masks import Masks, check_maps, find_masks, pair_up, read_classes, split_masks
 from .pipelines import leaf, pipelines
 
@@ -113,24 +113,29 @@ def _with_leaf(dataset: dict[str, Any], new: dict[str, Any], folder: Path) -> di
 
 def _follow_classes(cfg: Config, number: int) -> None:
     """Set the number of classes of the head, of its class weights and of the label maps."""
-    head = cfg.model.get('decode_head')
-    if head is None or 'num_classes' not in head or cfg.model.get('track_head'):
+    heads = [
+        head
+        for key in ('decode_head', 'auxiliary_head')
+        for head in _listed(cfg.model.get(key))
+        if 'num_classes' in head
+    ]
+    if not heads or cfg.model.get('track_head'):
         raise ValueError(
             f'{Path(cfg.filename).stem}: its model has no decode_head with num_classes; of video and panoptic models '
             'other classes are set in a config of your own (docs/data.md)'
         )
-    if 'num_inliers' in head or str(head.get('type')).startswith('RankSeg'):
-        raise ValueError(
-            f'{Path(cfg.filename).stem}: {head.type} is not made for other classes by this command'
-        )
-    old = head['num_classes']
-    head['num_classes'] = number
-    loss = head.get('loss_cls') or {}
-    weights = loss.get('class_weight')
-    if isinstance(weights, (list, tuple)) and len(weights) == old + 1:
-        loss['class_weight'] = [weights[0]] * number + [weights[-1]]
-    if head.get('ignore_index') not in (None, 255):  # of Mapillary, whose 65 is no class
-        head['ignore_index'] = 255
+    for head in heads:
+        if 'num_inliers' in head or str(head.get('type')).startswith('RankSeg'):
+            raise ValueError(
+                f'{Path(cfg.filename).stem}: {head.type} is not made for other classes by this command'
+            )
+        old, head['num_classes'] = head['num_classes'], number
+        loss = head.get('loss_cls') or {}
+        weights = loss.get('class_weight')
+        if isinstance(weights, (list, tuple)) and len(weights) == old + 1:
+            loss['class_weight'] = [weights[0]] * number + [weights[-1]]
+        if head.get('ignore_index') not in (None, 255):  # of Mapillary, whose 65 is no class
+            head['ignore_index'] = 255
     for pipeline in pipelines(cfg):
         for step in pipeline:
             if step['type'] == 'LoadLabelMap':
@@ -140,6 +145,11 @@ def _follow_classes(cfg: Config, number: int) -> None:
             elif step['type'] == 'LoadMapillaryAsCityscapes':
                 step['type'] = 'LoadLabelMap'
                 step['num_classes'] = number
+
+
+def _listed(heads: Any) -> list[dict[str, Any]]:
+    """A head's config, several or none, as a list."""
+    return list(heads) if isinstance(heads, (list, tuple)) else [] if heads is None else [heads]
 
 
 def _use_outliers(cfg: Config, folder: Path) -> str:
@@ -169,7 +179,7 @@ def _outlier_value(masks: Path, names: list[str]) -> int:
     """The value that marks outliers, the same in all masks: 254, 1, or whatever they hold beside 0 and 255."""
     import numpy as np
 
-    from ..files.label_maps import read_label_map
+    from ...files.label_maps import read_label_map
 
     values: dict[int, str] = {}
     for name in names:

@@ -1,0 +1,2 @@
+"""DINO, ResNet-50, 12 epochs."""
+_base_ = ['_base_/dino.py']

@@ -1,0 +1,2 @@
+"""RTMDet-l, 36 epochs."""
+_base_ = ['_base_/rtmdet.py']
