@@ -131,6 +131,7 @@ def test_what_the_build_said_is_shown_and_mmcv_is_then_installed(tree):
 )
 def test_run_tests_passes_its_arguments(tree, arguments, asked):
     script(tree / 'tools/setup_env.sh', '')
+    script(tree / 'tools/setup_browser.sh', '')
     script(tree / '.venv/bin/python', '[ "$1" = -c ] && echo 1 || echo "$*"')
     done = subprocess.run(['bash', tree / 'tools/run_tests.sh', *arguments], capture_output=True, text=True)
     assert done.returncode == 0 and asked in done.stdout

@@ -10,6 +10,7 @@ bash tools/setup_env.sh
 export OMP_WAIT_POLICY=PASSIVE # threads that wait leave their core to the tests' other processes
 case ${1:-} in
     '' | --fast | --record)
+        [ "${1:-}" = --fast ] || bash tools/setup_browser.sh
         # A worker and what it starts take up to 4 GiB; a file stays with one worker, for its fixtures.
         workers=$(.venv/bin/python -c '
 import os, psutil

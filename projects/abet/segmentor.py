@@ -64,7 +64,11 @@ class AbeTSegmentor(EncoderDecoder):
 
     def set_score(self, anomaly_score: str | dict) -> None:
         """Compute this score from now on, and no other."""
-        self.scores = build_scores([anomaly_score])
+        self.set_scores([anomaly_score])
+
+    def set_scores(self, scores: Sequence[str | dict]) -> None:
+        """Compute these scores, each in one pass; the first is the ``anomaly_map``, which holds each by its name."""
+        self.scores = build_scores(scores)
 
     def _init_decode_head(self, decode_head: dict) -> None:
         self.decode_head = build_head(decode_head)

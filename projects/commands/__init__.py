@@ -40,6 +40,8 @@ COMMANDS = {
         'scores compare': 'compare saved scores on the same images',
         'scores meta': 'remove segments of saved scores that are not on unknown objects',
         'scores sml': 'measure the statistics of standardized max logits',
+        'benchmark anomaly': 'compare methods of anomaly segmentation on every data set below a folder',
+        'submit': "write or check what a benchmark's server takes",
     },
     'Measurements': {
         'flops': "count a model's parameters and multiply-adds",

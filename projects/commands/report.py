@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--draws',
         type=int,
         default=200,
-        help='draws of the bootstrap (default: %(default)s; anomaly has none)',
+        help='draws of the bootstrap (default: %(default)s)',
     )
 
 
@@ -101,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
         if args.task == 'anomaly':
             from ..report.anomaly import write_anomaly_report
 
-            problems = write_anomaly_report(args.layout or 'masks', args.gt, args.result, **common)
+            problems = write_anomaly_report(
+                args.layout or 'masks', args.gt, args.result, number=args.draws, **common
+            )
         elif args.task == 'det':
             from ..report.det import write_det_report
 

@@ -37,10 +37,8 @@ MOST = 4
 def default_workers(model: nn.Module, parallel: bool) -> int:
     """How many threads work on images: on a CPU one for each thread that torch has, up to `MOST`, where the model may
     be called by several at a time; else two, of which one prepares and draws while the other computes."""
-    device = next(
-        (p.device.type for p in model.parameters()), None
-    )  # an exported model has none, and its own threads
-    if parallel and device == 'cpu':
+    weights = next(model.parameters(), None)  # an exported model has none
+    if parallel and weights is not None and weights.device.type == 'cpu':
         return max(1, min(MOST, torch.get_num_threads()))
     return min(2, os.cpu_count() or 1)
 

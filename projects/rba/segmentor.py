@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
@@ -47,8 +49,14 @@ class MaskAnomalySegmentor(EncoderDecoder):
             self._freeze_all_but(trainable)
 
     def set_score(self, anomaly_score: str) -> None:
-        """Use another anomaly score."""
-        self.anomaly_score = get_score(anomaly_score)
+        """Use another anomaly score, and no other."""
+        self.set_scores([anomaly_score])
+
+    def set_scores(self, names: Sequence[str]) -> None:
+        """Compute several scores in one pass: the first is the ``anomaly_map``, which holds each of several under its
+        name."""
+        first, *others = (get_score(name) for name in names)
+        self.anomaly_score, self.other_scores = first, others
 
     def _freeze_all_but(self, trainable: list[str]) -> None:
         for name, parameter in self.named_parameters():
@@ -91,9 +99,15 @@ class MaskAnomalySegmentor(EncoderDecoder):
                 tuple(metas[i]['ori_shape'][:2]),
                 ood,
                 self.test_cfg.get('keep_logits', False),
+                self.other_scores,
             )
+            others = {score.__name__: maps.pop(score.__name__) for score in self.other_scores}
+            if others:
+                others[self.anomaly_score.__name__] = maps['anomaly_map']
             for name, value in maps.items():
                 sample.set_data({name: PixelData(data=unflip(value, metas[i]))})
+            for name, value in others.items():
+                sample.anomaly_map.set_data({name: unflip(value, metas[i])})
             sample.set_metainfo(dict(anomaly_scale=SCALES[self.anomaly_score.__name__]))
         return data_samples
 
@@ -108,6 +122,7 @@ def anomaly_maps(
     final: tuple[int, int] | None = None,
     ood_logits: Tensor | None = None,
     keep_logits: bool = False,
+    others: Sequence[Score] = (),
 ) -> dict[str, Tensor]:
     """Class and anomaly map of one image from its queries, a band of rows at a time.
 
@@ -118,9 +133,11 @@ def anomaly_maps(
         padded, size, final: Height and width of the padded image, of the image in it and of the result.
         ood_logits: (1, 2, h, w) of DenseHybrid's head, or None.
         keep_logits: Return the semantic map too.
+        others: Further scores, functions with a name of their own each.
 
     Returns:
-        ``pred_sem_seg`` (1, H, W) int64, ``anomaly_map`` (1, H, W) float32, perhaps ``seg_logits`` (K, H, W).
+        ``pred_sem_seg`` (1, H, W) int64, ``anomaly_map`` (1, H, W) float32, perhaps ``seg_logits`` (K, H, W), and
+        further scores (1, H, W) float32 by the names of their functions.
     """
     size = size or padded
     final = final or size
@@ -135,6 +152,7 @@ def anomaly_maps(
     maps = dict(pred_sem_seg=pred, anomaly_map=anomaly)
     if keep_logits:
         maps['seg_logits'] = probs.new_empty(num_classes, *final)
+    maps |= {other.__name__: probs.new_empty(1, *final) for other in others}
     for rows, mask_probs in mask_bands(mask_logits, padded, size, final):
         seg = sum_queries(inliers, mask_probs)
         pred[0, rows] = seg.max(0).indices  # a third faster than argmax on a CPU
@@ -142,4 +160,6 @@ def anomaly_maps(
         anomaly[0, rows] = score(seg, probs, mask_probs, ood)
         if keep_logits:
             maps['seg_logits'][:, rows] = seg
+        for other in others:
+            maps[other.__name__][0, rows] = other(seg, probs, mask_probs, ood)
     return maps

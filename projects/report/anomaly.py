@@ -6,17 +6,19 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..anomaly.io import find_map, load_map
 from ..anomaly.layouts import find_pairs, read_mask
 from ..anomaly.report import FolderScores
-from ..anomaly.result import PixelScores, Point
+from ..anomaly.result import Point
 from ..files.result_names import named_results
 from . import layers
+from .anomaly_components import MISSED, SMALLEST, best_f1, components
+from .anomaly_draws import Counts
+from .bootstrap import interval
 from .charts import chart, line
-from .page import CHUNK, report_folder, rounded
+from .page import CHUNK, report_folder, rounded, summary_sentence
 from .pictures import find_pictures, write_thumbnails
 from .track import Track, silent
 
@@ -29,12 +31,8 @@ METRICS = (
         low=True,
     ),
 )
-#: Smallest false alarm that is listed, in pixels, and the most of one image.
-SMALLEST, MOST = 20, 60
 #: Rows of the lists of the worst.
 LISTED = 50
-#: Share of an unknown object's pixels below the threshold from which it counts as missed.
-MISSED = 0.5
 
 
 def write_anomaly_report(
@@ -44,6 +42,7 @@ def write_anomaly_report(
     out: str | Path,
     names: Sequence[str] | None = None,
     thumbnails: int = 0,
+    number: int = 200,
     track: Track = silent,
 ) -> list[str]:
     """Write a report of one or several folders of anomaly maps.
@@ -51,7 +50,7 @@ def write_anomaly_report(
     Args:
         layout, root: The data set, as `mmroad.anomaly.layouts.find_pairs` takes it.
         results: Folders of maps, named as the images.
-        out, names, thumbnails, track: As in `write_det_report`; what is returned too.
+        out, names, thumbnails, number, track: As in `write_det_report`; what is returned too.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: As `FolderScores`, or ``out`` holds something else.
@@ -73,6 +72,7 @@ def write_anomaly_report(
     pictures = find_pictures([str(file.relative_to(base)) for file in files], base, track=track)
     scales = [_scale(s) for s in scored]
     cuts = [best_f1(s.scores) for s in scored]
+    counts = [Counts(s.scores) for s in scored]
     images, alarms, misses = [], [[] for _ in labels], [[] for _ in labels]
     with report_folder(out) as page:
         painter = layers.Painter(page)
@@ -84,7 +84,8 @@ def write_anomaly_report(
             for i, path in enumerate(results):
                 values = load_map(find_map(path, image.stem))
                 painter.heat(f'heat{i}', row, values, scales[i])
-                found = _components(values, labels_of, cuts[i].threshold)
+                counts[i].add(values, labels_of)
+                found = components(values, labels_of, cuts[i].threshold)
                 alarms[i] += [(row, *alarm) for alarm in found['alarms']]
                 misses[i] += [(row, *truth) for truth in found['truth'] if truth[1] >= MISSED]
                 content['results'].append(_alarm_numbers(found['alarms']))
@@ -95,8 +96,12 @@ def write_anomaly_report(
             write_thumbnails(page, pictures, thumbnails, track)
         page.put_chunks(images)
         page.put('lists', [])
+        drawn = [
+            c.draws(number, lambda rows, of=label: track(rows, f'Drawing images, {of}'))
+            for c, label in zip(counts, labels)
+        ]
         page.put('images', _index(image_names, labels, scored, pictures.links(Path(out))))
-        page.put('report', _report(labels, scored, scales, cuts, alarms, misses, image_names))
+        page.put('report', _report(labels, scored, scales, cuts, alarms, misses, image_names, drawn))
     return pictures.missing
 
 
@@ -108,51 +113,8 @@ def _scale(scored: FolderScores) -> tuple[float, float]:
     return float(low), float(high) if high > low else float(low) + 1
 
 
-def best_f1(scores: PixelScores) -> Point:
-    """The point of the curve with the highest F1 over the pixels; SegmentMeIfYouCan too cuts maps there."""
-
-    def f1(point: Point) -> float:
-        found = point.tpr * scores.outliers
-        return 2 * found / (found + point.fpr * scores.inliers + scores.outliers)
-
-    return max(scores.curve, key=f1)
-
-
-def _components(values: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, list]:
-    """Connected parts (8 neighbors) of an image.
-
-    Returns:
-        ``alarms``: parts from the threshold on without a pixel of an unknown object, the largest first:
-        ``(box, pixels, highest score)``. ``truth``: unknown objects: ``(box, share of pixels below the threshold,
-        pixels, highest score)``. Boxes are x, y, width, height.
-    """
-    above = (values >= threshold) & (labels <= 1)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
-    touched = np.zeros(count, bool)
-    touched[np.unique(parts[labels == 1])] = True
-    highest = _highest(values, parts, count)
-    alarms = [
-        (stats[k, :4].tolist(), int(stats[k, 4]), highest[k])
-        for k in range(1, count)
-        if not touched[k] and stats[k, 4] >= SMALLEST
-    ]
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((labels == 1).astype(np.uint8), connectivity=8)
-    below = np.bincount(parts[~above].ravel(), minlength=count)
-    highest = _highest(values, parts, count)
-    truth = [
-        (stats[k, :4].tolist(), below[k] / stats[k, 4], int(stats[k, 4]), highest[k]) for k in range(1, count)
-    ]
-    return dict(alarms=sorted(alarms, key=lambda alarm: -alarm[1])[:MOST], truth=truth)
-
-
-def _highest(values: np.ndarray, parts: np.ndarray, count: int) -> list[float]:
-    highest = np.full(count, -np.inf)
-    np.maximum.at(highest, parts.ravel(), values.ravel().astype(float))
-    return highest.tolist()
-
-
 def _alarm_numbers(alarms: list) -> list[int]:
-    rows = [[0, 10_000, 2, -1, *(10 * v for v in box)] for box, *_ in alarms]
+    rows = [[1, 10_000, 2, -1, *(10 * v for v in box)] for box, *_ in alarms]
     return [v for row in rows for v in row]
 
 
@@ -187,11 +149,11 @@ def _index(names: Sequence[str], labels: Sequence[str], scored: Sequence[FolderS
     return dict(names=names, chunk=CHUNK, columns=columns, attributes=[], pictures=links)
 
 
-def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
+def _report(labels, scored, scales, cuts, alarms, misses, names, drawn) -> dict:
+    ends, differences = [interval(d) for d in drawn], [interval(d - drawn[0]) for d in drawn]
     several = len(labels) > 1
     values = [[100 * s.scores.ap, 100 * s.scores.auroc, 100 * s.scores.fpr95.fpr] for s in scored]
     outliers = scored[0].scores.outliers
-    joined = ' and '.join(labels)
     rows = {}
     for i, s in enumerate(scored):
         for name, number, ap, auroc, fpr95, *_ in s.images:
@@ -231,10 +193,21 @@ def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
     return dict(
         task='anomaly',
         title='Anomaly segmentation',
-        sentence=f'{joined} on {len(names):,} images with {outliers:,} pixels of unknown objects.',
+        sentence=summary_sentence(
+            len(names), f'{outliers:,} pixels of unknown objects', labels, len(drawn[0])
+        ),
         results=labels,
         notes=[],
-        headline=[dict(m, values=[v[i] for v in values]) for i, m in enumerate(METRICS)],
+        draws=len(drawn[0]),
+        headline=[
+            dict(
+                m,
+                values=[v[i] for v in values],
+                intervals=[e[:, i].tolist() for e in ends],
+                differences=[d[:, i].tolist() for d in differences],
+            )
+            for i, m in enumerate(METRICS)
+        ],
         scores=dict(
             metrics=METRICS,
             counts=['images', 'unknown pixels'],
@@ -246,8 +219,8 @@ def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
                 ),
                 dict(key='image', title=f'Image, the lowest AP of {labels[0]} first', rows=hardest[:100]),
             ],
-            help='Over all: every distinct score is a threshold, ties exact. The first 100 images are listed; the '
-            'part "Images" has all.',
+            help='Over all: every distinct score is a threshold, ties exact; the ranges are computed at about a '
+            'thousand of them. The first 100 images are listed; the part "Images" has all.',
         ),
         charts=_charts(scored, cuts, labels),
         lists=lists,
@@ -258,7 +231,7 @@ def _report(labels, scored, scales, cuts, alarms, misses, names) -> dict:
                 dict(code=2, key='miss', name='Missed', help='most of its pixels lie below the threshold'),
             ],
         ),
-        boxNames=['unknown object'],
+        boxNames=['unknown object', 'false alarm'],
         boxWords=['false alarms', 'unknown objects'],
         boxLayer='false alarms of ',
         digits=2,

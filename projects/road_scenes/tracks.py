@@ -41,15 +41,15 @@ def write_tracks(
     for number in range(count):
         name, split = f'drive-{number:04d}', split_of(number, count)
         drive = Drive(seed + number, size, frames, stride, ego)
-        labelled = []
+        labeled = []
         for t in range(frames):
             rendered = drive.render(t)
             image = f'{name}-{t + 1:07d}.jpg'
             write(root / f'images/track/{split}/{name}/{image}', rendered.image)
             tracked = [box for box in rendered.boxes if box['category'] in TRACK_CLASSES]
-            labelled.append(_frame(image, name, t, drive, tracked))
+            labeled.append(_frame(image, name, t, drive, tracked))
             boxes += len(tracked)
-        write_json(root / f'labels/box_track_20/{split}/{name}.json', labelled)
+        write_json(root / f'labels/box_track_20/{split}/{name}.json', labeled)
         progress()
     return boxes
 

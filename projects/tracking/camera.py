@@ -30,13 +30,13 @@ class CameraMotion:
             (2, 3) affine motion; None for the first frame, and where too few corners agree.
         """
         scale = min(1.0, SIDE / max(image.shape[:2]))
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        grey = (
-            grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        gray = (
+            gray if scale == 1 else cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         )
         before, old = self._image, self._boxes
-        self._image, self._boxes = grey, np.asarray(boxes, float).reshape(-1, 4) * scale
-        if before is None or before.shape != grey.shape:
+        self._image, self._boxes = gray, np.asarray(boxes, float).reshape(-1, 4) * scale
+        if before is None or before.shape != gray.shape:
             return None
         mask = np.full(before.shape, 255, np.uint8)
         for x1, y1, x2, y2 in old.round().astype(int):
@@ -44,7 +44,7 @@ class CameraMotion:
         corners = cv2.goodFeaturesToTrack(before, mask=mask, **CORNERS)
         if corners is None:
             return None
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, grey, corners, None)
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, gray, corners, None)
         keep = found[:, 0] == 1
         if keep.sum() < AGREE:
             return None

@@ -83,7 +83,7 @@ def read(name: str, trust: bool = False) -> Mapping[str, Any]:
     scheme, _, rest = name.partition('://') if '://' in name else ('', '', name)
     content = load_state_file(locate(name), trust=trust)
     if scheme.lower() == 'imagenet':
-        content = renamed_vit(content)
+        content = renamed_vit(dict(content))
     if scheme.lower() == 'mmcls':
         from mmengine.runner.checkpoint import _process_mmcls_checkpoint
 

@@ -1,5 +1,6 @@
 """The example notebooks run from top to bottom."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,4 +39,5 @@ def test_the_whole_notebook_runs():
     for cell in notebook.cells:
         cell.source = cell.source.replace('EPOCHS = 30', 'EPOCHS = 10')
     said = execute(notebook)
-    assert 'OVERALL' in said and 'own/' in said or 'faster_rcnn_r18_fpn_quickstart_yolo.py' in said
+    ap50 = float(re.search(r'OVERALL +[\d.]+ +([\d.]+)', said)[1])
+    assert ap50 > 20  # 30 epochs reach about 100

@@ -111,6 +111,11 @@ def test_every_score_without_retraining(small):
             maps[name] = small.test_step(batch(images=1))[0].anomaly_map.data
         assert maps[name].isfinite().all()
     assert len({round(m.double().sum().item(), 6) for m in maps.values()}) == len(SCORES)
+    small.set_scores(SCORES)
+    with torch.no_grad():
+        together = small.test_step(batch(images=1))[0].anomaly_map
+    assert torch.equal(together.data, maps[SCORES[0]])
+    assert all(torch.equal(together.get(name), maps[name]) for name in SCORES)
 
 
 OUTLIER = {'model.decode_head.pixel_losses': dict(outlier=dict(type='OutlierLoss'))}

@@ -24,9 +24,9 @@ _ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
 def missing():
     """Why no browser can be driven here; None if one can."""
     if not any(map(shutil.which, NAMES)):
-        return 'no Chromium: bash tools/ci_browser.sh installs it'
+        return 'no Chromium: bash tools/setup_browser.sh installs it'
     if not shutil.which('chromedriver'):
-        return 'no chromedriver: bash tools/ci_browser.sh installs it'
+        return 'no chromedriver: bash tools/setup_browser.sh installs it'
     return None
 
 

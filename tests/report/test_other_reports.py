@@ -9,6 +9,7 @@ from mmroad.anomaly.layouts import find_pairs
 from mmroad.anomaly.report import FolderScores
 from mmroad.bdd100k.eval.seg import CLASSES, evaluate_seg
 from mmroad.commands import main
+from mmroad.report.anomaly_draws import Counts, measures
 from mmroad.report.postings import levels
 
 
@@ -52,6 +53,8 @@ def anomaly(maps):
             f'{maps}/one',
             '-r',
             f'{maps}/two',
+            '--draws',
+            '30',
             '--out',
             str(out),
         ]
@@ -70,6 +73,27 @@ def test_anomaly_numbers_are_the_evaluators(maps, anomaly):
         column = next(c for c in index['columns'] if c['title'] == f'AP, {name}')
         for row in official.images:
             assert column['values'][index['names'].index(row[0])] == pytest.approx(100 * row[2], abs=1e-3)
+
+
+def test_ranges_of_maps_are_those_of_drawn_images(maps, anomaly):
+    shown = read(anomaly, 'report')
+    assert shown['draws'] == 30
+    for i in range(2):
+        for item in shown['headline']:
+            low, high = item['intervals'][i]
+            assert low - 0.3 <= item['values'][i] <= high + 0.3
+    pairs = find_pairs('masks', maps)
+    for name in ('one', 'two'):  # of all images the thinned curve gives nearly the exact numbers
+        official = FolderScores(pairs, 'masks', maps / name).scores
+        counts = Counts(official)
+        for image, mask in pairs:
+            values = np.load(maps / name / f'{image.stem}.npz')['anomaly']
+            counts.add(values, np.asarray(Image.open(mask)))
+        found = measures(sum(counts._above), np.sum(counts._pixels, 0))
+        summary = official.summary()
+        np.testing.assert_allclose(found, [summary[k] for k in ('AP', 'AUROC', 'FPR95')], atol=0.3)
+    differences = shown['headline'][0]['differences']
+    assert differences[0] == [0, 0] and differences[1][1] <= 1e-9  # the second method is never better
 
 
 def test_worst_false_alarm_and_miss_are_found(anomaly):

@@ -35,7 +35,7 @@ class Comparison:
                 values = [s[metric] if place is None else s[metric][place[0]][place[1]] for s in self.scores]
                 values = [float(value) for value in values]
                 over_all = place is None or place[1] == list(groups[-1])[-1]
-                name = '' if over_all else place[1]
+                name = '' if over_all or place is None else place[1]
                 yield metric, name, values, [value - values[0] for value in values[1:]]
 
     def _tables(self) -> list[list[list[str]]]:

@@ -46,7 +46,7 @@ def _of_class(frames: list) -> np.ndarray:
 
 
 def hota_scores(sums: Iterable[np.ndarray]) -> dict[str, list[dict[str, float]]]:
-    """HOTA, DetA and AssA of the sum over videos, in per cent, grouped as the official scores are."""
+    """HOTA, DetA and AssA of the sum over videos, in percent, grouped as the official scores are."""
     total = sum(sums, np.zeros((len(TRACK_CLASSES), len(SUMS), len(ALPHAS))))
     rows = {name: _figures(total[[k]]) for k, name in enumerate(TRACK_CLASSES)}
     for name, members in SUPER_CLASSES.items():

@@ -86,12 +86,12 @@ def _of_class(
     own, num_gt, num_dt = renumbered(own)
     score, gt_count, dt_count = alignment(own, num_gt, num_dt)
     matches = np.zeros((len(ALPHAS), num_gt, num_dt))
-    for f, mask, keep, labelled in zip(own, cluster, kept, of_label):
+    for f, mask, keep, labeled in zip(own, cluster, kept, of_label):
         if not len(f.gt_track):
-            sums.cls[c, 2] += labelled
+            sums.cls[c, 2] += labeled
             continue
         near = mask[keep]
-        sums.cls[c, 2] += labelled - int(near.sum())
+        sums.cls[c, 2] += labeled - int(near.sum())
         rows, columns, similarity = best_pairs(f, score)
         for a, alpha in enumerate(ALPHAS):
             good = similarity >= alpha - EPS
@@ -114,7 +114,7 @@ def _of_class(
 
 
 def teta_scores(videos: Iterable[TetaSums]) -> dict[str, list[dict[str, float]]]:
-    """TETA and its three parts in per cent, grouped as the official scores are; NaN where a class has no box.
+    """TETA and its three parts in percent, grouped as the official scores are; NaN where a class has no box.
 
     Super-categories and OVERALL are averaged over detections, AVERAGE over the classes that are there.
     """

@@ -29,7 +29,7 @@ _GROUPS = [TRACK_CLASSES, tuple(SUPER_CLASSES), ('AVERAGE', 'OVERALL')]
 class TrackScores(Scores):
     """``{"mMOTA": value, ..., metric: [{class: value}, {super-category: value}, {"AVERAGE", "OVERALL"}]}``.
 
-    Ratios are in per cent, NaN or -inf where there is nothing to divide by; counts are int.
+    Ratios are in percent, NaN or -inf where there is nothing to divide by; counts are int.
     """
 
     def summary(self) -> dict[str, float]:

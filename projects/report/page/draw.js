@@ -113,7 +113,7 @@ const Draw = {
   /** How many boxes are shown, in words. */
   counted(predicted, truth) {
     const [of, all] = Report.data.report.boxWords || ['predicted boxes', 'true boxes'];
-    return `${predicted} ${of}, ${truth} ${all}`;
+    return `${of}: ${predicted}, ${all}: ${truth}`;
   },
 
   /** What a box is, in words. */
@@ -122,7 +122,8 @@ const Draw = {
       const marks = ['not counted', 'occluded', 'truncated'].filter((_, bit) => box.marks & (1 << bit));
       return `truth: ${[box.label, ...marks].join(', ')}; ${box.state.name.toLowerCase()}`;
     }
-    const score = Report.data.report.unscored ? '' : ` ${box.score.toFixed(2)}`;
+    if (Report.data.report.unscored) return `${Report.data.report.results[box.of]}: ${box.label}`;
+    const score = ` ${box.score.toFixed(2)}`;
     return `${Report.data.report.results[box.of]}: ${box.label}${score}; ${box.kind.name.toLowerCase()}`;
   },
 };

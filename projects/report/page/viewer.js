@@ -169,7 +169,10 @@ const Viewer = {
   box(box, layers) {
     const color = Draw.color(box, layers);
     const sides = { x: box.x, y: box.y, width: Math.max(0, box.w), height: Math.max(0, box.h) };
-    const label = box.of === 'truth' ? '' : `${box.label}${Report.data.report.unscored ? '' : ` ${box.score.toFixed(2)}`}${box.kind.code > 1 ? ` · ${box.kind.key}` : ''}`;
+    let label = '';
+    if (box.of !== 'truth') {
+      label = Report.data.report.unscored ? box.label : `${box.label} ${box.score.toFixed(2)}${box.kind.code > 1 ? ` · ${box.kind.key}` : ''}`;
+    }
     const group = el('g.box', { 'data-of': box.of, 'data-key': `${box.of}-${box.row}`, style: `--own: ${color}` },
       el('title', {}, Draw.words(box)), el('rect.halo', sides), el('rect.side', { ...sides, 'stroke-dasharray': Draw.dash(box, layers).join(' ') || null, 'stroke-width': Draw.width(box, layers) }));
     if (label) group.append(el('text', { x: Math.max(0, box.x), y: box.y, dy: '-0.3em' }, label));

@@ -7,7 +7,7 @@ if have chromedriver && { have chromium || have chromium-browser || have google-
     exit 0
 elif [ "$(id -u)" = 0 ] && have apt-get; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        chromium chromium-driver fonts-dejavu-core >/dev/null || echo 'ci_browser: no Chromium could be installed' >&2
+        chromium chromium-driver fonts-dejavu-core >/dev/null || echo 'setup: no Chromium could be installed' >&2
 else
-    echo 'ci_browser: no Chromium with chromedriver, and no root to install them' >&2
+    echo 'setup: no Chromium with chromedriver, and no root to install them' >&2
 fi

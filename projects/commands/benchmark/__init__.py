@@ -1,0 +1,1 @@
+"""``mmroad benchmark``: several methods on several data sets, in one table."""
