@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mmroad.bdd100k.bitmasks import read_segments
 from mmroad.bdd100k.columns import read_columns
+from mmroad.bdd100k.eval import ins_seg, pan_seg
 from mmroad.bdd100k.scalabel import DET_CLASSES, load_frames
 from mmroad.files.replacing import own_name
 from mmroad.road_scenes.objects import OOD_TEST, OOD_TRAIN
@@ -50,6 +52,24 @@ def test_labels_and_images_belong_together(root):
     labels = [label for frame in frames for label in frame.labels]
     assert len({label.id for label in labels}) == len(labels)
     assert {True, False} == {label.attributes['occluded'] for label in labels}
+
+
+def test_drivable_masks_and_bitmasks_agree_with_the_classes(root):
+    for path in (root / 'labels/sem_seg/masks/val').iterdir():
+        classes, lanes = gray(path), gray(root / 'labels/drivable/masks/val' / path.name)
+        assert ((lanes < 2) == (classes == SEM_SEG_IDS['road'])).all() and set(np.unique(lanes)) <= {0, 1, 2}
+        panoptic = read_segments(
+            root / 'labels/pan_seg/bitmasks/val' / path.name, pan_seg.CLASSES, (HEIGHT, WIDTH)
+        )
+        for category, mask in zip(panoptic.categories, panoptic.masks, strict=True):
+            name = pan_seg.CLASSES[category - 1].replace('person', 'pedestrian')
+            assert (classes[mask] == SEM_SEG_IDS[name]).all(), name
+        assert (panoptic.masks.any(0) == (classes != 255)).all()
+        instances = read_segments(
+            root / 'labels/ins_seg/bitmasks/val' / path.name, ins_seg.CLASSES, (HEIGHT, WIDTH)
+        )
+        things = panoptic.categories > len(pan_seg.STUFF)
+        assert (instances.masks == panoptic.masks[things]).all() and len(instances.masks) == things.sum()
 
 
 def test_boxes_are_tight_around_what_is_visible(root):
@@ -110,7 +130,7 @@ def test_same_seed_same_bytes(tmp_path):
     for name, seed in (('a', 1), ('b', 1), ('c', 2)):
         write_dataset(tmp_path / name, train=2, val=1, ood=1, size=SIZE, seed=seed)
     files = [p.relative_to(tmp_path / 'a') for p in (tmp_path / 'a').rglob('*') if p.is_file()]
-    assert len(files) == 3 + 3 * 3 + 2 + 80  # labels, three of each scene, two of the odd one, the pool
+    assert len(files) == 3 + 3 * 6 + 2 + 80  # labels, six of each scene, two of the odd one, the pool
     assert all((tmp_path / 'a' / f).read_bytes() == (tmp_path / 'b' / f).read_bytes() for f in files)
     image = 'images/100k/train/train-00000.jpg'
     assert (tmp_path / 'a' / image).read_bytes() != (tmp_path / 'c' / image).read_bytes()

@@ -257,7 +257,9 @@ def test_slide_inference_of_769_is_the_mean_of_two_windows(configs):
 
 
 def test_weights_of_timm_have_every_key_of_mmsegs_vit():
-    model = VisionTransformer(img_size=32, embed_dims=8, num_layers=2, num_heads=2, patch_bias=True)
+    model = VisionTransformer(
+        img_size=32, embed_dims=8, num_layers=2, num_heads=2, patch_bias=True, final_norm=True
+    )
     timm = {'cls_token': 'cls_token', 'pos_embed': 'pos_embed', 'head.weight': None, 'head.bias': None}
     parts = {'norm1': 'ln1', 'norm2': 'ln2', 'attn.proj': 'attn.attn.out_proj', 'mlp.fc1': 'ffn.layers.0.0',
              'mlp.fc2': 'ffn.layers.1'}  # fmt: skip

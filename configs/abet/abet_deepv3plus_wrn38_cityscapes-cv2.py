@@ -1,4 +1,8 @@
 """AbeT on Cityscapes' split cv 2 with coarse labels of rare classes, as published, its second stage."""
+
 _base_ = ['./deepv3plus_wrn38_cityscapes-cv2.py']
 model = _base_.abet
-custom_hooks = [dict(_base_.snapshot_transfer, checkpoint='weights/abet_deepv3plus_wrn38_mapillary.pth'), *_base_.stage_hooks]
+custom_hooks = [
+    dict(_base_.snapshot_transfer, checkpoint='weights/abet_deepv3plus_wrn38_mapillary.pth'),
+    *_base_.stage_hooks,
+]

@@ -1,7 +1,11 @@
 """DeepLabV3+ WideResNet38 on Cityscapes' split cv 2 with coarse labels of rare classes, as published, the baseline's second stage."""
+
 _base_ = [
     '../_base_/models/deepv3plus_wrn38.py',
     '../_base_/datasets/abet_cityscapes_cv2.py',
     '../_base_/schedules/abet_stage2.py',
 ]
-custom_hooks = [dict(_base_.snapshot_transfer, checkpoint='weights/deepv3plus_wrn38_mapillary.pth'), *_base_.stage_hooks]
+custom_hooks = [
+    dict(_base_.snapshot_transfer, checkpoint='weights/deepv3plus_wrn38_mapillary.pth'),
+    *_base_.stage_hooks,
+]

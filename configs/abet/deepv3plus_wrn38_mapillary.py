@@ -1,4 +1,5 @@
 """DeepLabV3+ WideResNet38 on Mapillary Vistas, the baseline's first stage."""
+
 _base_ = [
     '../_base_/models/deepv3plus_wrn38.py',
     '../_base_/datasets/abet_mapillary.py',

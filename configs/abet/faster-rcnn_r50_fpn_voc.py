@@ -1,4 +1,5 @@
 """Faster R-CNN R50-FPN on VOC with the energy as OOD score: the baseline of AbeT's table."""
+
 _base_ = [
     '../_base_/models/abet_faster_rcnn.py',
     '../_base_/datasets/abet_voc.py',

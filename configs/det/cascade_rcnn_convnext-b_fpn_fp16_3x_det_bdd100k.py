@@ -10,7 +10,8 @@ _base_ = [
 ]
 custom_imports = _base_.convnext_imports
 model = dict(
-    backbone=dict(_base_.convnext_b_21k, drop_path_rate=0.4), neck=dict(in_channels=_base_.convnext_b_channels)
+    backbone=dict(_base_.convnext_b_21k, drop_path_rate=0.4),
+    neck=dict(in_channels=_base_.convnext_b_channels),
 )
 optim_wrapper = _base_.adamw_convnext
 param_scheduler = _base_.late_3x

@@ -1,2 +1,3 @@
 """RTMDet-l, 36 epochs."""
+
 _base_ = ['_base_/rtmdet.py']

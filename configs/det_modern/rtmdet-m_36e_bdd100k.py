@@ -1,3 +1,4 @@
 """RTMDet-m, 36 epochs."""
+
 _base_ = ['_base_/rtmdet.py']
 model = dict(**_base_.rtmdet_m)

@@ -11,5 +11,7 @@ val_evaluator = dict(iou_types=['bbox'])
 test_evaluator = val_evaluator
 optim_wrapper = _base_.adamw_detr
 train_cfg = dict(max_iters=90000)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=False, begin=0, end=90000, milestones=[75000], gamma=0.1)]
+param_scheduler = [
+    dict(type='MultiStepLR', by_epoch=False, begin=0, end=90000, milestones=[75000], gamma=0.1)
+]
 auto_scale_lr = dict(base_batch_size=32)

@@ -87,7 +87,9 @@ model = dict(
         rcnn=dict(score_thr=1e-4),
     ),
 )
-train_dataloader = dict(sampler=dict(repeat=[True]), dataset=dict(_base_.lvis_norare, pipeline=_base_.box_896))
+train_dataloader = dict(
+    sampler=dict(repeat=[True]), dataset=dict(_base_.lvis_norare, pipeline=_base_.box_896)
+)
 val_evaluator = _base_.lvis_novel
 test_evaluator = val_evaluator
 train_cfg = dict(max_iters=92187, val_interval=92187)
@@ -95,7 +97,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.067, by_epoch=False, begin=0, end=500),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=92187, T_max=92187, eta_min=0),
 ]
-optim_wrapper = dict(
-    optimizer=dict(lr=8e-4), paramwise_cfg=dict(norm_decay_mult=0.0), clip_grad=None
-)
+optim_wrapper = dict(optimizer=dict(lr=8e-4), paramwise_cfg=dict(norm_decay_mult=0.0), clip_grad=None)
 auto_scale_lr = dict(base_batch_size=256)

@@ -7,7 +7,11 @@ _base_ = [
     '../_base_/schedules/detic.py',
     '../_base_/detic_runtime.py',
 ]
-model = dict(backbone=_base_.swin_b, neck=dict(in_channels=_base_.swin_b_channels), roi_head=dict(image_loss='max_size'))
+model = dict(
+    backbone=_base_.swin_b,
+    neck=dict(in_channels=_base_.swin_b_channels),
+    roi_head=dict(image_loss='max_size'),
+)
 train_dataloader = dict(
     sampler=dict(ratios=[1, 4], repeat=[True, False]),
     batch_sampler=dict(batch_sizes=[4, 16]),

@@ -13,7 +13,10 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
-        datasets=[dict(_base_.coco_base, pipeline=_base_.c4_box), dict(_base_.coco_tags, pipeline=_base_.c4_weak)],
+        datasets=[
+            dict(_base_.coco_base, pipeline=_base_.c4_box),
+            dict(_base_.coco_tags, pipeline=_base_.c4_weak),
+        ],
     ),
 )
 optim_wrapper = _base_.sgd

@@ -13,7 +13,10 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
-        datasets=[dict(_base_.coco_base, pipeline=_base_.c4_box), dict(_base_.coco_captiontag, pipeline=_base_.c4_caption)],
+        datasets=[
+            dict(_base_.coco_base, pipeline=_base_.c4_box),
+            dict(_base_.coco_captiontag, pipeline=_base_.c4_caption),
+        ],
     ),
 )
 optim_wrapper = _base_.sgd

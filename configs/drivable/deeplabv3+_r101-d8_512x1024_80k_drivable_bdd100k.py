@@ -1,9 +1,14 @@
 """DeepLabV3+, ResNet-101-d8, drivable area, crops of 512x1024, 80k iterations."""
+
 _base_ = [
-    '../_base_/models/segmentor.py', '../_base_/models/seg_heads.py', '../_base_/datasets/zoo_drivable.py',
-    '../_base_/schedules/seg_80k.py', '../_base_/zoo_seg_runtime.py'
+    '../_base_/models/segmentor.py',
+    '../_base_/models/seg_heads.py',
+    '../_base_/datasets/zoo_drivable.py',
+    '../_base_/schedules/seg_80k.py',
+    '../_base_/zoo_seg_runtime.py',
 ]
 model = dict(
     backbone=_base_.r101_v1c,
     decode_head=dict(_base_.aspp_plus, **_base_.classes),
-    auxiliary_head=dict(_base_.classes))
+    auxiliary_head=dict(_base_.classes),
+)

@@ -1,10 +1,15 @@
 """Semantic FPN, ResNet-50, drivable area, crops of 512x1024, 80k iterations."""
+
 _base_ = [
-    '../_base_/models/segmentor.py', '../_base_/models/seg_heads.py', '../_base_/datasets/zoo_drivable.py',
-    '../_base_/schedules/seg_80k.py', '../_base_/zoo_seg_runtime.py'
+    '../_base_/models/segmentor.py',
+    '../_base_/models/seg_heads.py',
+    '../_base_/datasets/zoo_drivable.py',
+    '../_base_/schedules/seg_80k.py',
+    '../_base_/zoo_seg_runtime.py',
 ]
 model = dict(
     backbone=_base_.r50_d32,
     neck=_base_.fpn_neck,
     decode_head=dict(_base_.fpn, **_base_.classes),
-    auxiliary_head=None)
+    auxiliary_head=None,
+)

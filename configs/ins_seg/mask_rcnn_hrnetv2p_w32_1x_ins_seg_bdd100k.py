@@ -1,7 +1,12 @@
 """Mask R-CNN, HRNetV2p-W32, 1x schedule."""
+
 _base_ = [
-    '../_base_/models/mask_rcnn.py', '../_base_/backbones/hrnet.py', '../_base_/datasets/bdd100k_ins_seg.py',
-    '../_base_/schedules/det_1x.py', '../_base_/schedules/det_optimizers.py', '../_base_/ins_seg_runtime.py'
+    '../_base_/models/mask_rcnn.py',
+    '../_base_/backbones/hrnet.py',
+    '../_base_/datasets/bdd100k_ins_seg.py',
+    '../_base_/schedules/det_1x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/ins_seg_runtime.py',
 ]
 model = dict(backbone=_base_.hrnet_w32, neck=_base_.hrfpn_w32)
 optim_wrapper = _base_.sgd_002

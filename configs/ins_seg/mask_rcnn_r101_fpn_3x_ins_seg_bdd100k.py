@@ -1,7 +1,11 @@
 """Mask R-CNN, ResNet-101 FPN, 3x schedule."""
+
 _base_ = [
-    '../_base_/models/mask_rcnn.py', '../_base_/datasets/bdd100k_ins_seg.py', '../_base_/schedules/det_3x.py',
-    '../_base_/schedules/det_optimizers.py', '../_base_/ins_seg_runtime.py'
+    '../_base_/models/mask_rcnn.py',
+    '../_base_/datasets/bdd100k_ins_seg.py',
+    '../_base_/schedules/det_3x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/ins_seg_runtime.py',
 ]
 model = dict(backbone=_base_.r101)
 train_dataloader = _base_.train_ms

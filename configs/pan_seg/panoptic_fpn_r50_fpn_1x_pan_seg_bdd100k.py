@@ -1,7 +1,11 @@
 """Panoptic FPN, ResNet-50 FPN, 1x schedule."""
+
 _base_ = [
-    '../_base_/models/panoptic_fpn.py', '../_base_/datasets/bdd100k_pan_seg.py',
-    '../_base_/schedules/det_1x.py', '../_base_/schedules/det_optimizers.py', '../_base_/pan_seg_runtime.py'
+    '../_base_/models/panoptic_fpn.py',
+    '../_base_/datasets/bdd100k_pan_seg.py',
+    '../_base_/schedules/det_1x.py',
+    '../_base_/schedules/det_optimizers.py',
+    '../_base_/pan_seg_runtime.py',
 ]
 optim_wrapper = _base_.sgd_002
 auto_scale_lr = _base_.batch_16

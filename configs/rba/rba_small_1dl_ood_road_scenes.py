@@ -1,8 +1,12 @@
 """The small model fine-tuned with pasted outliers, on the synthetic road scenes."""
+
 _base_ = ['./rba_small_1dl_road_scenes.py', '../_base_/datasets/anomaly.py']
 paste = dict(
-    type='PasteOutlier', img_dir='data/road_scenes/ood/train/images', mask_dir='data/road_scenes/ood/train/masks',
-    prob=0.5)
+    type='PasteOutlier',
+    img_dir='data/road_scenes/ood/train/images',
+    mask_dir='data/road_scenes/ood/train/masks',
+    prob=0.5,
+)
 load, load_labels, *augmentation = _base_.train_pipeline
 load_labels = dict(load_labels, ignored=(254, 255))  # 254: labeled outliers
 train_pipeline = [load, load_labels, paste, *augmentation]
@@ -15,6 +19,7 @@ train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
 load_from = 'work_dirs/rba_small_1dl_road_scenes/iter_1200.pth'
 test_dataloader = dict(
-    dataset=dict(_base_.anomaly_test_set, layout='masks', data_root='data/road_scenes/ood/val'))
+    dataset=dict(_base_.anomaly_test_set, layout='masks', data_root='data/road_scenes/ood/val')
+)
 test_evaluator = _base_.anomaly_metric
 visualizer = _base_.anomaly_visualizer

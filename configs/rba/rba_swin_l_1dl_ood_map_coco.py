@@ -1,4 +1,5 @@
 """RbA Swin-L fine-tuned on Mapillary and Cityscapes with COCO outliers (upstream: swin_l_1dl_rba_ood_map_coco)."""
+
 _base_ = './rba_swin_b_1dl_ood_map_coco.py'
 model = dict(backbone=_base_.swin_l, decode_head=dict(in_channels=_base_.swin_l_channels))
 max_iters = 90000

@@ -1,8 +1,10 @@
 """DeepLabV3, ResNet-50-d8, crops of 512x1024, 40k iterations."""
+
 _base_ = [
-    '../_base_/models/segmentor.py', '../_base_/models/seg_heads.py', '../_base_/datasets/zoo_sem_seg.py',
-    '../_base_/schedules/seg_40k.py', '../_base_/zoo_seg_runtime.py'
+    '../_base_/models/segmentor.py',
+    '../_base_/models/seg_heads.py',
+    '../_base_/datasets/zoo_sem_seg.py',
+    '../_base_/schedules/seg_40k.py',
+    '../_base_/zoo_seg_runtime.py',
 ]
-model = dict(
-    decode_head=dict(_base_.aspp, **_base_.classes),
-    auxiliary_head=dict(_base_.classes))
+model = dict(decode_head=dict(_base_.aspp, **_base_.classes), auxiliary_head=dict(_base_.classes))

@@ -1,10 +1,15 @@
 """Semantic FPN, ResNet-50, group norm, crops of 512x1024, 40k iterations."""
+
 _base_ = [
-    '../_base_/models/segmentor.py', '../_base_/models/seg_heads.py', '../_base_/datasets/zoo_sem_seg.py',
-    '../_base_/schedules/seg_40k.py', '../_base_/zoo_seg_runtime.py'
+    '../_base_/models/segmentor.py',
+    '../_base_/models/seg_heads.py',
+    '../_base_/datasets/zoo_sem_seg.py',
+    '../_base_/schedules/seg_40k.py',
+    '../_base_/zoo_seg_runtime.py',
 ]
 model = dict(
     backbone=_base_.r50_d32,
     neck=_base_.fpn_neck,
     decode_head=dict(_base_.fpn_gn, **_base_.classes),
-    auxiliary_head=None)
+    auxiliary_head=None,
+)

@@ -1,11 +1,17 @@
 """UPerNet, Swin-S, crops of 512x1024, 80k iterations, mixed precision."""
+
 _base_ = [
-    '../_base_/models/segmentor.py', '../_base_/models/seg_heads.py', '../_base_/backbones/seg_transformers.py',
-    '../_base_/datasets/zoo_sem_seg.py', '../_base_/schedules/seg_80k.py', '../_base_/zoo_seg_runtime.py'
+    '../_base_/models/segmentor.py',
+    '../_base_/models/seg_heads.py',
+    '../_base_/backbones/seg_transformers.py',
+    '../_base_/datasets/zoo_sem_seg.py',
+    '../_base_/schedules/seg_80k.py',
+    '../_base_/zoo_seg_runtime.py',
 ]
 model = dict(
     backbone=_base_.swin_s_seg,
     decode_head=dict(_base_.uper, in_channels=_base_.swin_s_channels, **_base_.classes),
-    auxiliary_head=dict(in_channels=_base_.swin_s_channels[2], **_base_.classes))
+    auxiliary_head=dict(in_channels=_base_.swin_s_channels[2], **_base_.classes),
+)
 optim_wrapper = _base_.adamw_swin_seg_amp
 param_scheduler = _base_.warmed

@@ -97,7 +97,8 @@ def deform_conv(
 
     Args:
         x: (B, C, H, W).
-        offset: (B, 2 * deform_groups * taps, h, w), (dy, dx) of every tap.
+        offset: (B, 2 * deform_groups * taps, h, w), (dy, dx) of every tap. Larger maps, which DyHead gives, are read as
+            mmcv reads them: their first numbers in memory as if they were of size (h, w).
         mask: (B, deform_groups * taps, h, w) factors, or None.
         weight: (D, C / groups, rows, cols).
 
@@ -107,7 +108,9 @@ def deform_conv(
     batch, channels, height, width = x.shape
     rows, cols = weight.shape[2:]
     taps = rows * cols
-    h, w = offset.shape[2], offset.shape[3]
+    h = (height + 2 * padding[0] - dilation[0] * (rows - 1) - 1) // stride[0] + 1
+    w = (width + 2 * padding[1] - dilation[1] * (cols - 1) - 1) // stride[1] + 1
+    offset = offset.flatten(1)[:, : 2 * deform_groups * taps * h * w]
     offset = offset.reshape(batch * deform_groups, taps, 2, h, w)
     tap = torch.arange(taps)
     down = (tap // cols * dilation[0] - padding[0]).float()[:, None, None]
@@ -120,6 +123,7 @@ def deform_conv(
     sampled = F.grid_sample(maps, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
     sampled = sampled.reshape(batch * deform_groups, channels // deform_groups, taps, h, w)
     if mask is not None:
+        mask = mask.flatten(1)[:, : deform_groups * taps * h * w]
         sampled = sampled * mask.reshape(batch * deform_groups, 1, taps, h, w)
     columns = sampled.reshape(batch, groups, channels // groups * taps, h * w)
     kernel = weight.reshape(1, groups, weight.shape[0] // groups, channels // groups * taps)

@@ -21,7 +21,7 @@ FAMILIES = {
     'atss_r50_fpn_dyhead_1x_det_bdd100k': True,
     'faster_rcnn_r50_fpn_dconv_1x_det_bdd100k': True,
     'faster_rcnn_hrnetv2p_w18_1x_det_bdd100k': True,
-    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': True,
+    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': False,
     'faster_rcnn_convnext-t_fpn_fp16_1x_det_bdd100k': True,
     'retinanet_pvt-t_fpn_1x_det_bdd100k': True,
     'retinanet_pvtv2-b0_fpn_1x_det_bdd100k': True,
@@ -52,5 +52,6 @@ def test_a_family(name, tmp_path):
     from mmroad.export.session import metadata_of
 
     about = metadata_of(tmp_path / 'model.onnx')
-    assert json.loads(about['size']) is None and (json.loads(about['batch']) is None) == FAMILIES[name]
+    assert json.loads(about['size']) is None
+    assert (json.loads(about['batch']) is None) == FAMILIES[name]
     assert difference.numbers.get('detections', 100) > 20

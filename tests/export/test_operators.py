@@ -31,6 +31,15 @@ def test_deformable_convolution(groups, deform_groups, stride, dilation):
         assert torch.allclose(got, want, atol=1e-4)
 
 
+def test_offsets_of_larger_maps_are_read_as_mmcv_reads_them():
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, 4, 5, 6), torch.randn(3, 4, 3, 3)
+    offset, mask = torch.randn(1, 18, 10, 12), torch.rand(1, 9, 10, 12)
+    want = mmcv.ops.modulated_deform_conv2d(x, offset, mask, weight, None, 1, 1, 1, 1, 1)
+    got = deform_conv(x, offset, mask, weight, None, (1, 1), (1, 1), (1, 1), 1, 1)
+    assert got.shape == (1, 3, 5, 6) and torch.allclose(got, want, atol=1e-5)
+
+
 def test_adaptive_pooling():
     x = torch.randn(2, 3, 13, 50)
     for size in ((4, 13), (13, 50), (1, 7), (26, 100)):

@@ -23,7 +23,9 @@ r101_dconv = dict(r101, **dconv)
 gcb = dict(
     plugins=[
         dict(
-            cfg=dict(type='ContextBlock', ratio=1 / 4), stages=(False, True, True, True), position='after_conv3'
+            cfg=dict(type='ContextBlock', ratio=1 / 4),
+            stages=(False, True, True, True),
+            position='after_conv3',
         )
     ]
 )

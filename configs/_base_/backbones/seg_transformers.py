@@ -11,10 +11,15 @@ vit_b = dict(
     patch_bias=True,
     norm_cfg=dict(type='LN', eps=1e-6),
     interpolate_mode='bicubic',
-    init_cfg=dict(type='Pretrained', checkpoint='imagenet://jx_vit_base_p16_224-80ecf9dd.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://jx_vit_base_p16_224-80ecf9dd.pth'),
+)
 deit_s = dict(
-    vit_b, num_heads=6, embed_dims=384, drop_path_rate=0.1,
-    init_cfg=dict(type='Pretrained', checkpoint='imagenet://deit_small_patch16_224-cd65a155.pth'))
+    vit_b,
+    num_heads=6,
+    embed_dims=384,
+    drop_path_rate=0.1,
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://deit_small_patch16_224-cd65a155.pth'),
+)
 vit_dpt = dict(
     _delete_=True,
     type='VisionTransformer',
@@ -23,6 +28,7 @@ vit_dpt = dict(
     final_norm=False,
     output_cls_token=True,
     patch_bias=True,
-    init_cfg=dict(type='Pretrained', checkpoint='imagenet://jx_vit_base_p16_224-80ecf9dd.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='imagenet://jx_vit_base_p16_224-80ecf9dd.pth'),
+)
 vit_b_neck = dict(type='MultiLevelNeck', in_channels=[768] * 4, out_channels=768, scales=[4, 2, 1, 0.5])
 deit_s_neck = dict(vit_b_neck, in_channels=[384] * 4, out_channels=384)

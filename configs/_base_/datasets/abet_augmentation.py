@@ -1,4 +1,5 @@
 """The published augmentation at the published crop, and the loader that gives the crop its centroid."""
+
 abet_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabelMap', num_classes=19),
@@ -7,7 +8,7 @@ abet_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomColorJitter', brightness=0.25, contrast=0.25, saturation=0.25, hue=0.25),
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.30)),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 #: Half of every epoch is class-uniform; a data set adds ``dataset``, a ``ClassUniformDataset``.
 class_uniform_loader = dict(
@@ -15,4 +16,5 @@ class_uniform_loader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='ClassUniformSampler', fraction=0.5, last_epoch=150))
+    sampler=dict(type='ClassUniformSampler', fraction=0.5, last_epoch=150),
+)

@@ -2,6 +2,7 @@
 
 data/ood/{coco,openimages}_bdd100k.json: mmroad data ood-subset
 """
+
 _base_ = ['./loaders.py', './abet_det_augmentation.py']
 data_root = 'data/bdd100k/'
 train_dataloader = dict(
@@ -13,15 +14,20 @@ train_dataloader = dict(
         ann_file='labels/det_20/det_train.json',
         data_prefix=dict(img='images/100k/train/'),
         filter_cfg=dict(filter_empty_gt=True),
-        pipeline=_base_.train_pipeline))
-test_pipeline = [dict(type='FastPackDetInputs') if t['type'] == 'PackDetInputs' else t for t in _base_.test_pipeline]
+        pipeline=_base_.train_pipeline,
+    ),
+)
+test_pipeline = [
+    dict(type='FastPackDetInputs') if t['type'] == 'PackDetInputs' else t for t in _base_.test_pipeline
+]
 val_dataset = dict(
     type='BDD100KDetDataset',
     data_root=data_root,
     ann_file='labels/det_20/det_val.json',
     data_prefix=dict(img='images/100k/val/'),
     test_mode=True,
-    pipeline=test_pipeline)
+    pipeline=test_pipeline,
+)
 val_dataloader = dict(drop_last=False, dataset=val_dataset)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='BDD100KDetMetric', of_dataset=True)
@@ -37,9 +43,12 @@ ood_test_dataset = dict(
         dict(
             **_ood,
             ann_file='data/ood/openimages_bdd100k.json',
-            data_prefix=dict(img='data/openimages/validation/'))
-    ])
+            data_prefix=dict(img='data/openimages/validation/'),
+        ),
+    ],
+)
 ood_test_evaluator = dict(
     _delete_=True,
     type='OODDetectionMetric',
-    ood_prefixes=dict(coco='data/coco/val2017', openimages='data/openimages/validation'))
+    ood_prefixes=dict(coco='data/coco/val2017', openimages='data/openimages/validation'),
+)

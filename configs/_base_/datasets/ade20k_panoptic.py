@@ -2,6 +2,7 @@
 
 Files beside the images are made by Mask2Former's datasets/prepare_ade20k_{ins,pan}_seg.py.
 """
+
 _base_ = './loaders.py'
 data_root = 'data/ade/ADEChallengeData2016/'
 crop_size = (640, 640)
@@ -15,21 +16,23 @@ train_pipeline = [
         type='RandomChoiceResize',
         scales=[64 * s for s in range(5, 21)],
         resize_type='ResizeShortestEdge',
-        max_size=2560),
+        max_size=2560,
+    ),
     dict(type='RandomCrop', crop_size=crop_size, allow_negative_crop=True),
     dict(type='PhotoMetricDistortion'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='Pad', size=crop_size, pad_val=dict(img=(128, 128, 128), masks=0, seg=255)),
-    dict(type='PackDetInputs', meta_keys=(*_meta_keys, 'gt_classes'))
+    dict(type='PackDetInputs', meta_keys=(*_meta_keys, 'gt_classes')),
 ]
 _resize = dict(type='Resize', scale=(2560, 640), keep_ratio=True)
 test_pipeline = [dict(type='LoadImageFromFile'), _resize, dict(type='PackDetInputs', meta_keys=_meta_keys)]
 # for the oracle and for scores of rankings: the classes of the ground truth go along
 oracle_pipeline = [
-    dict(type='LoadImageFromFile'), _resize,
+    dict(type='LoadImageFromFile'),
+    _resize,
     dict(type='LoadPanopticMap'),
     dict(type='RecordClasses'),
-    dict(type='PackDetInputs', meta_keys=(*_meta_keys, 'gt_classes'))
+    dict(type='PackDetInputs', meta_keys=(*_meta_keys, 'gt_classes')),
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -37,21 +40,26 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='ade20k_panoptic_train.json',
         data_prefix=dict(img='images/training/', seg='ade20k_panoptic_train/'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='ADE20KPanopticIdDataset',
         data_root=data_root,
         ann_file='ade20k_panoptic_val.json',
         data_prefix=dict(img='images/validation/', seg='ade20k_panoptic_val/'),
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(
         type='ADE20KPanopticMetric',
         ann_file=data_root + 'ade20k_panoptic_val.json',
-        seg_prefix=data_root + 'ade20k_panoptic_val'),
+        seg_prefix=data_root + 'ade20k_panoptic_val',
+    ),
     dict(type='ADE20KInstanceMetric', ann_file=data_root + 'ade20k_instance_val.json', metric='segm'),
-    dict(type='ADE20KPanopticIoUMetric', seg_prefix=data_root + 'annotations/validation')
+    dict(type='ADE20KPanopticIoUMetric', seg_prefix=data_root + 'annotations/validation'),
 ]
 test_evaluator = val_evaluator

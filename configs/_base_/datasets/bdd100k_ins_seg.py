@@ -6,9 +6,10 @@ _base_ = ['bdd100k_det.py']
 def _train(resize):
     return [
         dict(type='LoadImageFromFile'),
-        dict(type='LoadInstances', drop_empty=True), resize,
+        dict(type='LoadInstances', drop_empty=True),
+        resize,
         dict(type='RandomFlip', prob=0.5),
-        dict(type='FastPackDetInputs')
+        dict(type='FastPackDetInputs'),
     ]
 
 
@@ -19,7 +20,8 @@ def _data(split, pipeline, **kwargs):
         data_root=_base_.data_root,
         data_prefix=dict(img=f'images/10k/{split}/', bitmask=f'labels/ins_seg/bitmasks/{split}/'),
         pipeline=pipeline,
-        **kwargs)
+        **kwargs,
+    )
 
 
 train_pipeline = _train(dict(type='Resize', scale=_base_.image_size, keep_ratio=True))
@@ -27,11 +29,16 @@ train_pipeline_ms = _train(
     dict(
         type='RandomChoiceResize',
         scales=[(1280, rows) for rows in (600, 624, 648, 672, 696, 720)],
-        keep_ratio=True))
+        keep_ratio=True,
+    )
+)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=_base_.image_size, keep_ratio=True),
-    dict(type='FastPackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'truth'))
+    dict(
+        type='FastPackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'truth'),
+    ),
 ]
 train_dataloader = dict(batch_size=2, batch_sampler=None, dataset=_data('train', train_pipeline))
 val_dataloader = dict(dataset=_data('val', test_pipeline, test_mode=True))

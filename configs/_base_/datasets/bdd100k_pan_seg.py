@@ -6,7 +6,8 @@ _base_ = ['bdd100k_ins_seg.py']
 def _data(split):
     return dict(
         type='BDD100KPanSegDataset',
-        data_prefix=dict(img=f'images/10k/{split}/', bitmask=f'labels/pan_seg/bitmasks/{split}/'))
+        data_prefix=dict(img=f'images/10k/{split}/', bitmask=f'labels/pan_seg/bitmasks/{split}/'),
+    )
 
 
 train_dataloader = dict(dataset=_data('train'))

@@ -19,7 +19,9 @@ def _short_edge_pipeline(sizes, longest, caption=False):
     return [
         dict(type='LoadDeticImage'),
         dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='RandomChoiceResize', scales=[(longest, s) for s in sizes], keep_ratio=True, backend='pillow'),
+        dict(
+            type='RandomChoiceResize', scales=[(longest, s) for s in sizes], keep_ratio=True, backend='pillow'
+        ),
         dict(type='RandomFlip', prob=0.5),
         *([dict(type='LoadCaptionEmbedding')] if caption else []),
         dict(type='PackDeticInputs'),
@@ -68,7 +70,9 @@ coco_base = dict(
     ann_file='coco/zero-shot/instances_train2017_seen_2_oriorder.json',
     data_prefix=dict(img='coco/train2017/'),
 )
-coco_tags = dict(coco_base, ann_type='image', ann_file='coco/annotations/captions_train2017_tags_allcaps.json')
+coco_tags = dict(
+    coco_base, ann_type='image', ann_file='coco/annotations/captions_train2017_tags_allcaps.json'
+)
 coco_caption = dict(
     coco_tags, ann_type='caption', caption_embeddings=data_root + 'coco/captions_train2017_embeddings.npy'
 )

@@ -41,6 +41,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(
-    type='OpenVocabularyMetric', protocol='lvis', ann_file=data_root + 'val.json', groups=dict(base='f', novel='r')
+    type='OpenVocabularyMetric',
+    protocol='lvis',
+    ann_file=data_root + 'val.json',
+    groups=dict(base='f', novel='r'),
 )
 test_evaluator = val_evaluator

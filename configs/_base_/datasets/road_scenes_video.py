@@ -1,4 +1,5 @@
 """The synthetic road scenes in motion (make_road_scenes.py --videos N) in VSPW's layout, 19 classes."""
+
 _base_ = 'vspw.py'
 data_root = 'data/road_scenes/videos/'
 _load = [dict(type='LoadFrame'), dict(type='LoadVideoLabels')]
@@ -7,8 +8,9 @@ train_pipeline = [
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[*_load, dict(type='RandomFlip', prob=0.5), dict(type='LabelsToInstances')]),
-    dict(type='PackVideoInputs')
+        transforms=[*_load, dict(type='RandomFlip', prob=0.5), dict(type='LabelsToInstances')],
+    ),
+    dict(type='PackVideoInputs'),
 ]
 test_pipeline = [dict(type='TransformBroadcaster', transforms=_load), dict(type='PackVideoInputs')]
 _dataset = dict(type='RoadScenesVideoDataset', data_root=data_root)

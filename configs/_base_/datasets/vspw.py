@@ -1,4 +1,5 @@
 """VSPW at 480p: 2806 training, 343 validation and 387 test videos, 124 classes for every pixel."""
+
 _base_ = './loaders.py'
 data_root = 'data/VSPW_480p/'
 train_pipeline = [
@@ -11,9 +12,10 @@ train_pipeline = [
             dict(type='LoadVideoLabels'),
             dict(type='Resize', scale=(1333, 480), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='LabelsToInstances')
-        ]),
-    dict(type='PackVideoInputs')
+            dict(type='LabelsToInstances'),
+        ],
+    ),
+    dict(type='PackVideoInputs'),
 ]
 test_pipeline = [
     dict(
@@ -21,9 +23,10 @@ test_pipeline = [
         transforms=[
             dict(type='LoadFrame'),
             dict(type='Resize', scale=(1333, 480), keep_ratio=True),
-            dict(type='LoadVideoLabels')
-        ]),
-    dict(type='PackVideoInputs')
+            dict(type='LoadVideoLabels'),
+        ],
+    ),
+    dict(type='PackVideoInputs'),
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -31,14 +34,18 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train.txt',
         data_prefix=dict(img_path='data'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='VSPWDataset',
         data_root=data_root,
         ann_file='val.txt',
         data_prefix=dict(img_path='data'),
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VideoSemSegMetric')
 test_evaluator = val_evaluator

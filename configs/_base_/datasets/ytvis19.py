@@ -4,6 +4,7 @@ Testing writes result files. For scores, hold out training videos (mmroad data s
 name the two files it writes: ``train_dataloader.dataset.ann_file``, ``test_dataloader.dataset.ann_file`` with
 ``test_dataloader.dataset.data_prefix.img_path=train/JPEGImages``, and ``test_evaluator.ann_file``.
 """
+
 data_root = 'data/ytvis_2019/'
 train_pipeline = [
     dict(type='UniformRefFrameSample', num_ref_imgs=1, frame_range=20),
@@ -14,17 +15,23 @@ train_pipeline = [
             dict(type='LoadFrame'),
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(
-                type='RandomChoiceResize', scales=[(1333, 360), (1333, 480)], resize_type='Resize', keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
-    dict(type='PackVideoInputs')
+                type='RandomChoiceResize',
+                scales=[(1333, 360), (1333, 480)],
+                resize_type='Resize',
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
+    dict(type='PackVideoInputs'),
 ]
+
 
 def _test_pipeline(height):
     resize = dict(type='Resize', scale=(1333, height), keep_ratio=True)
     return [
         dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), resize]),
-        dict(type='PackVideoInputs')
+        dict(type='PackVideoInputs'),
     ]
 
 
@@ -39,7 +46,9 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train.json',
         data_prefix=dict(img_path='train/JPEGImages'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -51,5 +60,7 @@ test_dataloader = dict(
         ann_file='valid.json',
         data_prefix=dict(img_path='valid/JPEGImages'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_evaluator = dict(type='YTVISMetric', ann_file=data_root + 'valid.json')

@@ -11,7 +11,8 @@ def _data(split, pipeline):
     return dict(
         type='BDD100KDrivableDataset',
         data_prefix=dict(img_path=f'images/100k/{split}', seg_map_path=f'labels/drivable/masks/{split}'),
-        pipeline=_of_three(pipeline))
+        pipeline=_of_three(pipeline),
+    )
 
 
 classes = dict(num_classes=3)

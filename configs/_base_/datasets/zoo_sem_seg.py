@@ -11,7 +11,7 @@ def _train(scale, crop):
         dict(type='RandomCrop', crop_size=crop, cat_max_ratio=0.75),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PhotoMetricDistortion'),
-        dict(type='PackSegInputs')
+        dict(type='PackSegInputs'),
     ]
 
 
@@ -24,10 +24,12 @@ test_pipeline_769 = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(1281, 721), keep_ratio=True),
     _base_.load_labels,
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 train_769 = dict(dataset=dict(pipeline=train_pipeline_769))
 test_769 = dict(dataset=dict(pipeline=test_pipeline_769))
 slide_769 = dict(
-    data_preprocessor=dict(size=(769, 769)), test_cfg=dict(mode='slide', crop_size=(769, 769), stride=(513, 513)))
+    data_preprocessor=dict(size=(769, 769)),
+    test_cfg=dict(mode='slide', crop_size=(769, 769), stride=(513, 513)),
+)
 corners = dict(align_corners=True)

@@ -1,4 +1,5 @@
 """detectron2's Faster R-CNN R50-FPN with OOD scores; ``abet`` is what the learned temperature changes."""
+
 _base_ = ['./faster_rcnn.py']
 learned_temperature = dict(type='LearnedTemperatureLinear')
 abet = dict(roi_head=dict(bbox_head=dict(temperature=learned_temperature)))
@@ -7,11 +8,15 @@ model = dict(
     backbone=dict(
         norm_cfg=dict(requires_grad=False),
         style='caffe',
-        init_cfg=dict(checkpoint='open-mmlab://detectron2/resnet50_caffe')),
+        init_cfg=dict(checkpoint='open-mmlab://detectron2/resnet50_caffe'),
+    ),
     rpn_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0)),
     roi_head=dict(
         bbox_head=dict(
             type='AbeTShared2FCBBoxHead',
             loss_cls=dict(use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(loss_weight=1.0))),
-    train_cfg=dict(rpn=dict(debug=False), rcnn=dict(debug=False)))
+            loss_bbox=dict(loss_weight=1.0),
+        )
+    ),
+    train_cfg=dict(rpn=dict(debug=False), rcnn=dict(debug=False)),
+)

@@ -49,7 +49,14 @@ model = dict(
         bbox_reg_weights=((10, 10, 5, 5),),
         proposal_score=False,
         shared_head=dict(
-            type='ResLayer', depth=50, stage=3, stride=2, style='caffe', norm_cfg=norm_cfg, norm_eval=True, init_cfg=_msra
+            type='ResLayer',
+            depth=50,
+            stage=3,
+            stride=2,
+            style='caffe',
+            norm_cfg=norm_cfg,
+            norm_eval=True,
+            init_cfg=_msra,
         ),
         bbox_roi_extractor=dict(
             type='SingleRoIExtractor',
@@ -77,7 +84,9 @@ model = dict(
                 match_low_quality=True,
                 ignore_iof_thr=-1,
             ),
-            sampler=dict(type='RandomSampler', num=256, pos_fraction=0.5, neg_pos_ub=-1, add_gt_as_proposals=False),
+            sampler=dict(
+                type='RandomSampler', num=256, pos_fraction=0.5, neg_pos_ub=-1, add_gt_as_proposals=False
+            ),
             allowed_border=-1,
             pos_weight=-1,
         ),

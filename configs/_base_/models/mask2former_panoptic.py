@@ -1,4 +1,5 @@
 """Mask2Former for panoptic segmentation with 200 queries: ADE20K's 100 things and 50 stuff classes."""
+
 _base_ = './mask2former_sem_seg.py'
 num_things, num_stuff = 100, 50
 model = dict(
@@ -13,7 +14,8 @@ model = dict(
         pad_mask=True,
         mask_pad_value=0,
         pad_seg=True,
-        seg_pad_value=255),
+        seg_pad_value=255,
+    ),
     backbone=_base_.model.backbone,
     panoptic_head=dict(
         _base_.model.decode_head,
@@ -25,9 +27,12 @@ model = dict(
             type='CrossEntropyLoss',
             use_sigmoid=False,
             loss_weight=2.0,
-            class_weight=[1.0] * (num_things + num_stuff) + [0.1])),
+            class_weight=[1.0] * (num_things + num_stuff) + [0.1],
+        ),
+    ),
     panoptic_fusion_head=dict(
-        type='Mask2FormerFusionHead', num_things_classes=num_things, num_stuff_classes=num_stuff),
+        type='Mask2FormerFusionHead', num_things_classes=num_things, num_stuff_classes=num_stuff
+    ),
     train_cfg=_base_.model.decode_head.train_cfg,
     test_cfg=dict(
         panoptic_on=True,
@@ -36,4 +41,6 @@ model = dict(
         object_mask_thr=0.8,
         iou_thr=0.8,
         filter_low_score=True,
-        max_per_image=100))
+        max_per_image=100,
+    ),
+)

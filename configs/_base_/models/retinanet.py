@@ -38,7 +38,9 @@ model = dict(
         loss_bbox=dict(type='L1Loss'),
     ),
     train_cfg=dict(
-        assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0, ignore_iof_thr=-1),
+        assigner=dict(
+            type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0, ignore_iof_thr=-1
+        ),
         sampler=dict(type='PseudoSampler'),
         allowed_border=-1,
         pos_weight=-1,

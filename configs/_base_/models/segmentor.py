@@ -11,7 +11,8 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size=(512, 1024)),
+        size=(512, 1024),
+    ),
     backbone=_base_.r50_d8,
     auxiliary_head=dict(
         type='FCNHead',
@@ -22,6 +23,8 @@ model = dict(
         concat_input=False,
         dropout_ratio=0.1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)),
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

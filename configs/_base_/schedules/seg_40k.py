@@ -4,7 +4,9 @@ _base_ = ['seg_optimizers.py']
 max_iters = 40000
 
 
-def _poly(power, least, *warmup):  # from the first iteration on, scaled by a warm-up whose end counts one more
+def _poly(
+    power, least, *warmup
+):  # from the first iteration on, scaled by a warm-up whose end counts one more
     return [*warmup, dict(type='PolyLR', eta_min=least, power=power, begin=0, end=max_iters, by_epoch=False)]
 
 

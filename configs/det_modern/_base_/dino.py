@@ -1,6 +1,10 @@
 """DINO (https://arxiv.org/abs/2203.03605) of four scales, ten classes (ResNet-50); 1280x720, 12 epochs of 16 images."""
 
-_base_ = ['../../_base_/datasets/bdd100k_det.py', '../../_base_/schedules/det_1x.py', '../../_base_/det_runtime.py']
+_base_ = [
+    '../../_base_/datasets/bdd100k_det.py',
+    '../../_base_/schedules/det_1x.py',
+    '../../_base_/det_runtime.py',
+]
 
 _attention = dict(embed_dims=256, num_levels=4, dropout=0.0)
 _ffn = dict(embed_dims=256, feedforward_channels=2048, ffn_drop=0.0)
@@ -14,7 +18,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_size_divisor=1),
+        pad_size_divisor=1,
+    ),
     backbone=dict(
         type='ResNet',
         depth=50,
@@ -24,7 +29,8 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='imagenet://resnet50-0676ba61.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint='imagenet://resnet50-0676ba61.pth'),
+    ),
     neck=dict(
         type='ChannelMapper',
         in_channels=[512, 1024, 2048],
@@ -32,14 +38,19 @@ model = dict(
         out_channels=256,
         act_cfg=None,
         norm_cfg=dict(type='GN', num_groups=32),
-        num_outs=4),
+        num_outs=4,
+    ),
     encoder=dict(num_layers=6, layer_cfg=dict(self_attn_cfg=_attention, ffn_cfg=_ffn)),
     decoder=dict(
         num_layers=6,
         return_intermediate=True,
         layer_cfg=dict(
-            self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0), cross_attn_cfg=_attention, ffn_cfg=_ffn),
-        post_norm_cfg=None),
+            self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0),
+            cross_attn_cfg=_attention,
+            ffn_cfg=_ffn,
+        ),
+        post_norm_cfg=None,
+    ),
     positional_encoding=dict(num_feats=128, normalize=True, offset=0.0, temperature=20),
     bbox_head=dict(
         type='DINOHead',
@@ -47,24 +58,32 @@ model = dict(
         sync_cls_avg_factor=True,
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0)),
+        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+    ),
     dn_cfg=dict(
-        label_noise_scale=0.5, box_noise_scale=1.0, group_cfg=dict(dynamic=True, num_groups=None, num_dn_queries=100)),
+        label_noise_scale=0.5,
+        box_noise_scale=1.0,
+        group_cfg=dict(dynamic=True, num_groups=None, num_dn_queries=100),
+    ),
     train_cfg=dict(
         assigner=dict(
             type='HungarianAssigner',
             match_costs=[
                 dict(type='FocalLossCost', weight=2.0),
                 dict(type='BBoxL1Cost', weight=5.0, box_format='xywh'),
-                dict(type='IoUCost', iou_mode='giou', weight=2.0)
-            ])),
-    test_cfg=dict(max_per_img=100))  # what the evaluator counts
+                dict(type='IoUCost', iou_mode='giou', weight=2.0),
+            ],
+        )
+    ),
+    test_cfg=dict(max_per_img=100),
+)  # what the evaluator counts
 
 _resize = dict(
-    type='RandomChoiceResize', scales=[(1280, rows) for rows in range(480, 721, 24)], keep_ratio=True)
+    type='RandomChoiceResize', scales=[(1280, rows) for rows in range(480, 721, 24)], keep_ratio=True
+)
 _crop = [
     dict(type='RandomChoiceResize', scales=[(4200, rows) for rows in (400, 500, 600)], keep_ratio=True),
-    dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True)
+    dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
 ]
 train_dataloader = dict(
     batch_size=2,
@@ -75,11 +94,14 @@ train_dataloader = dict(
             dict(type='LoadAnnotations', with_bbox=True),
             dict(type='RandomFlip', prob=0.5),
             dict(type='RandomChoice', transforms=[[_resize], [*_crop, _resize]]),
-            dict(type='FastPackDetInputs')
-        ]))
+            dict(type='FastPackDetInputs'),
+        ],
+    ),
+)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, end=12, milestones=[11], gamma=0.1)]
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1, norm_type=2),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
+)
 auto_scale_lr = dict(base_batch_size=16)
