@@ -365,7 +365,7 @@ def test_a_published_checkpoint_has_the_size_of_its_model_at_most(server, monkey
     monkeypatch.setenv('MMROAD_MIRROR', server)
     monkeypatch.setattr(weights, 'RETRIES', 1)
     entry = dict(Weights=f'{server}/there/long.pth', Metadata=dict(Parameters='2.5M'))
-    monkeypatch.setattr('mmroad.zoo.configs.find_model', lambda name: entry)
+    monkeypatch.setattr('mmroad.zoo.weights.find_model', lambda name: entry)
     with pytest.raises(DownloadError, match='the file has at most 107,108,864'):  # 2.5e6 * 16 + 64 MiB
         published('small')
     monkeypatch.setattr(weights, 'IMAGENET', {'long.pth': f'{server}/'})

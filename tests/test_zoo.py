@@ -16,9 +16,9 @@ SMALL = 'faster_rcnn_r18_fpn_quickstart'
 
 
 def test_models_are_listed_by_shell_patterns_of_any_case():
-    convnext = mmroad.list_models('*ConvNeXt*')
+    convnext = mmroad.list_models('*ConvNeXt*_det_*')
     assert len(convnext) == 8 and 'faster_rcnn_convnext-t_fpn_fp16_3x_det_bdd100k' in convnext
-    assert mmroad.list_models('*_convnext-?_fpn_fp16_3x_*') == [n for n in convnext if '_3x_' in n]
+    assert mmroad.list_models('*_convnext-?_fpn_fp16_3x_det*') == [n for n in convnext if '_3x_' in n]
     assert len(mmroad.list_models('*_det_bdd100k')) == 64
     assert mmroad.list_models('nothing*') == []
 

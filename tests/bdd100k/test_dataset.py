@@ -393,8 +393,8 @@ def test_a_data_set_is_read_when_something_of_it_is_asked_for(root):
 
 def test_sizes_of_images_are_read_once(root, monkeypatch):
     data = build(root)
-    opened, real = [], dataset_module.Image.open
-    monkeypatch.setattr(dataset_module.Image, 'open', lambda path: opened.append(path) or real(path))
+    opened, real = [], dataset_module.size_in_header
+    monkeypatch.setattr(dataset_module, 'size_in_header', lambda path: opened.append(str(path)) or real(path))
     for _ in range(2):
         assert [(d['width'], d['height']) for d in map(data.get_data_info, range(2))] == [(32, 24), (32, 32)]
     assert opened == [str(root / 'images/a.jpg'), str(root / 'images/b.jpg')]

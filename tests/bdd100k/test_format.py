@@ -220,7 +220,7 @@ def test_categories_of_other_classes_are_counted_by_them(tmp_path):
     found = [Prediction(4, 'a.jpg', [[0, 0, 5, 5]] * 3, [0.5, 0.25, 0.125], [0, 1, 2])]
     write_predictions(iter(found), tmp_path, 1, ('dog', 'car', 'cat'))
     coco = json.loads((tmp_path / 'det.coco.json').read_text())
-    assert [(r['image_id'], r['category_id']) for r in coco] == [(5, 1), (5, 3), (5, 3)]
+    assert [(r['image_id'], r['category_id']) for r in coco] == [(5, 1), (5, 2), (5, 3)]
     for label in (-1, 3):
         with pytest.raises(ValueError, match=rf'a\.jpg: label {label} of 3 classes \(dog, car, cat\)'):
             bad = [Prediction(0, 'a.jpg', [[0, 0, 5, 5]], [0.5], [label])]
@@ -244,4 +244,5 @@ def test_columns_of_no_predictions_and_of_boxes_without_area():
         and not columns.crowd.any()
         and columns.attributes['scene'].tolist() == [0, 0]
     )
-    assert to_columns(PREDICTIONS[:1], ('car', 'bike', 'bus')).category.tolist() == [4, 2]
+    others = to_columns(PREDICTIONS[:1], ('car', 'bike', 'bus'))
+    assert others.category.tolist() == [2, 0] and others.classes == ('car', 'bike', 'bus')

@@ -111,7 +111,7 @@ def test_bad_objects_are_named_and_hidden_files_are_none(objects):
 
 def test_missing_folder_is_named_when_it_is_needed(tmp_path):
     paste = PasteOutlier(tmp_path / 'a', tmp_path / 'b', prob=1.0)
-    with pytest.raises(FileNotFoundError, match='coco_outlier_masks.py'):
+    with pytest.raises(FileNotFoundError, match='mmroad data outlier-masks'):
         paste(scene())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mmroad.commands import train
 
-WAREHOUSE = Path(__file__).parents[2] / 'examples/warehouse'
+WAREHOUSE = Path(__file__).parents[3] / 'examples/warehouse'
 
 
 @pytest.fixture

@@ -242,10 +242,10 @@ def test_ap_of_a_holdout(tmp_path, write_ytvis):
     del content['annotations']
     (tmp_path / 'train.json').write_text(json.dumps(content))
     metric.process({}, [dict(video_data_samples=frames, pred_tracks=[track])])
-    with pytest.raises(ValueError, match='split_ytvis'):
+    with pytest.raises(ValueError, match='mmroad data split-ytvis'):
         metric.evaluate(1)
     # and before a run
-    with pytest.raises(ValueError, match='train.json has no annotations .*split_ytvis'):
+    with pytest.raises(ValueError, match='train.json has no annotations .*split-ytvis'):
         YTVISMetric(str(tmp_path / 'train.json'))
     with pytest.raises(FileNotFoundError, match='gone.json'):
         YTVISMetric(str(tmp_path / 'gone.json'))

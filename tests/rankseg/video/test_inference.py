@@ -201,6 +201,7 @@ def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
             return False
 
         release = isOpened
+        fourcc = staticmethod(cv2.VideoWriter.fourcc)
 
     frame = np.zeros((64, 96, 3), np.uint8)
     with (
