@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RECORD = Path(__file__).with_name('durations.json')
-FAST = 100.0  # CPU seconds: under 90 s in two workers, with the seconds that each takes to import torch
+FAST = 60.0  # CPU seconds: under 90 s in two workers, with the seconds that each takes to import torch
 
 
 def pytest_addoption(parser):
