@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -143,7 +144,9 @@ def test_fast_takes_the_quickest_files_and_the_longest_run_first(tmp_path):
     shutil.copy(ROOT / 'tests/conftest.py', tmp_path / 'conftest.py')
     for name in 'abcd':
         (tmp_path / f'test_{name}.py').write_text('def test():\n    sum(range(3_000_000))\n')
-    times = {f'{tmp_path.name}/test_{name}.py': s for name, s in zip('abc', (60.0, 39.0, 61.0))}
+    fast = runpy.run_path(str(ROOT / 'tests/conftest.py'))['FAST']
+    shares = zip('abc', (0.6, 0.39, 0.61))
+    times = {f'{tmp_path.name}/test_{name}.py': share * fast for name, share in shares}
     (tmp_path / 'durations.json').write_text(json.dumps(times))
 
     def run(*arguments):
