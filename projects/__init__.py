@@ -1,5 +1,6 @@
 """mmroad: road-scene perception for MMEngine, MMDetection and MMSegmentation."""
 
+from .zoo.late import import_late
 from .zoo.loader import install_when_imported
 from .zoo.quiet import quiet_when_imported
 
@@ -29,4 +30,5 @@ def __dir__() -> list[str]:
 
 
 quiet_when_imported()
+import_late()
 install_when_imported()  # mmengine's reader of weights runs no code from here on
