@@ -59,6 +59,18 @@ step() { # step "what it does" command...: the command's output goes to the log
     fi
 }
 
+byte_code() { # Python's own, of what is imported: else each start compiles it where PYTHONDONTWRITEBYTECODE is set
+    env -u PYTHONDONTWRITEBYTECODE "$1" - <<'END'
+import contextlib, importlib, pkgutil
+import mmroad
+
+names = [module.name for module in pkgutil.walk_packages(mmroad.__path__, 'mmroad.')]
+for name in [*names, 'mmdet.apis', 'mmseg.apis', 'pytest', 'sklearn.mixture', 'onnx', 'onnxruntime', 'tensorboard']:
+    with contextlib.suppress(Exception):  # what an extra lacks is said when it is used
+        importlib.import_module(name)
+END
+}
+
 fingerprint() { cat requirements/*.txt setup.cfg setup.py | cksum; }
 
 if [ -z "$here" ] && [ -f "$stamp" ] && [ "$(fingerprint)" = "$(cat "$stamp")" ] && .venv/bin/python -c 'import mmroad' 2>/dev/null; then
@@ -81,7 +93,7 @@ echo "setup: installing into $([ -n "$here" ] && echo "the environment of $pytho
 command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ||
     echo "setup: no C++ compiler is here: mmcv needs a ready wheel, or a compiler (Debian, Ubuntu: apt-get install g++)"
 pip=("$python" -m pip install --disable-pip-version-check)
-[ -n "$here" ] || pip+=(--no-compile) # most modules are never imported; Python compiles those that are
+[ -n "$here" ] || pip+=(--no-compile) # most modules are never imported: see byte_code
 mmcv=("$python" tools/build_mmcv.py --log "$folder/mmcv.log")
 : >"$folder/mmcv.log"
 
@@ -112,6 +124,7 @@ else
     "${mmcv[@]}"
 fi
 step 'mmroad' "${pip[@]}" --no-build-isolation --no-deps -e .
+[ -n "$here" ] || step 'byte code' byte_code "$python"
 if [ -n "$here" ]; then
     echo "setup: done in $((SECONDS - began)) s; mmroad check says what this environment has"
 else
