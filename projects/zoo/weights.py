@@ -97,7 +97,7 @@ def published(name: str) -> Path:
     url = model.get('Weights')
     if not url:
         raise DownloadError(
-            f'{name} has no published weights. Train it with tools/train.py, or give the path of a checkpoint.'
+            f'{name} has no published weights. Train it (mmroad train {name}), or give the path of a checkpoint.'
         )
     return fetch(
         url,

@@ -1,4 +1,4 @@
-"""The synthetic road scenes in motion (make_road_scenes.py --videos N) in VSPW's layout, 19 classes."""
+"""The synthetic road scenes in motion (mmroad data road-scenes --videos N) in VSPW's layout, 19 classes."""
 
 _base_ = 'vspw.py'
 data_root = 'data/road_scenes/videos/'

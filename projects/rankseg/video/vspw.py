@@ -123,7 +123,7 @@ def _by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 @DATASETS.register_module()
 class RoadScenesVideoDataset(VSPWDataset):
-    """``make_road_scenes.py --videos``: the layout of VSPW with the 19 classes of BDD100K."""
+    """``mmroad data road-scenes --videos``: the layout of VSPW with the 19 classes of BDD100K."""
 
     METAINFO = BDD100KSemSegDataset.METAINFO
     LABEL_OFFSET = 0
