@@ -2,8 +2,9 @@
 
     python benchmarks/cpu_folder.py [--config NAME] [--images 64] [--rounds 2] [--amp]
 
-Crops of photographs of 1280x720 are read, run, drawn and written by ``mmroad.inferencer(...).run``: with one worker
-that uses all of torch's threads, with the workers of `default_workers` that share them, and these with batches. Wall
+Crops of photographs of 1280x720 are read, run, drawn and written by ``mmroad.inferencer(...).run``: with one worker and
+one thread, with one worker that uses all of torch's threads, with the workers of `default_workers` that share them, and
+these with batches. Wall
 seconds mean something on a machine with nothing else to do; CPU seconds say how much work it was. Weights are random,
 and the same for all.
 """
@@ -37,10 +38,12 @@ def main() -> None:
     warnings.filterwarnings('ignore')
     infer = mmroad.inferencer(args.config, device='cpu', amp=args.amp)
     ways = {
+        'one by one, one thread': dict(workers=1),
         'one by one': dict(workers=1),
         'side by side': {},
         f'side by side, batches of {args.batch_size}': dict(batch_size=args.batch_size),
     }
+    threads = torch.get_num_threads()
     best = dict.fromkeys(ways, (float('inf'), 0.0))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, 'images')
@@ -49,16 +52,15 @@ def main() -> None:
         list(infer.run(sorted(source.iterdir())[:2], progress=False))  # warms up
         for number in range(args.rounds):
             for name, options in ways.items():
+                torch.set_num_threads(1 if name.endswith('one thread') else threads)
                 wall, cpu = time.perf_counter(), time.process_time()
                 count = len(
                     list(infer.run(source, Path(folder, f'{name}{number}'), progress=False, **options))
                 )
                 assert count == args.images
                 best[name] = min(best[name], (time.perf_counter() - wall, time.process_time() - cpu))
-    first = best['one by one'][0]
-    print(
-        f'{args.config}{", amp" if args.amp else ""}, {torch.get_num_threads()} threads, {args.images} images'
-    )
+    first = best['one by one, one thread'][0]
+    print(f'{args.config}{", amp" if args.amp else ""}, {threads} threads, {args.images} images')
     for name, (wall, cpu) in best.items():
         print(
             f'{name:32}{wall:8.1f} s {cpu:8.1f} CPU s {args.images / wall:7.2f} images/s {first / wall:6.2f} times'
