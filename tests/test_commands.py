@@ -46,6 +46,16 @@ def test_an_unknown_command_names_those_that_are_near(typed, said, capsys):
     assert end.value.code == 2 and said in capsys.readouterr().err
 
 
+def test_models_are_listed_by_a_part_of_their_names(capsys):
+    main(['list', 'convnext-b'])
+    printed = capsys.readouterr().out
+    assert 'upernet_convnext-b_fp16_512x1024_80k_sem_seg_bdd100k ' in printed and ' r50' not in printed
+    main(['list', '*convnext-b*'])
+    assert capsys.readouterr().out == printed
+    with pytest.raises(SystemExit, match=r"no model is called '\*convnext': mmroad list names all"):
+        main(['list', '*convnext'])
+
+
 def test_a_group_lists_its_commands(capsys):
     with pytest.raises(SystemExit) as end:
         main(['data', '--help'])

@@ -105,6 +105,27 @@ def test_training_commands_write_their_configs(page, line, place, monkeypatch):
         assert cfg.train_dataloader.dataset and cfg.work_dir == str((place / args.work_dir).resolve())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('page', 'line'), [(p, li) for p, li in TRAIN if '--data' in li], ids=lambda value: value[-60:]
+)
+def test_training_commands_train(page, line, place):
+    """One epoch each, the quick start's detector in the place of R50's."""
+    import torch
+
+    import mmroad
+
+    small = 'faster_rcnn_r18_fpn_quickstart'
+    for file, model in (('data/coco_detector.pth', small), ('out/rba.pth', 'rba_small_1dl_road_scenes')):
+        if file in line:
+            torch.save(mmroad.init_model(model).state_dict(), file)
+    argv = [re.sub(r'^faster_rcnn_r50_.*', small, word) for word in words(line)[1:]]
+    subprocess.run(
+        [sys.executable, '-m', 'mmroad', *argv, '--epochs', '1', '--work-dir', 'out/trained'], check=True
+    )
+    assert list((place / 'out/trained').glob('*_1.pth')) or list((place / 'out/trained').glob('iter_*.pth'))
+
+
 def test_the_python_of_the_pages_runs(place):
     space = {}
     for code in blocks(ROOT / 'docs/python.md', 'python'):
