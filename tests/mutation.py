@@ -185,14 +185,17 @@ def listed(file: Path) -> list[Change]:
 
 
 def test_files(path: str) -> list[Path]:
-    """Where a module's tests are: ``tests`` mirrors the package; a room without a folder has a file."""
+    """Where a module's tests are: ``tests`` mirrors the package, a room without a folder has a file, and tests of
+    several modules import them."""
     folder = ROOT / 'tests' / Path(path).parent
     while not (folder.is_dir() and any(folder.rglob('test_*.py'))):
         folder = folder.parent
+    found = set(folder.rglob('test_*.py'))
     if folder == ROOT / 'tests':
-        named = sorted(folder.glob(f'test_{Path(path).stem}*.py'))
-        return named or sorted(folder.glob('test_*.py'))
-    return sorted(folder.rglob('test_*.py'))
+        found = set(folder.glob(f'test_{Path(path).stem}*.py')) or set(folder.glob('test_*.py'))
+    module = '.'.join(('mmroad', *Path(path).with_suffix('').parts))
+    users = (file for file in (ROOT / 'tests').rglob('test_*.py') if module in file.read_text())
+    return sorted(found.union(users))
 
 
 def import_frameworks() -> None:

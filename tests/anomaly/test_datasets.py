@@ -199,7 +199,7 @@ def test_a_damaged_list_of_frames_is_named(tmp_path):
         listed.write_text(content)
         with pytest.raises(ValueError, match=r'frame_list\.json: not a list of names of images'):
             find_pairs('road_anomaly', tmp_path)
-    listed.write_text('["c.jpg"]')
+    listed.write_text('["a.jpg", "c.jpg", "d.jpg"]')
     with pytest.raises(FileNotFoundError, match=r'c\.jpg: no such image, but .*frame_list\.json names it'):
         find_pairs('road_anomaly', tmp_path)
 

@@ -11,9 +11,9 @@ from mmseg.registry import DATASETS as SEG_DATASETS
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-import mmroad.bdd100k.instances  # noqa: F401 (registers)
 import mmroad.bdd100k.sem_seg  # noqa: F401
 import mmroad.bdd100k.transforms  # noqa: F401
+from mmroad.bdd100k import instances
 from mmroad.bdd100k.bitmasks import CROWD, IGNORED, bitmask, write_bitmask
 from mmroad.bdd100k.eval import ins_seg, pan_seg
 from mmroad.bdd100k.polygons import polygon_rle
@@ -163,6 +163,16 @@ def test_what_is_missing_is_named(root):
     write_bitmask(root / 'ins/0.png', INSTANCES[:20])
     with pytest.raises(LabelFileError, match=r'0.png: masks of \(20, 80\); its image has \(48, 80\)'):
         dataset(root)[0]
+
+
+def test_bitmasks_without_an_image_are_told(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(instances, 'print_log', lambda message, *args: said.append(message))
+    dataset(root)
+    assert not said
+    write_bitmask(root / 'ins/7.png', INSTANCES)
+    dataset(root)
+    assert len(said) == 1 and 'ins: 1 bitmasks are of no image in' in said[0]
 
 
 def test_drivable_masks_and_those_of_2018(root):

@@ -76,7 +76,10 @@ def test_a_missing_image_may_be_passed_over_where_a_config_says_so(tmp_path):
 def test_no_resize_goes_below_one_pixel(size, step):
     image = np.zeros((*size, 3), np.uint8)
     result = TRANSFORMS.build(step)(dict(img=image, img_shape=size, ori_shape=size))
-    assert min(result['img'].shape[:2]) >= 1 and result['img_shape'] == result['img'].shape[:2]
+    sides = result['img'].shape[:2]
+    assert min(sides) >= 1 and result['img_shape'] == sides
+    if max(size) > 1000:
+        assert min(sides) == 1
     if size == (60, 80) and step.get('scale') == (1333, 800):
         assert result['img'].shape == (800, 1067, 3)
 

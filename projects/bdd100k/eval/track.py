@@ -62,7 +62,7 @@ def counts_of_videos(
     return {data.name: video_of(data, iou_thr, ignore_iof_thr).counts() for data in pairing.data()}
 
 
-def video_of(data: VideoData, iou_thr: float = 0.5, ignore_iof_thr: float = 0.5) -> Video:
+def video_of(data: VideoData, iou_thr: float, ignore_iof_thr: float) -> Video:
     """The pairs of one video."""
     return Video(data.gt, data.dt, data.ignored, len(TRACK_CLASSES), iou_thr, ignore_iof_thr)
 

@@ -267,6 +267,18 @@ EDGES = {
         False,
     ),
     'no frameIndex: by name': (TWO, changed(TWO, frameIndex='REMOVED'), dict(MOTA=100), False),
+    'two objects want one box': (
+        video([A, label('2', 10)]),
+        video([label('5', 5)]),
+        dict(FN=1, FP=0, IDSw=0, MOTA=50),
+        True,
+    ),
+    'one object has two boxes': (
+        video([A]),
+        video([label('5', 5), label('6', 0)]),
+        dict(FN=0, FP=1, IDSw=0, MOTP=100, MOTA=0),
+        True,
+    ),
     'no videoName: by name': (TWO, changed(TWO, videoName='REMOVED'), dict(MOTA=100), False),
     'the older form of predictions': (
         TWO,
