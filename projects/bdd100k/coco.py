@@ -197,8 +197,8 @@ def read_coco_results(path: str | Path, truth):
         if other:
             id, _ = other.most_common(1)[0]
             raise LabelFileError(
-                f'{path}: {sum(other.values())} of {len(boxed)} results have a {what} that the ground truth '
-                f'{truth.source} has not, such as {id}; it has {", ".join(map(str, list(known)[:5]))}, ... Are they '
+                f'{path}: {sum(other.values())} of {len(boxed)} results have the wrong {what}: the ground truth '
+                f'{truth.source} has no {id}; it has {", ".join(map(str, list(known)[:5]))}, ... Are they '
                 'results for another file?'
             )
     frame = np.array([rows[r.image_id] for r in boxed], np.int32)

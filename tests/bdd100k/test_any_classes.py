@@ -9,6 +9,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from mmroad.bdd100k.categories import ANY
+from mmroad.bdd100k.coco import read_coco_results
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.dataset import BDD100KDetDataset, ScalabelDetDataset
 from mmroad.bdd100k.format import Prediction, write_predictions
@@ -131,6 +132,37 @@ def test_coco_files_that_cannot_be_used_are_named(root, change, message):
     with pytest.raises(LabelFileError, match=message) as caught:
         read_columns(root / 'bad.json', ANY)
     assert 'bad.json' in str(caught.value)
+
+
+def test_coco_results_are_columns_of_the_ground_truths_classes(root):
+    truth = read_columns(root / 'coco.json', ANY)
+    rows = [
+        dict(image_id=9, category_id=20, bbox=[5, 2, 6, 19], score=0.5),
+        dict(image_id=4, category_id=7, bbox=[1, 2, 10, 19], score=0.25),
+        dict(image_id=9, category_id=3, bbox=[0, 0, 2, 1], score=1),
+        dict(image_id=9, category_id=3, segmentation=dict(size=[24, 32], counts='a'), score=1),
+    ]
+    (root / 'results.json').write_text(json.dumps(rows))
+    found = read_coco_results(root / 'results.json', truth)
+    assert found.names == ['a.jpg', 'b.jpg'] and found.frame.tolist() == [0, 1, 1]
+    assert found.xyxy.tolist() == [[1, 2, 10, 20], [5, 2, 10, 20], [0, 0, 1, 0]]
+    assert found.score.tolist() == [0.25, 0.5, 1] and found.unboxed == 1
+    assert [found.classes[c] for c in found.category] == ['person', 'cone', 'forklift']
+    (root / 'results.json').write_text('[]')
+    assert len(read_coco_results(root / 'results.json', truth).xyxy) == 0
+    for change, message in (
+        (
+            dict(image_id=5),
+            r'results\.json: 1 of 2 results have the wrong image_id: .* has no 5; it has 31, 4, 9',
+        ),
+        (
+            dict(category_id=6),
+            '1 of 2 results have the wrong category_id: .* has no 6; it has 7, 3, 20',
+        ),
+    ):
+        (root / 'results.json').write_text(json.dumps([rows[0], rows[0] | change]))
+        with pytest.raises(LabelFileError, match=message):
+            read_coco_results(root / 'results.json', truth)
 
 
 def test_the_metric_scores_the_models_classes_and_keeps_the_files_ids(root, tmp_path):

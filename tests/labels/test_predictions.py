@@ -263,7 +263,7 @@ def test_ids_of_another_file_are_refused(made, tmp_path):
         json.dumps([dict(image_id=7, category_id=1, bbox=[1, 1, 2, 2], score=1)])
     )
     with pytest.raises(
-        LabelFileError, match='1 of 1 results have a category_id that the ground truth .* has not, such as 1'
+        LabelFileError, match='1 of 1 results have the wrong category_id: the ground truth .* has no 1'
     ):
         read_result(tmp_path / 'det.json', truth)
 
