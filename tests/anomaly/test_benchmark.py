@@ -76,6 +76,7 @@ class Maps(dict):
         return next(iter(self.values()))
 
 
+@pytest.mark.filterwarnings('ignore')  # what is told of a set is noted whatever Python shows
 def test_sets_are_found_and_missing_ones_named(data):
     found = find_sets(data)
     assert [one.name for one in found] == ['road_anomaly', 'smiyc_anomaly', 'masks@mine/deep']

@@ -132,8 +132,10 @@ def test_a_subset_of_openimages_as_a_coco_file(tmp_path):
     for name, size in (('b', (100, 50)), ('a', (40, 20)), ('c', (10, 10))):
         Image.new('RGB', size).save(tmp_path / f'{name}.jpg')
     rows = ['b,/m/3,0.1,0.5,0.2,0.6,0', 'b,/m/2,0,1,0,1,1', 'a,/m/2,0.5,1,0.5,1,0', 'c,/m/1,0,1,0,1,0']
-    files = write_openimages(tmp_path, [*rows, 'c,/m/2,0,1,0,1,0', 'gone,/m/2,0,1,0,1,0'])
-    with pytest.warns(UserWarning, match=r'1 of 4 annotated images are not in .* such as gone\.jpg'):
+    files = write_openimages(
+        tmp_path, [*rows, 'c,/m/2,0,1,0,1,0', 'gone,/m/2,0,1,0,1,0', 'far,/m/2,0,1,0,1,0']
+    )
+    with pytest.warns(UserWarning, match=r'2 of 5 annotated images are not in .* such as gone\.jpg'):
         subset = openimages_subset(*files, ['Car'])
     assert subset['images'] == [
         dict(id=1, file_name='a.jpg', width=40, height=20), dict(id=2, file_name='b.jpg', width=100, height=50)

@@ -56,6 +56,13 @@ def test_files_hold_what_the_official_tools_read(tmp_path):
     )
 
 
+def test_a_rank_that_ended_early_is_told(tmp_path):
+    write(tmp_path, [PREDICTIONS])
+    with pytest.raises(RuntimeError, match=r'4 of 5 images have predictions: .*/det\.json is not written'):
+        merge_parts(tmp_path, 1, 5)
+    assert not list(tmp_path.glob('*.json'))
+
+
 def test_scalabels_own_reader_takes_the_file(tmp_path):
     from scalabel.label.io import load
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,11 @@ def test_of_a_folder_its_own_shown_json_files_are_read(tmp_path):
     assert json_files(tmp_path / 'b.json') == [tmp_path / 'b.json']
     assert json_files(tmp_path) == [tmp_path / 'a.json', tmp_path / 'b.json']
     (copies / 'a.json').write_text('[]')
-    with pytest.warns(UserWarning, match='1 subfolders hold .json files too.*old'):
+    with pytest.warns(UserWarning, match=r'1 subfolders hold .json files too.*old$'):
         assert [frame.name for frame in load_frames(tmp_path)] == ['a.json', 'b.json']
+    shutil.copytree(copies, tmp_path / 'older')
+    with pytest.warns(UserWarning, match=r'2 subfolders hold .*; the first is .*old$'):
+        json_files(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['c.JSON', 'c.json.gz', 'c.Json.Zip'])

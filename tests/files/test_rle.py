@@ -68,6 +68,7 @@ def test_runs_of_no_pixels_are_joined():
         (dict(a=1), (5, 10), 'whole numbers'),
         ('b1\n', (5, 10), 'characters'),
         ('é', (5, 10), 'characters'),
+        ('p1', (5, 10), 'characters'),
         ('b1b1ooooooooooooo1', (5, 10), 'more pixels than a mask'),
         ('o', (5, 10), 'cut'),
         ('1', (0, 10), 'size is'),

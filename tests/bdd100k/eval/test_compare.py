@@ -84,6 +84,8 @@ def test_command(tmp_path, capsys):
     said = capsys.readouterr().out
     head, _, ap = said.splitlines()[:3]
     assert head.split('  ')[-1] == 'new run - old run' and ap.startswith('AP ')
+    table = said.split('\n\n')[0].splitlines()
+    assert len({len(line) for line in table}) == 1 < len(table)  # columns are aligned
     a, b, difference = map(float, ap.split()[1:])
     assert difference == pytest.approx(b - a, abs=0.011)
     assert (tmp_path / 'a.md').read_text().startswith('|  | old run | new run | new run - old run |')
