@@ -338,10 +338,13 @@ def measure(copy: Path, file: Path, hashes: dict[str, str], helpers: str) -> dic
 
 def executed(part: Path, copy: Path, lines: dict[str, dict[str, set[int]]]) -> set[str]:
     """Add the lines of a file of coverage.py to ``lines[context][module]``; the modules that were executed."""
-    from coverage import CoverageData
+    from coverage import CoverageData, CoverageException
 
     found = CoverageData(str(part))
-    found.read()
+    try:
+        found.read()
+    except CoverageException:  # of a process that a test killed while it wrote
+        return set()
     modules = set()
     for path in found.measured_files():
         relative = os.path.relpath(os.path.realpath(path), copy / 'projects')
@@ -428,8 +431,11 @@ def drawn(modules: list[str], count: int, seed: int) -> list[Change]:
     return found
 
 
-def run(changes: list[Change], copy: Path, files: list[Path] = ()) -> list[tuple[Change, str]]:
-    """The fate of each change; survivors are printed as they come. ``files``: test files that are run whole instead."""
+def run(
+    changes: list[Change], copy: Path, files: list[Path] = (), out: Path | None = None
+) -> list[tuple[Change, str]]:
+    """The fate of each change; survivors are printed, and ``out`` written, as they come. ``files``: test files that are
+    run whole instead."""
     shutil.copytree(ROOT / 'projects', copy / 'projects', ignore=shutil.ignore_patterns('__pycache__'))
     compileall.compile_dir(copy / 'projects', quiet=2)
     for name in ('configs', 'tools'):
@@ -461,6 +467,11 @@ def run(changes: list[Change], copy: Path, files: list[Path] = ()) -> list[tuple
         if fates[-1][1] == 'survived':
             print(f'survived {change.path}:{change.line} {change.what}\n  - {change.before.strip()}\n'
                   f'  + {change.after.strip()}', flush=True)  # fmt: skip
+        if out:
+            rows = [dict(change._asdict(), fate=what) for change, what in fates]
+            out.write_text(
+                json.dumps([{k: v for k, v in row.items() if k != 'source'} for row in rows], indent=1)
+            )
     return fates
 
 
@@ -491,7 +502,8 @@ def main() -> None:
     began = time.monotonic()
     copy = Path(tempfile.mkdtemp(prefix='mmroad_mutation_'))
     try:
-        fates = run(changes, copy, [path.resolve() for path in args.tests])
+        files = [path.resolve() for path in args.tests]
+        fates = run(changes, copy, files, args.out and args.out.resolve())
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     by_module = defaultdict(lambda: [0, 0])
@@ -504,11 +516,6 @@ def main() -> None:
     late = sum(what == 'timeout' for _, what in fates)
     print(f'noticed {killed} of {len(fates)} ({100 * killed / max(len(fates), 1):.1f} %), {late} of them by taking '
           f'too long, in {time.monotonic() - began:.0f} s, seed {args.seed}')  # fmt: skip
-    if args.out:
-        rows = [dict(change._asdict(), fate=what) for change, what in fates]
-        args.out.write_text(
-            json.dumps([{k: v for k, v in row.items() if k != 'source'} for row in rows], indent=1)
-        )
 
 
 if __name__ == '__main__':
