@@ -30,6 +30,8 @@ def test_statistics_are_those_of_all_pixels_at_once(tmp_path):
     torch.manual_seed(0)
     logits = torch.randn(6, 5, 8, 9) * 3 + 1000
     logits[:, 4] = 0  # never the largest
+    logits[:, 3] = 0  # of one pixel in the first part
+    logits[0, 3, 0, 0] = 1100
     statistics = ClassStatistics(5)
     for part in logits.split(2):
         statistics.update(part)

@@ -316,6 +316,17 @@ def test_smiyc_skips_void_images_and_needs_both_classes():
     assert (got.ap, got.auroc, got.fpr95, got.best_f1) == (1, 1, 0, 1)
 
 
+def test_smiyc_fpr95_is_at_a_recall_of_95_percent_itself():
+    scores = np.float32([[*range(20, 0, -1), 1.5, 0.5, 0.4, 0.3]])
+    pixels = SmiycPixels()
+    pixels.add(scores, np.uint8([[1] * 20 + [0] * 4]))
+    got = pixels.compute()
+    assert (got.fpr95, got.threshold95) == (
+        0,
+        2,
+    )  # 19 of 20 are found there; to find all, 1 of 4 is taken too
+
+
 def test_legacy_counts_what_it_drops():
     hist = LegacyHistogram()
     hist.add(np.float32([[0.205, 1.0, 1.5, -0.5]]), np.uint8([[0, 1, 1, 0]]))

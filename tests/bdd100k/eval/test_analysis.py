@@ -7,6 +7,7 @@ from det_cases import made_set, save
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.eval.analysis import confusion_matrix, plot_pr_curves, save_confusion
 from mmroad.bdd100k.eval.det import align
+from mmroad.bdd100k.eval.matching import Pairs, take_turns
 from mmroad.bdd100k.scalabel import DET_CLASSES
 
 
@@ -25,6 +26,12 @@ def confusion(folder, labels, predictions, frames=1):
     matrix = confusion_matrix(align(*map(read_columns, save(folder, *sets))))
     names = [*DET_CLASSES, 'none']
     return {(names[i], names[j]): int(matrix[i, j]) for i, j in zip(*matrix.nonzero())}
+
+
+def test_an_ignored_box_is_taken_only_if_no_other_matches():
+    pairs = Pairs(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([0.6, 0.9, 0.8, 0.85]))
+    got = take_turns(pairs, np.array([0, 1]), 2, np.array([0.5, 0.7]), ignored=np.array([False, True]))
+    assert got.tolist() == [[0, 1], [1, 0]]
 
 
 TRUE = (10, 10, 40, 20, 'car', {})
