@@ -93,6 +93,10 @@ def test_rows_of_the_plain_upsampling():
         torch.testing.assert_close(rows.linear(x), want[:, :, 3:7])
         up = F.interpolate(x, (9, 11), mode='bilinear', align_corners=align_corners)
         torch.testing.assert_close(rows.squared_norm(gram_maps(x)), (up**2).sum(1, True)[:, :, 3:7])
+        for size in ((2, 11), (1, 2)):
+            want = F.interpolate(x, size, mode='bilinear', align_corners=align_corners)
+            rows = BilinearRows((4, 5), size, 0, size[0], align_corners, x.device)
+            torch.testing.assert_close(rows.linear(x), want)
 
 
 @pytest.mark.parametrize('rows', [None, 4, 3])

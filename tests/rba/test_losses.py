@@ -72,6 +72,10 @@ def test_gambler_loss_is_finite_where_a_class_is_impossible():
     assert class_logits.grad.isfinite().all()
 
 
+def test_weights_are_the_published_where_none_is_given():
+    assert (SparsityLoss().loss_weight, SmoothnessLoss().loss_weight) == (5e-4, 3e-6)  # PEBAL's
+
+
 def test_unknown_names_are_errors():
     with pytest.raises(ValueError, match='expected nls'):
         OutlierLoss(target='rba')

@@ -308,6 +308,17 @@ def test_edges(tmp_path, case):
             official(*paths)
 
 
+def test_frames_without_a_partner_are_named(tmp_path):
+    from mmroad.bdd100k.eval.track_pairing import pair_frames
+
+    pairing = pair_frames(
+        *map(read_track_columns, save(tmp_path, TWO, [*TWO[1:], dict(TWO[0], frameIndex=7)]))
+    )
+    assert pairing.missing_frames == ['v/v-0000001.jpg'] == pairing.extra_frames
+    with pytest.warns(UserWarning, match='1 frames have no predicted frame and count as empty'):
+        pairing.tell()
+
+
 def test_a_wrong_video_name_scores_nothing(tmp_path):
     """The official tool pairs videos by their place and gives 100."""
     paths = save(tmp_path, TWO, changed(TWO, videoName='w'))
