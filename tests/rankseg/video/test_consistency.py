@@ -46,3 +46,7 @@ def test_run_lengths():
 def test_sizes_differ():
     with pytest.raises(ValueError, match='prediction'):
         video_consistency(np.zeros((3, 2, 2)), np.zeros((3, 2, 3)), 2)
+
+
+def test_a_video_does_not_go_on_where_it_began():
+    assert run_lengths(np.array([1, 2, 2, 1]).reshape(4, 1, 1)).ravel().tolist() == [1, 1, 2, 1]
