@@ -58,7 +58,7 @@ def find_sets(root: str | Path, only: Sequence[str] | None = None) -> list[Found
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder of data sets')
     places: dict[str, list[Path]] = {layout: [] for layout in _MARKS}
-    for folder in _folders(root):
+    for folder in folders_below(root):
         for layout, is_there in _MARKS.items():
             if is_there(folder):
                 places[layout].append(folder)
@@ -94,14 +94,15 @@ def _look_into(found: FoundSet) -> None:
     found.note = '; '.join(str(warning.message) for warning in told)
 
 
-def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
+def folders_below(root: Path, depth: int = 0) -> Iterator[Path]:
+    """A folder and those below it, down to ``DEPTH`` levels, in order."""
     yield root
     if depth == DEPTH:
         return
     with os.scandir(root) as entries:
         below = sorted(entry.name for entry in entries if entry.name[0] != '.' and entry.is_dir())
     for name in below:
-        yield from _folders(root / name, depth + 1)
+        yield from folders_below(root / name, depth + 1)
 
 
 def list_text(found: Sequence[FoundSet]) -> str:

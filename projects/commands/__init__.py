@@ -32,6 +32,7 @@ COMMANDS = {
         'eval': 'score BDD100K predictions as the official evaluator does',
         'report': 'write a page of scores, curves, errors and the pictures behind them',
         'eval-anomaly': 'score a folder of anomaly maps',
+        'eval-oodis': 'score instances or boxes of unknown objects as OoDIS does',
         'eval-ood': 'tell how well detections of known and unknown scenes are told apart',
         'visualize': 'draw predictions over their images, beside the ground truth',
         'browse': 'look at training samples after their pipeline',

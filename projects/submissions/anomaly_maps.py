@@ -67,7 +67,7 @@ def _map_of(folders: Sequence[Path], stem: str) -> Path:
     return found[0]
 
 
-def _matching(folders: Sequence[Path], images: dict[str, Path]) -> dict[str, Path]:
+def matching(folders: Sequence[Path], images: dict[str, Path]) -> dict[str, Path]:
     """The map of every image: whether all are there is known before the first is read."""
     for folder in folders:
         if not folder.is_dir():
@@ -86,7 +86,7 @@ def _matching(folders: Sequence[Path], images: dict[str, Path]) -> dict[str, Pat
     return found
 
 
-def _sized(path: Path, image: Path) -> np.ndarray:
+def sized(path: Path, image: Path) -> np.ndarray:
     values, (width, height) = load_map(path), image_size(image)
     if values.shape != (height, width):
         raise ValueError(f'{path}: the map is {values.shape}, its image {image} is {(height, width)}')
@@ -109,11 +109,11 @@ def write_smiyc(request: Request) -> Path:
             'names by commas; use letters, digits, ".", "_" and "-"'
         )
     tracks = _tracks(request.data)
-    found = {name: _matching(request.sources, images) for name, images in tracks.items()}
+    found = {name: matching(request.sources, images) for name, images in tracks.items()}
     for name, images in tracks.items():
         for stem, path in found[name].items():
             place = request.out / 'anomaly_p' / request.method / name / stem
-            save_map(place, _sized(path, images[stem]), 'smiyc')
+            save_map(place, sized(path, images[stem]), 'smiyc')
     return request.out
 
 
@@ -213,14 +213,14 @@ def write_fishyscapes(request: Request) -> Path:
     """
     assert request.data and request.out and request.classes
     images = _inputs(request.data)
-    maps = _matching(request.sources, {path.stem: path for path in images.values()})
+    maps = matching(request.sources, {path.stem: path for path in images.values()})
     masks = {number: request.classes / f'{path.stem}.png' for number, path in images.items()}
     if missing := [path for path in masks.values() if not path.is_file()]:
         raise FileNotFoundError(
             f'{missing[0]}: no such class mask ({len(missing)} of {len(masks)} are missing)'
         )
     for number, image in images.items():
-        values = _sized(maps[image.stem], image).astype(np.float32)
+        values = sized(maps[image.stem], image).astype(np.float32)
         if not np.isfinite(values).all():
             raise ValueError(f'{maps[image.stem]}: values that are NaN or infinite')
         classes = read_label_map(masks[number], size=values.shape, num_classes=LAST_CLASS + 1, ignored=())

@@ -24,7 +24,9 @@ class Request:
     data: Path | None = None  #: the images
     method: str | None = None
     classes: Path | None = None  #: class masks
-    annotations: Path | None = None  #: ids of images, videos and categories
+    annotations: Path | None = None  #: ids of images, videos and categories, or a list of expected files
+    threshold: float | None = None  #: from which pixels of anomaly maps are unknown
+    boxes: Path | None = None  #: boxes that unknown pixels are cut by
 
 
 @dataclass
