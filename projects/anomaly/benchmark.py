@@ -6,8 +6,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import multiprocessing
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,8 @@ from .found_sets import FoundSet
 from .io import find_map, map_names
 from .report import FolderScores, plain, write
 
-#: Data sets whose official metrics are SMIYC's, and the track.
-TRACKS = dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle')
+#: Data sets whose official metrics are SMIYC's, or ISSU's, and the track.
+TRACKS = dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle', issu_anomaly='issu', issu_obstacle='issu')
 Say = Callable[[str], None]
 
 
@@ -94,28 +97,24 @@ class Benchmark:
     keep_maps: bool = False
     say: Say = print
     left_out: list[str] = field(default_factory=list)  #: what could not be done, and why
+    _loaded: tuple[Method, Any] | None = field(default=None, init=False)  #: the model that was used last
 
-    def run(self, methods: Sequence[Method], sets: Sequence[FoundSet]) -> list[dict[str, Any]]:
-        """Results of all methods on all data sets, those of a data set together; what fails is left out."""
+    def run(
+        self, methods: Sequence[Method], sets: Sequence[FoundSet], processes: int = 1
+    ) -> list[dict[str, Any]]:
+        """Results of all methods on all data sets, those of a data set together; what fails is left out.
+
+        Args:
+            processes: So many work at once, each on one method and data set (``inferencer`` and ``say`` are then
+                pickled).
+        """
         results: dict[str, list[dict[str, Any]]] = {found.name: [] for found in sets}
         usable = [found for found in sets if found.pairs]
         self.left_out += [f'{found.name}: {found.note}' for found in sets if not found.pairs]
-        for method in methods:
-            model = None  # made for the first data set that needs it
-            for found in usable:
-                try:
-                    if method.maps is not None:
-                        results[found.name] += self._saved(method, found, len(usable) == 1)
-                        continue
-                    stamp = self._stamp_of_model(method, found)
-                    if kept := self._kept(method, found, stamp):
-                        results[found.name] += kept
-                        continue
-                    model = model or self._model(method)
-                    results[found.name] += self._infer(model, method, found, stamp)
-                except (OSError, ValueError, KeyError) as error:
-                    text = error.args[0] if isinstance(error, KeyError) and error.args else error
-                    self.left_out.append(f'{method.name} on {found.name}: {text}')
+        tasks = [(method, found, len(usable) == 1) for method in methods for found in usable]
+        for (_, found, _), (own, why) in zip(tasks, self._outcomes(tasks, processes), strict=True):
+            results[found.name] += own
+            self.left_out += [why] if why else []
         found_results = [result for found in sets for result in results[found.name]]
         for result in found_results:
             if note := (result.get('smiyc') or {}).get('note'):
@@ -124,6 +123,52 @@ class Benchmark:
             computed = {result['score'] for result in found_results}
             self.left_out += [f'no model computes {s!r}' for s in self.scores or () if s not in computed]
         return found_results
+
+    def _outcomes(self, tasks: Sequence[Task], processes: int) -> Iterator[Outcome]:
+        if processes == 1:
+            yield from (self.one(*task) for task in tasks)
+            return
+        context = multiprocessing.get_context('spawn')  # a process that has used a GPU cannot be forked
+        number = context.Value('i', 0)
+        with ProcessPoolExecutor(processes, context, _start, (self, number, processes)) as pool:
+            for task, future in [(task, pool.submit(_work, task)) for task in tasks]:
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    yield (
+                        [],
+                        f'{task[0].name} on {task[1].name}: its process was killed; fewer need less memory',
+                    )
+
+    def one(self, method: Method, found: FoundSet, only: bool) -> Outcome:
+        """A method's results on a data set, or why there are none.
+
+        Args:
+            only: There is one data set, whose maps may lie in the method's folder itself.
+        """
+        try:
+            if method.maps is not None:
+                return self._saved(method, found, only), ''
+            stamp = self._stamp_of_model(method, found)
+            if kept := self._kept(method, found, stamp):
+                return kept, ''
+            if self._loaded is None or self._loaded[0] != method:
+                self._loaded = None  # its memory is free before the next is made
+                self._loaded = method, self._model(method)
+            return self._infer(self._loaded[1], method, found, stamp), ''
+        except (OSError, ValueError, KeyError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            return [], f'{method.name} on {found.name}: {text}'
+
+    def maps_of(self, method: Method, found: FoundSet, score: str, only: bool) -> Path:
+        """The folder of a result's maps; of a model, where they are kept."""
+        if method.maps is None:
+            return self._maps(found, method) / score
+        folder = method.folder_of(found, only)
+        return folder if map_names(folder) else folder / score
+
+    def _maps(self, found: FoundSet, method: Method) -> Path:
+        return self.out / 'maps' / found.name.replace('/', '+') / method.name
 
     def _place(self, found: FoundSet, method: Method, score: str = '') -> Path:
         return self.out / 'results' / found.name.replace('/', '+') / method.name / score
@@ -145,6 +190,10 @@ class Benchmark:
                     f'{method.name} on {found.name}: something changed since the last run, or it was stopped'
                 )
             return []
+        if self.keep_maps and method.config:
+            if any(not self.maps_of(method, found, r['score'], False).is_dir() for r in wanted):
+                self.say(f'{method.name} on {found.name}: the maps of the last run were not kept')
+                return []
         self.say(f'{method.name} on {found.name}: kept from an earlier run')
         order = wanted[0]['scores_of_run']
         return sorted(wanted, key=lambda result: order.index(result['score']))
@@ -191,7 +240,7 @@ class Benchmark:
 
     def _infer(self, model, method: Method, found: FoundSet, stamp: str) -> list[dict[str, Any]]:
         """Maps of every score, each image inferred once, and their scores."""
-        folder = self.out / 'maps' / found.name.replace('/', '+') / method.name
+        folder = self._maps(found, method)
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_dead_parts(folder.parent)
         part = folder.parent / own_name(method.name)
@@ -243,6 +292,29 @@ class Benchmark:
         result |= dict(number_of_images=len(found.pairs), scores_of_run=names, stamp=stamp)
         write_json(place / 'data.json', result, indent=1)
         return result
+
+
+#: A method, a data set and whether it is the only one; what came of it, or why nothing did.
+Task = tuple[Method, FoundSet, bool]
+Outcome = tuple[list[dict[str, Any]], str]
+_own: list[Benchmark] = []  #: of a process that works for another
+
+
+def _start(benchmark: Benchmark, number: Any, processes: int) -> None:
+    """Prepare a process: its share of the processor's cores, and a GPU of its own where there are several."""
+    import torch
+
+    with number.get_lock():
+        place = number.value
+        number.value += 1
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(place % torch.cuda.device_count())
+    _own.append(benchmark)
+
+
+def _work(task: Task) -> Outcome:
+    return _own[0].one(*task)
 
 
 def named_maps(model, image: np.ndarray, name: str) -> dict[str, np.ndarray]:

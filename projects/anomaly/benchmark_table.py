@@ -17,8 +17,8 @@ FPR95 = {
     'rba': ('FPR95_rba', "as RbA reports it, at TPR > 0.95 of scikit-learn's thinned curve"),
 }
 HEAD = ('data set', 'method', 'score', 'AP', 'AUROC', 'FPR95', 'sIoU', 'PPV', 'mean F1', 'by')
-#: What ``by`` says of numbers that were measured, of SMIYC's own protocol, and of others' numbers.
-HERE, SMIYC, OTHERS = 'here', "here, SMIYC's protocol", 'published'
+#: What ``by`` says of numbers that were measured, of SMIYC's and ISSU's own protocols, and of others' numbers.
+HERE, SMIYC, ISSU, OTHERS = 'here', "here, SMIYC's protocol", "here, ISSU's protocol", 'published'
 
 
 class Row(NamedTuple):
@@ -61,7 +61,8 @@ def rows_of(results: Sequence[dict[str, Any]], convention: str = 'first') -> lis
             rows.append(Row(*names, result['AP'], result['AUROC'], result[key], siou, ppv, f1, HERE))
             if 'ap' in smiyc:
                 ap, auroc, fpr95 = (_percent(smiyc[name]) for name in ('ap', 'auroc', 'fpr95'))
-                rows.append(Row(*names, ap, auroc, fpr95, siou, ppv, f1, SMIYC))
+                protocol = ISSU if result['layout'].startswith('issu') else SMIYC
+                rows.append(Row(*names, ap, auroc, fpr95, siou, ppv, f1, protocol))
         for row in PUBLISHED:
             if row.dataset == own[0]['layout']:
                 numbers = row.ap, row.auroc, row.fpr95
@@ -101,7 +102,9 @@ def caption(rows: Sequence[Row], convention: str) -> str:
     """What the numbers are."""
     text = f'In percent. AP and AUROC over all pixels; FPR95 {FPR95[convention][1]}.'
     if any(row.f1 is not None for row in rows):
-        text += " sIoU, PPV and mean F1: SegmentMeIfYouCan's component metrics, of scores as float16."
+        text += (
+            " sIoU, PPV and mean F1: SegmentMeIfYouCan's or ISSU's component metrics, of scores as float16."
+        )
     if any(row.by == OTHERS for row in rows):
         shown = {row.dataset.partition('@')[0] for row in rows}
         sources = dict.fromkeys(p.source for p in PUBLISHED if p.dataset in shown)

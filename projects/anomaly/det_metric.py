@@ -63,7 +63,9 @@ class OODDetectionMetric(BaseMetric):
             ood = next((n for n, p in self.ood_prefixes.items() if path.is_relative_to(p)), None)
             pred = sample['pred_instances']
             if 'ood_scores' not in pred:
-                raise KeyError(f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det')
+                raise KeyError(
+                    f'{path}: predictions without ood_scores; use a box head of mmroad.abet.det, or SAFE'
+                )
             if not torch.isfinite(torch.as_tensor(pred['ood_scores'])).all():
                 raise ValueError(
                     f'{path}: an ood_score is not finite; the checkpoint is of a run that diverged'

@@ -76,7 +76,7 @@ def read_detection_file(path: str | Path, need_score: bool = True) -> DetectionF
             if need_score and (label.score is None or label.ood_score is None):
                 raise ValueError(
                     f'{path}: frame {name}: a detection lacks score or ood_score; write the file with '
-                    f'tools/test.py --format-only and a box head of mmroad.abet.det'
+                    f'tools/test.py --format-only and a box head of mmroad.abet.det, or SAFE (configs/safe)'
                 )
             b = label.box2d
             assert isinstance(b, Box2D)  # `Label` makes it of a list

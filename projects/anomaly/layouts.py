@@ -128,6 +128,19 @@ def _smiyc(folder: str, left_out: Collection[str] = (), test: bool = False) -> C
     return pairs
 
 
+def _issu(root: Path) -> list[Pair]:
+    root = root / 'dataset_ISSUTrack' if (root / 'dataset_ISSUTrack').is_dir() else root
+    images = [
+        path for path in _seen((root / 'images').glob('*')) if path.name.startswith(('static_', 'temporal_'))
+    ]
+    return _by_image(images, lambda p: root / 'labels_masks' / f'{p.stem}.png')
+
+
+def _ade_ood(root: Path) -> list[Pair]:
+    images = _seen((root / 'images').glob('*.jpg'))
+    return _by_image(images, lambda p: root / 'annotations' / f'{p.stem}_mask.png')
+
+
 def _lost_and_found(root: Path) -> list[Pair]:
     images = _seen((root / 'leftImg8bit/test').glob('*/*_leftImg8bit.png'))
 
@@ -145,6 +158,8 @@ _FISHY = 'https://fishyscapes.com/dataset'
 #: The excluded images of SMIYC's obstacle track: its own validation set has 30 images.
 OBSTACLE_LEFT_OUT = {f'validation_{i}' for i in (19, *range(21, 30))}
 _SMIYC_FILES = '{0}/images/validation*, {0}/labels_masks/NAME_labels_semantic.png'
+_ISSU = 'https://github.com/vojirt/benchmark_issu'
+_ISSU_FILES = 'dataset_ISSUTrack/images/{static,temporal}_*.png, dataset_ISSUTrack/labels_masks/NAME.png'
 _STATIC_FILES = 'fs_val_v{0}/*_labels.png, fs_static_images_v{0}/*_rgb.png'
 LAYOUTS: dict[str, Layout] = {
     'road_anomaly': Layout(
@@ -199,6 +214,17 @@ LAYOUTS: dict[str, Layout] = {
         'http://www.6d-vision.com/lostandfounddataset',
         1203,
         others=True,
+    ),
+    # Both tracks of ISSU are the same images: anomalies against the 19 classes, obstacles against the road.
+    'issu_anomaly': Layout(
+        _issu, _ISSU_FILES, dict.fromkeys(range(19), 0) | {254: 1}, _ISSU, 2118, others=True
+    ),
+    'issu_obstacle': Layout(_issu, _ISSU_FILES, {0: 0, 254: 1}, _ISSU, 2118, others=True),
+    'ade_ood': Layout(
+        _ade_ood,
+        'images/NAME.jpg, annotations/NAME_mask.png',
+        dict.fromkeys(range(IGNORED), 0) | {1: 1},
+        'https://ade-ood.github.io',
     ),
     'masks': Layout(
         _folders('images', 'masks'), 'images/NAME.jpg (or another suffix), masks/NAME.png', _PLAIN, ''

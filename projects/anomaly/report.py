@@ -16,7 +16,7 @@ from .layouts import read_mask
 from .legacy import LegacyHistogram
 from .pixel import PixelMetrics
 from .result import Point
-from .smiyc import SmiycPixels, component_scores, components, join
+from .smiyc import PROTOCOLS, SmiycPixels, component_scores, components, join
 
 BINS = 100
 #: Columns of the table of images.
@@ -30,7 +30,7 @@ class FolderScores:
         pairs: Images and masks (`mmroad.anomaly.layouts.find_pairs`).
         layout: Their layout.
         maps: Folder of the maps, named as the images.
-        track: ``anomaly`` or ``obstacle``: also SMIYC's official metrics, from float16 scores.
+        track: A key of ``PROTOCOLS``: also SMIYC's (or ISSU's) official metrics, from float16 scores.
         legacy: Also Meta-OOD's 100-bin numbers.
         progress: Wraps the images that are gone through, as a progress bar does; called with them and a
             title.
@@ -60,7 +60,8 @@ class FolderScores:
         checked = self._check_files(pairs)
         self.smiyc: dict[str, float | str] = {}
         self.legacy: dict[str, float | str] = {}
-        whole, official, bins = PixelMetrics(), SmiycPixels(), LegacyHistogram()
+        whole, bins = PixelMetrics(), LegacyHistogram()
+        official = SmiycPixels(PROTOCOLS[track].bins if track else 0)
         per_image, low, high = [], math.inf, -math.inf
         for image, mask in progress(checked, 'pixels'):
             values, labels = self._read(image, mask)

@@ -1,8 +1,9 @@
 """The official metrics of SegmentMeIfYouCan (https://arxiv.org/abs/2104.14812): pixels and components.
 
-The benchmark stores scores as float16 before it measures; give it such scores for its numbers. Its
-pixel curve has at most 768 quantiles of scores per image and class as thresholds, so that AP and FPR95
-are approximations: `mmroad.anomaly.pixel` has the exact ones.
+ISSU (https://github.com/vojirt/benchmark_issu) has the same with other sizes and more thresholds. The benchmarks
+store scores as float16 before they measure; give such scores for their numbers. Their pixel curve has at most 768
+(ISSU: 1,024) quantiles of scores per image and class as thresholds, so that AP and FPR95 are approximations:
+`mmroad.anomaly.pixel` has the exact ones.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ import numpy as np
 
 from .values import by_class, widened
 
-#: Smallest predicted and true components of the tracks, in pixels.
-MIN_SIZES = dict(anomaly=(500, 100), obstacle=(50, 10))
+
+class Protocol(NamedTuple):
+    """What the benchmarks differ in."""
+
+    min_pred: int  #: pixels of the smallest predicted component
+    min_gt: int  #: and of the smallest true one
+    bins: int = 768  #: quantiles of an image's scores that are thresholds
+
+
+#: Of SegmentMeIfYouCan's tracks and of ISSU.
+PROTOCOLS = dict(anomaly=Protocol(500, 100), obstacle=Protocol(50, 10), issu=Protocol(49, 49, 1024))
 #: The sIoU and PPV from which a component is found.
 TAUS = np.linspace(0.25, 0.75, 11)
-BINS = 768
 IGNORED = 255
 
 
@@ -35,9 +44,14 @@ class PixelCurve(NamedTuple):
 
 
 class SmiycPixels:
-    """Collects the curve image by image; keeps at most 1,538 numbers of three kinds of each."""
+    """Collects the curve image by image; keeps two numbers of three kinds a bin of each.
 
-    def __init__(self) -> None:
+    Args:
+        bins: See `Protocol`.
+    """
+
+    def __init__(self, bins: int = 768) -> None:
+        self.bins = bins
         self.parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
@@ -51,7 +65,7 @@ class SmiycPixels:
         edges = [[low - margin, high + margin]]  # so that the highest score is a threshold
         for part in classes:
             if part.size:
-                edges.append(np.quantile(part, np.linspace(0, 1, min(BINS // 2, part.size))))
+                edges.append(np.quantile(part, np.linspace(0, 1, min(self.bins // 2, part.size))))
         edges = np.unique(np.concatenate(edges))
         fp, tp = (np.histogram(part, edges)[0][::-1] for part in classes)
         self.parts.append((edges[-2::-1], tp, fp))
@@ -113,9 +127,9 @@ def components(
         scores: (H, W), higher is more anomalous.
         labels: (H, W) of 0, 1 and 255 (left out).
         threshold: `PixelCurve.best_f1_threshold` of the data set.
-        track: A key of ``MIN_SIZES``.
+        track: A key of ``PROTOCOLS``.
     """
-    min_pred, min_gt = MIN_SIZES[track]
+    min_pred, min_gt, _ = PROTOCOLS[track]
     outlier, found = labels == 1, scores > threshold
     found &= labels != IGNORED
     _, gt = cv2.connectedComponents(outlier.view(np.uint8), connectivity=8)

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out-file', help='write the scores as JSON')
     parser.add_argument(
         '--smiyc',
-        choices=('anomaly', 'obstacle', 'off'),
-        help="SMIYC's official pixel and component metrics of a track (default: on for its data sets)",
+        choices=('anomaly', 'obstacle', 'issu', 'off'),
+        help="SMIYC's official pixel and component metrics of a track, or ISSU's (default: on for their data sets)",
     )
     parser.add_argument('--legacy-hist', action='store_true', help="Meta-OOD's 100-bin numbers")
     parser.add_argument('--hardest', type=int, default=5, help='images to list (default: %(default)s)')
@@ -27,12 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from ..anomaly.benchmark import TRACKS
     from ..anomaly.layouts import find_pairs
     from ..anomaly.report import COLUMNS, FolderScores, further_numbers, plain, write
     from ..files import write_json
     from ..files.progress import track
 
-    official = args.smiyc or dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle').get(args.layout)
+    official = args.smiyc or TRACKS.get(args.layout)
     try:
         for folder in filter(None, (args.out, args.out_file and Path(args.out_file).parent)):
             Path(folder).mkdir(parents=True, exist_ok=True)  # before the work: it may not be possible

@@ -235,3 +235,53 @@ def test_rows_of_smiyc_have_its_protocol_too():
     assert 'component metrics' in markdown(rows, 'above') and terminal(rows).count('\n') == 3
     assert csv_text(rows).splitlines()[2].startswith('smiyc_anomaly,m,s,50.0,60.0,70.0,10.0,,30.0,')
     assert latex(rows).count(r'\\') == 3
+
+
+def test_several_processes_and_pages_from_saved_maps(tmp_path, data, capfd):
+    rng = np.random.default_rng(0)
+    names = ['road_anomaly', 'masks@mine/deep']
+    for found in find_sets(data, names):
+        for image, mask in found.pairs:
+            labels = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 0
+            values = (rng.normal(size=SIZE) + labels).astype(np.float32)
+            save_map(tmp_path / 'A' / found.name.replace('/', '+') / image.stem, values)
+    options = ['--data', str(data), '--datasets', *names, '--out']
+    main(['benchmark', 'anomaly', str(tmp_path / 'A'), *options, str(tmp_path / 'one')])
+    several = [*options, str(tmp_path / 'two'), '--processes', '2', '--report']
+    main(['benchmark', 'anomaly', str(tmp_path / 'A'), *several])
+    assert (tmp_path / 'one/table.csv').read_text() == (tmp_path / 'two/table.csv').read_text()
+    said = capfd.readouterr().out
+    for name in ('road_anomaly', 'masks@mine+deep'):
+        page = tmp_path / 'two/report' / name
+        assert f'report: {page / "index.html"}' in said
+        assert 'A saved' in (page / 'data/report.js').read_text()
+
+
+def test_maps_that_a_report_needs_are_made_again(tmp_path, data):
+    sets, model = find_sets(data, ['masks']), Inferencer()
+    run(tmp_path, sets, model)
+    *_, said = run(tmp_path, sets, model, keep_maps=True)
+    assert model.passes == 4 and 'not kept' in said[0]
+    *_, said = run(tmp_path, sets, model, keep_maps=True)
+    assert model.passes == 4 and len(said) == 1
+
+
+@pytest.mark.slow
+def test_models_in_several_processes(tmp_path, data, capfd):
+    """The real command on real models with made-up weights."""
+    from mmroad.zoo.models import init_model
+
+    methods = []
+    for number in range(2):
+        torch.manual_seed(number)
+        with pytest.warns(UserWarning):
+            state = init_model('rba_small_1dl_road_scenes').state_dict()
+        torch.save(dict(state_dict=state), tmp_path / f'{number}.pth')
+        methods.append(f'rba_small_1dl_road_scenes={tmp_path / f"{number}.pth"}')
+    command = ['benchmark', 'anomaly', *methods, '--data', str(data), '--datasets', 'road_anomaly', '--out']
+    main([*command, str(tmp_path / 'one')])
+    main([*command, str(tmp_path / 'two'), '--processes', '2', '--report'])
+    assert (tmp_path / 'one/table.csv').read_text() == (tmp_path / 'two/table.csv').read_text()
+    assert (tmp_path / 'two/report/road_anomaly/index.html').is_file()
+    main([*command, str(tmp_path / 'two'), '--processes', '2'])
+    assert capfd.readouterr().out.count('kept from an earlier run') == 2

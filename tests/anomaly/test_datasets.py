@@ -57,6 +57,15 @@ def make(layout, root):
     if layout == 'images':
         image(root / 'a.jpg')
         return 1
+    if layout.startswith('issu'):
+        for name in ('static_0_009599', 'temporal_99_520', 'other'):
+            image(root / f'dataset_ISSUTrack/images/{name}.png')
+            image(root / f'dataset_ISSUTrack/labels_masks/{name}.png', 254)
+        return 2
+    if layout == 'ade_ood':
+        image(root / 'images/ADE_val_00000001.jpg')
+        image(root / 'annotations/ADE_val_00000001_mask.png', 1)
+        return 1
     image(root / 'leftImg8bit/test/street/a_leftImg8bit.png')
     image(root / 'gtCoarse/test/street/a_gtCoarse_labelTrainIds.png', 2)
     return 1
@@ -77,6 +86,17 @@ def test_layouts_pair_images_with_masks(layout, tmp_path):
     assert all(mask.is_file() for _, mask in pairs)
     values = set(np.unique(read_mask(pairs[0][1], layout)))
     assert values == ({255} if 'static' in layout else {1})
+
+
+def test_masks_of_several_classes(tmp_path):
+    values = np.array([[0, 1, 18, 19, 254, 255]], np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), values)
+    for layout, wanted in (
+        ('issu_anomaly', [0, 0, 0, 255, 1, 255]),  # 19 classes of Cityscapes
+        ('issu_obstacle', [0, 255, 255, 255, 1, 255]),  # the road alone
+        ('ade_ood', [0, 1, 0, 0, 0, 255]),
+    ):
+        assert read_mask(tmp_path / 'a.png', layout).tolist() == [wanted]
 
 
 def test_own_images_in_folders_have_their_masks_in_the_same(tmp_path):
@@ -134,6 +154,9 @@ def test_label_codes():
         'images',
         'smiyc_anomaly_test',
         'smiyc_obstacle_test',
+        'issu_anomaly',
+        'issu_obstacle',
+        'ade_ood',
     }
     assert all(LAYOUTS[name].labels == {0: 0, 1: 1} for name in others)
 
@@ -143,6 +166,7 @@ def test_published_numbers_of_images_and_what_is_looked_for():
     assert numbers == dict(
         road_anomaly=60, road_anomaly_synboost=60, fishyscapes_laf=100, fishyscapes_static_v1=30,
         fishyscapes_static_v2=30, smiyc_anomaly=10, smiyc_obstacle=30, lost_and_found=1203,
+        issu_anomaly=2118, issu_obstacle=2118,
     )  # fmt: skip
     for version in (1, 2):
         files = LAYOUTS[f'fishyscapes_static_v{version}'].files

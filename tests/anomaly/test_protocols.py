@@ -124,6 +124,21 @@ def test_goldens():
     assert got['legacy_jump']['abet_fpr95'] < got['legacy_jump']['meta_ood_fpr95']  # the point before TPR 1
 
 
+def test_issu_is_what_its_own_code_computes_on_these_images():
+    """https://github.com/vojirt/benchmark_issu (PixBinaryClass and SegEval), run on `blobs`."""
+    images = [(scores.astype('float16'), labels) for scores, labels in blobs()]
+    pixels = SmiycPixels(smiyc.PROTOCOLS['issu'].bins)
+    for image in images:
+        pixels.add(*image)
+    curve = pixels.compute()
+    found = component_scores(join(components(*image, curve.best_f1_threshold, 'issu') for image in images))
+    got = [curve.ap, curve.auroc, curve.fpr95, curve.best_f1_threshold]
+    got += [found[key] for key in ('siou_gt', 'ppv', 'f1_mean')]
+    want = [0.8286611319071392, 0.9149336256803279, 0.8796186874655322, 0.5759645226883562]
+    want += [0.6678689432922792, 0.72935038212816, 0.7373737373737373]
+    assert got == pytest.approx(want, abs=1e-12)
+
+
 def test_legacy_drops_points_as_scikit_learn_does():
     """Of equal steps around TPR .95 the middle ones are no points, and so are not the nearest."""
     hist = LegacyHistogram()
@@ -275,12 +290,13 @@ def parts(mask):
 def test_components_are_those_of_the_definition(seed, monkeypatch):
     rng = np.random.default_rng(seed)
     shape = rng.integers(3, 24, 2)
-    monkeypatch.setitem(smiyc.MIN_SIZES, 'anomaly', (int(rng.integers(1, 9)), int(rng.integers(1, 9))))
+    own = smiyc.Protocol(int(rng.integers(1, 9)), int(rng.integers(1, 9)))
+    monkeypatch.setitem(smiyc.PROTOCOLS, 'anomaly', own)
     share = rng.uniform(0.05, 0.95)
     labels = rng.choice([0, 1, 255], shape, p=[0.9 * (1 - share), 0.9 * share, 0.1]).astype(np.uint8)
     scores = (rng.random(shape) + 0.3 * (labels == 1)).astype(rng.choice(['f2', 'f4']))
     got = components(scores, labels, 0.6)
-    want = by_definition(scores, labels, 0.6, *smiyc.MIN_SIZES['anomaly'])
+    want = by_definition(scores, labels, 0.6, *own[:2])
     for name, ours, theirs in zip(got._fields, got, want):
         assert sorted(ours) == pytest.approx(sorted(theirs)), name
 

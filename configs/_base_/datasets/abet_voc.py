@@ -1,6 +1,6 @@
 """VOC 2007 and 2012 to COCO, 4 images at a time; tested by both OOD protocols.
 
-data/ood/coco_voc.json: mmroad data ood-subset coco ... --known voc
+data/ood/coco_voc.json: mmroad data ood-subset coco ... --known voc; ``vos_*`` and ``fmiyc_*``: docs/ood_detection.md
 """
 
 _base_ = ['./loaders.py', './abet_det_augmentation.py']
@@ -31,23 +31,58 @@ voc_test = dict(
     pipeline=_base_.test_pipeline,
 )
 val_dataloader = dict(drop_last=False, dataset=voc_test)
-test_dataloader = dict(
-    drop_last=False,
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        ignore_keys=['dataset_type', 'classes', 'palette'],
-        datasets=[
-            voc_test,
-            dict(
-                type='CocoDataset',
-                ann_file='data/ood/coco_voc.json',
-                data_prefix=dict(img='data/coco/val2017/'),
-                test_mode=True,
-                pipeline=_base_.test_pipeline,
-            ),
-        ],
-    ),
-)
+_ood = dict(type='CocoDataset', test_mode=True, pipeline=_base_.test_pipeline)
+_coco = dict(**_ood, ann_file='data/ood/coco_voc.json', data_prefix=dict(img='data/coco/val2017/'))
+_joined = dict(_delete_=True, type='ConcatDataset', ignore_keys=['dataset_type', 'classes', 'palette'])
+test_dataloader = dict(drop_last=False, dataset=dict(**_joined, datasets=[voc_test, _coco]))
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = dict(type='OODDetectionMetric', ood_prefixes=dict(coco='data/coco/val2017'))
+_openimages = 'data/openimages/id_voc_ood_openimages/ood_classes_rm_overlap/'
+vos_test_dataset = dict(
+    **_joined,
+    datasets=[
+        voc_test,
+        dict(_coco, ann_file='data/coco/annotations/instances_val2017_ood_rm_overlap.json'),
+        dict(
+            **_ood,
+            ann_file=_openimages + 'COCO-Format/val_coco_format.json',
+            data_prefix=dict(img=_openimages + 'images/'),
+        ),
+    ],
+)
+vos_test_evaluator = dict(
+    _delete_=True,
+    type='OODDetectionMetric',
+    ood_prefixes=dict(coco='data/coco/val2017', openimages=_openimages + 'images'),
+)
+_splits = ('near', 'far')
+fmiyc_test_dataset = dict(
+    **_joined,
+    datasets=[
+        voc_test,
+        *[
+            dict(
+                **_ood,
+                ann_file=f'data/coco/annotations/{split}_coco_wrt_voc.json',
+                data_prefix=dict(img=f'data/coco/{split}_images/'),
+            )
+            for split in _splits
+        ],
+        *[
+            dict(
+                **_ood,
+                ann_file=f'{_openimages}COCO-Format/{split}_oi_wrt_voc.json',
+                data_prefix=dict(img=f'{_openimages}{split}_images/'),
+            )
+            for split in _splits
+        ],
+    ],
+)
+fmiyc_test_evaluator = dict(
+    _delete_=True,
+    type='OODDetectionMetric',
+    ood_prefixes=dict(
+        **{f'coco_{split}': f'data/coco/{split}_images' for split in _splits},
+        **{f'openimages_{split}': f'{_openimages}{split}_images' for split in _splits},
+    ),
+)

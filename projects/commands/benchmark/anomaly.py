@@ -7,8 +7,9 @@
 A method is CONFIG=CHECKPOINT, or a folder of saved maps (FOLDER or NAME=FOLDER) with a subfolder for each data set
 (DATASET/NAME.npz, or DATASET/SCORE/NAME.npz). Each image is inferred once for all scores. Below OUT are table.md,
 table.csv, table.tex and results/DATASET/METHOD/SCORE/ with curves and the hardest images; a second run takes what is
-there where neither files nor options changed. Several processes may work in one OUT, each with --datasets of its own;
-the last one is a run with all, which writes the table. The exit status is 1 where something was left out.
+there where neither files nor options changed. Several processes (--processes) share the work, or several machines in
+one OUT, each with --datasets of its own; a last run with all writes the table then. --report adds a page of each data
+set, OUT/report/DATASET/index.html. The exit status is 1 where something was left out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 
 from ..shared import add_amp, add_device, add_out, add_trust, use_device
 
+#: Results that fit side by side into a report.
+SHOWN = 4
 CONVENTIONS = ('first', 'above', 'nearest', 'rba')
 
 
@@ -41,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keep-maps', action='store_true', help='keep the maps, OUT/maps/DATASET/METHOD/SCORE'
     )
+    parser.add_argument(
+        '--report',
+        action='store_true',
+        help=f'also write a page of each data set, of its first {SHOWN} results; keeps the maps',
+    )
+    parser.add_argument(
+        '--processes', type=int, default=1, help='so many work at once, each on a method and data set'
+    )
     add_out(parser, 'folder that is written', required=False)
     add_device(parser)
     add_amp(parser)
@@ -54,6 +65,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('the following arguments are required: MODEL (or --list)')
     if not args.out:
         parser.error('the following arguments are required: --out')
+    if args.processes < 1:
+        parser.error('--processes is at least 1')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print(list_text(sets))
         return 0
+    from functools import partial
     from pathlib import Path
 
     from ...anomaly.benchmark import Benchmark, methods_of
@@ -71,17 +85,13 @@ def run(args: argparse.Namespace) -> int:
 
     methods = methods_of(args.methods)
     device = use_device(args.device) if any(method.config for method in methods) else None
-
-    def make(config: str, weights: str):
-        from ...inference.build import inferencer
-
-        weights_or_none = None if weights == 'none' else weights
-        return inferencer(config, weights_or_none, device, amp=args.amp, trust=args.trust_checkpoint)
-
+    make = partial(_inferencer, device, args.amp, args.trust_checkpoint)
     out = Path(args.out)
     scores = list(dict.fromkeys(args.scores)) if args.scores else None
-    benchmark = Benchmark(out, scores, make, dict(amp=args.amp), args.keep_maps, _say)
-    rows = rows_of(benchmark.run(methods, sets), args.fpr95)
+    keep = args.keep_maps or args.report
+    benchmark = Benchmark(out, scores, make, dict(amp=args.amp), keep, _say)
+    results = benchmark.run(methods, sets, args.processes)
+    rows = rows_of(results, args.fpr95)
     for found in sets:
         if found.pairs and found.note:
             print(f'note: {found.note}', file=sys.stderr)
@@ -90,10 +100,39 @@ def run(args: argparse.Namespace) -> int:
         for end, text in texts.items():
             write_text(out / f'table.{end}', text)
         print(f'\n{terminal(rows)}\n\ntable.md, table.csv and table.tex are in {out}')
+    if args.report:
+        _report(benchmark, methods, sets, results)
     if benchmark.left_out:
         lines = [f'  {text}' for text in benchmark.left_out]
         print('\n'.join([f'left out ({len(lines)}):', *lines]), file=sys.stderr)
     return bool(benchmark.left_out)
+
+
+def _inferencer(device: str | None, amp: bool, trust: bool, config: str, weights: str):
+    """The inferencer of a model; made in the process that uses it."""
+    from ...inference.build import inferencer
+
+    return inferencer(config, None if weights == 'none' else weights, device, amp=amp, trust=trust)
+
+
+def _report(benchmark, methods, sets, results) -> None:
+    """Write a page of each data set that has results."""
+    from ...files.progress import track
+    from ...report.anomaly import write_anomaly_report
+
+    by_name = {method.name: method for method in methods}
+    only = sum(bool(found.pairs) for found in sets) == 1
+    for found in sets:
+        own = [result for result in results if result['dataset'] == found.name]
+        if not own:
+            continue
+        place = benchmark.out / 'report' / found.name.replace('/', '+')
+        maps = [benchmark.maps_of(by_name[r['method']], found, r['score'], only) for r in own[:SHOWN]]
+        names = [f'{result["method"]} {result["score"]}' for result in own[:SHOWN]]
+        left = write_anomaly_report(found.layout, found.root, maps, place, names, track=track)
+        benchmark.left_out += [f'{place}: {text}' for text in left]
+        beyond = f', the first {SHOWN} of {len(own)} results' if len(own) > SHOWN else ''
+        print(f'report: {place / "index.html"}{beyond}')
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,5 @@
+"""abet_faster-rcnn_r50_fpn_bdd100k tested on VOS' own sets of COCO and OpenImages."""
+
+_base_ = ['./abet_faster-rcnn_r50_fpn_bdd100k.py']
+test_dataloader = dict(dataset=_base_.vos_test_dataset)
+test_evaluator = _base_.vos_test_evaluator
