@@ -65,22 +65,23 @@ def main() -> None:
     )
     parser.add_argument('--data', default='data/road_scenes')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/ood'))
+    parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--iterations', type=int, default=800, help='of the detectors (default: %(default)s)')
     parser.add_argument('--epochs', type=int, default=5, help='of SAFE (default: %(default)s)')
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
-    found: dict[str, list[dict]] = {name: [] for name in MODELS}
+    found: dict[str, list[dict]] = {name: [] for name in args.models}
     for seed in args.seeds:
-        for name in MODELS:
+        for name in args.models:
             found[name].append(run(name, seed, args))
         print(table(found), flush=True)
 
 
 def table(found: dict[str, list[dict]]) -> str:
     """Mean and deviation of every number over the seeds that are done."""
-    keys = [key for key in found['SAFE'][0] if key.startswith(('bdd100k/AP', 'ood/'))]
-    lines = ['| | ' + ' | '.join(MODELS) + ' |', '|---|' + '---|' * len(MODELS)]
+    keys = [key for key in next(iter(found.values()))[0] if key.startswith(('bdd100k/AP', 'ood/'))]
+    lines = ['| | ' + ' | '.join(found) + ' |', '|---|' + '---|' * len(found)]
     for key in keys:
         cells = []
         for rows in found.values():

@@ -203,6 +203,8 @@ def _found_boxes(request: Request, frames: list[_Frame]) -> Iterator[tuple[_Fram
             corners = np.array([instance.xyxy() for instance in found], float).reshape(-1, 4)
             yield frame, corners, np.array([instance.score for instance in found])
         return
+    if request.boxes or request.threshold is not None:
+        raise ValueError(f'{source}: --boxes and --threshold are for anomaly maps, these are boxes')
     rows = read_detections(source)
     stems = np.array([Path(image).stem for image in rows.image], str)
     if beyond := sorted(set(stems.tolist()) - {frame.stem for frame in frames}):

@@ -88,6 +88,26 @@ def test_boxes_have_every_image_and_nothing_beside(data, capsys):
         assert empty == dict(image_id='gravel_boot_1.png', category_id=1, bbox=[0, 0, 1, 1], score=-1)
 
 
+def test_a_detectors_boxes_cut_maps_into_instances(data, capsys):
+    boxes = [dict(x1=0, y1=0, x2=31, y2=12), dict(x1=0, y1=0, x2=31, y2=23)]
+    labels = [
+        dict(id=str(i), category='car', score=score, box2d=box)
+        for i, (box, score) in enumerate(zip(boxes, (0.9, 0.4)))
+    ]
+    (data / 'det.json').write_text(json.dumps([dict(name=f'{STEMS[0]}.png', labels=labels)]))
+    status, said, out = write(capsys, data, '--data', data / 'data', '--boxes', data / 'det.json')
+    assert status == 0, said
+    with zipfile.ZipFile(out) as archive:
+        lines = archive.read(LISTS[0]).decode().splitlines()
+        scores = [float(line.split()[2]) for line in lines]
+        # the surer box has the small object and three rows of the large one
+        assert scores == pytest.approx([(16 * 0.9 + 30 * 0.7) / 46, 0.7])
+        assert archive.read(LISTS[1]).decode().endswith(' 1 0.0\n')  # no box there
+    more = ['--threshold', '0.5', '--data', data / 'data', '--out', out]
+    status, said = run(capsys, 'submit', 'oodis-det', data / 'det.json', *more)
+    assert status and 'these are boxes' in said
+
+
 def test_a_detectors_boxes_carry_their_ood_score(data, capsys):
     box = dict(x1=2, y1=3, x2=9, y2=9)
     label = dict(id='0', category='car', score=0.6, ood_score=-3.5, box2d=box)
