@@ -36,7 +36,7 @@ def newest(folder: Path) -> Path | None:
 
 def numbers(folder: Path, key: str = 'ood/') -> dict | None:
     """The last scores in the logs of a run, those that have a key beginning with the text."""
-    lines = [line for log in sorted(folder.glob('2*/*.json')) for line in log.read_text().splitlines()]
+    lines = [line for log in sorted(folder.glob('2*/**/*.json')) for line in log.read_text().splitlines()]
     rows = [row for row in map(json.loads, lines) if any(name.startswith(key) for name in row)]
     return rows[-1] if rows else None
 

@@ -132,7 +132,7 @@ def average_precision(images: Iterable[Matched]) -> dict[str, float]:
     NaN without a true instance. Where all instances found are left out (the official code fails then) it is 0.
     """
     images = list(images)
-    values = [_at(images, overlap) for overlap in OVERLAPS]
+    values = [_at(images, float(overlap)) for overlap in OVERLAPS]
     return dict(AP=float(np.mean(values)), AP50=values[0])
 
 

@@ -129,7 +129,11 @@ def _report(benchmark, methods, sets, results) -> None:
         place = benchmark.out / 'report' / found.name.replace('/', '+')
         maps = [benchmark.maps_of(by_name[r['method']], found, r['score'], only) for r in own[:SHOWN]]
         names = [f'{result["method"]} {result["score"]}' for result in own[:SHOWN]]
-        left = write_anomaly_report(found.layout, found.root, maps, place, names, track=track)
+        try:
+            left = write_anomaly_report(found.layout, found.root, maps, place, names, track=track)
+        except (OSError, ValueError, KeyError) as error:
+            benchmark.left_out.append(f'{place}: {error}')
+            continue
         benchmark.left_out += [f'{place}: {text}' for text in left]
         beyond = f', the first {SHOWN} of {len(own)} results' if len(own) > SHOWN else ''
         print(f'report: {place / "index.html"}{beyond}')
