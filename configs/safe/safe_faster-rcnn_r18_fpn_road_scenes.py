@@ -3,7 +3,9 @@
 _base_ = ['../abet/faster-rcnn_r18_fpn_road_scenes.py', '../_base_/schedules/safe.py']
 custom_imports = dict(imports=[*_base_.custom_imports.imports, 'mmroad.anomaly.safe'])
 model = dict(type='SafeFasterRCNN')
-train_dataloader = dict(dataset=dict(pipeline=[*_base_.safe_load, dict(type='PackDetInputs')]))
+train_dataloader = dict(
+    sampler=_base_.safe_sampler, dataset=dict(pipeline=[*_base_.safe_load, dict(type='PackDetInputs')])
+)
 optim_wrapper = dict(_base_.safe_optim_wrapper, accumulative_counts=1)
 train_cfg = _base_.safe_train_cfg
 param_scheduler = []

@@ -6,6 +6,7 @@ safe_train_pipeline = [
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
     dict(type='PackDetInputs'),
 ]
+safe_sampler = dict(type='DefaultSampler')  # an epoch ends
 safe_optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
