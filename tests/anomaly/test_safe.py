@@ -97,7 +97,9 @@ def test_the_recipe_is_five_epochs_of_sgd_that_end(name):
     assert cfg.train_dataloader.sampler == dict(type='DefaultSampler', shuffle=True)
     assert cfg.train_cfg == dict(type='EpochBasedTrainLoop', max_epochs=5, val_interval=5)
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.001, momentum=0.9) and not cfg.param_scheduler
-    assert not {'RandomFlip', 'PhotoMetricDistortion'} & {t.type for t in cfg.train_dataloader.dataset.pipeline}
+    assert not {'RandomFlip', 'PhotoMetricDistortion'} & {
+        t.type for t in cfg.train_dataloader.dataset.pipeline
+    }
 
 
 def test_training_changes_safe_alone(model):
