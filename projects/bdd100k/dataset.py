@@ -14,17 +14,17 @@ from mmdet.registry import DATASETS
 from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 
-from ..files.images import ImageError, read_image
 from ..files.images import image_size as size_in_header
 from ..files.sources import image_files
 from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, LabelFileError, det_classes
+from .unreadable import LeavesOutImages
 
 
 @DATASETS.register_module()
-class ScalabelDetDataset(BaseDetDataset):
+class ScalabelDetDataset(LeavesOutImages, BaseDetDataset):
     """Boxes of a Scalabel file or folder or a COCO file, or a folder of images without labels.
 
     The boxes stay in arrays that are mapped into memory from a cache beside the labels
@@ -245,8 +245,8 @@ class ScalabelDetDataset(BaseDetDataset):
         return self._columns
 
     @force_full_init
-    def frame_names(self) -> list[str]:
-        """Names of the frames of the samples, in their order."""
+    def frame_keys(self) -> list[Any]:
+        """What tells the frames of the samples apart, in their order: their names."""
         return [self._columns.names[row] for row in self._frames]
 
     def img_path(self, idx: int) -> str:
@@ -270,17 +270,19 @@ class ScalabelDetDataset(BaseDetDataset):
         idx = range(len(self))[idx]
         boxes, labels, ignore = self._boxes(idx)
         width, height = self._size(idx)
-        return dict(
-            img_path=self.img_path(idx),
-            img_id=int(self._frames[idx]),
-            file_name=self._columns.names[self._frames[idx]],
-            sample_idx=idx,
+        return self._named_sample(idx) | dict(
             width=width,
             height=height,
             instances=[
                 dict(bbox=b, bbox_label=c, ignore_flag=int(i))
                 for b, c, i in zip(boxes.tolist(), labels.tolist(), ignore.tolist())
             ],
+        )
+
+    def _named_sample(self, idx: int) -> dict:
+        row = self._frames[idx]
+        return dict(
+            img_path=self.img_path(idx), img_id=int(row), file_name=self._columns.names[row], sample_idx=idx
         )
 
     def _size(self, idx: int) -> tuple[int, int]:
@@ -291,38 +293,11 @@ class ScalabelDetDataset(BaseDetDataset):
             size[:] = size_in_header(self.img_path(idx))
         return int(size[0]), int(size[1])
 
-    def prepare_data(self, idx: int) -> Any:
-        """A sample after the pipeline. Where that fails and the image cannot be read, the error names it; in test mode
-        a black image takes its place, whose ``left_out`` in the meta data says why, for the metric to leave it out."""
-        try:
-            return super().prepare_data(idx)
-        except Exception as error:
-            try:
-                read_image(self.img_path(idx))
-            except (ImageError, FileNotFoundError) as unreadable:
-                if self.test_mode and isinstance(unreadable, ImageError):
-                    return self._left_out(idx, unreadable)
-                raise unreadable from error
-            raise
+    def _image_of(self, idx: int) -> str:
+        return self.img_path(idx)
 
-    def _left_out(self, idx: int, reason: ImageError) -> dict:
-        width, height = self.image_size or (64, 64)
-        data = dict(
-            img=np.zeros((height, width, 3), np.uint8),
-            img_shape=(height, width),
-            ori_shape=(height, width),
-            img_path=self.img_path(idx),
-            img_id=int(self._frames[idx]),
-            file_name=self._columns.names[self._frames[idx]],
-            sample_idx=idx,
-            instances=[],
-        )
-        for transform in self.pipeline.transforms[1:]:  # the first loads the image
-            data = transform(data)
-        samples = data['data_samples']
-        for sample in samples if isinstance(samples, list) else [samples]:
-            sample.set_metainfo(dict(left_out=str(reason)))
-        return data
+    def _without_image(self, idx: int) -> dict:
+        return self._named_sample(idx) | dict(instances=[])
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -108,40 +108,6 @@ def check_same(prediction: Prediction, name: str) -> None:
         )
 
 
-def merge_parts(
-    folder: str | Path,
-    world_size: int,
-    size: int,
-    classes: Sequence[str] = DET_CLASSES,
-    run: str = PARTS,
-    image_ids: Sequence[int] | None = None,
-    category_ids: Mapping[str, int] | None = None,
-) -> tuple[Path, Path]:
-    """Merge all ranks' parts into ``folder/det.json`` and ``folder/det.coco.json`` and remove them.
-
-    Args:
-        folder: The output folder.
-        world_size: The number of parts.
-        size: The number of images in the dataset.
-        classes: The class names.
-        run: As the ranks' `PartWriter` has it.
-        image_ids, category_ids: As `write_predictions`.
-
-    Raises:
-        RuntimeError: Images of the dataset have no prediction; nothing is written.
-        ValueError: As `write_predictions`.
-    """
-    try:
-        paths = write_predictions(
-            read_parts(folder, world_size, run), folder, size, classes, image_ids, category_ids
-        )
-    except ValueError:  # all that could be is written
-        shutil.rmtree(Path(folder) / run)
-        raise
-    shutil.rmtree(Path(folder) / run)
-    return paths
-
-
 def finite(prediction: Prediction) -> Prediction:
     """A prediction without the detections of which a box, score or further number is NaN or infinite."""
     numbers = [

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..files import write_json
@@ -21,14 +21,14 @@ from .eval.masks import MaskFrame, read_png
 from .eval.result import Scores
 from .format import Prediction, write_predictions
 from .metric import to_columns
+from .run_metric import RunMetric
 
 
-class _SegmentsMetric(BaseMetric):
+class _SegmentsMetric(RunMetric):
     """Scores of the images that were run, by the ground truth that their data set has: bitmasks or codes.
 
     Args:
-        format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write prediction files.
+        **kwargs: As `RunMetric`.
 
     Raises:
         LabelFileError: The ground truth cannot be used; names the file.
@@ -37,18 +37,18 @@ class _SegmentsMetric(BaseMetric):
 
     default_prefix = 'bdd100k'
 
-    def __init__(
-        self,
-        format_only: bool = False,
-        format_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and not format_dir:
-            raise ValueError(f'{type(self).__name__}: format_only needs format_dir')
-        self.format_only, self.format_dir = format_only, format_dir and Path(format_dir)
-        self._names = format_dir and OutputNames(self.format_dir / 'bitmasks')
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._names = self.format_dir and OutputNames(self.format_dir / 'bitmasks')
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            left_out = self.is_left_out(sample, sample['img_path'])
+            self.results.append({} if left_out else self._result(sample))  # one a sample: ranks take turns
+
+    def _result(self, sample: dict) -> dict:
+        """What the scores and files need of one image."""
+        raise NotImplementedError
 
     def _truth(self, sample: dict) -> str | MaskFrame:
         if sample.get('truth') is None:
@@ -62,15 +62,25 @@ class _SegmentsMetric(BaseMetric):
         if self._names:
             write_bitmask(self._names.path(Path(path).name, '.png', source=path), pixels)
 
-    def _check_names(self, results: list[dict]) -> None:
-        """Names of the images of all ranks."""
-        names = OutputNames(self.format_dir / 'bitmasks')
-        for result in results:
-            names.path(Path(result['path']).name, '.png', source=result['path'])
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        results = sorted(filter(None, results), key=lambda result: result['index'])
+        if self.format_dir:
+            names = OutputNames(self.format_dir / 'bitmasks')
+            for result in results:  # of all ranks
+                names.path(Path(result['path']).name, '.png', source=result['path'])
+            self._write(results, self.format_dir)
+        if self.format_only:
+            return {}
+        if not results:
+            raise ValueError('no image could be read: nothing to score')
+        return self._scores(results)
 
-    def _said(self, scores: Scores, flat: dict[str, float]) -> dict[str, float]:
-        print_log(scores.table(), logger='current')
-        return flat
+    def _write(self, results: list[dict], folder: Path) -> None:
+        """Write the files beside the bitmasks, of results in the order of the data set."""
+        raise NotImplementedError
+
+    def _scores(self, results: list[dict]) -> dict[str, float]:
+        raise NotImplementedError
 
 
 @METRICS.register_module()
@@ -82,23 +92,22 @@ class BDD100KInsSegMetric(_SegmentsMetric):
     ``det.json`` and ``det.coco.json``.
     """
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            name, found = Path(sample['img_path']).name, sample['pred_instances']
-            scores, masks = found['scores'].double().cpu().numpy(), found['masks'].cpu().numpy()
-            categories = self._categories()[found['labels'].cpu().numpy()]
-            order = np.argsort(-scores, kind='stable')
-            segment = np.zeros(masks.shape[1:], np.uint16)
-            for rank, i in reversed(list(enumerate(order.tolist(), 1))):
-                segment[masks[i]] = rank
-            pixels = bitmask(segment, categories[order], np.arange(1, len(order) + 1))
-            boxes = found['bboxes'].double().tolist()
-            boxes = Prediction(int(sample['img_id']), name, boxes, scores.tolist(), (categories - 1).tolist())
-            result = dict(path=sample['img_path'], scores=scores[order].tolist(), boxes=boxes)
-            self._bitmask(sample['img_path'], pixels)
-            if not self.format_only:
-                self._compare(result, self._truth(sample), segment, pixels, categories[order])
-            self.results.append(result)
+    def _result(self, sample: dict) -> dict:
+        name, found = Path(sample['img_path']).name, sample['pred_instances']
+        scores, masks = found['scores'].double().cpu().numpy(), found['masks'].cpu().numpy()
+        categories = self._categories()[found['labels'].cpu().numpy()]
+        order = np.argsort(-scores, kind='stable')
+        segment = np.zeros(masks.shape[1:], np.uint16)
+        for rank, i in reversed(list(enumerate(order.tolist(), 1))):
+            segment[masks[i]] = rank
+        pixels = bitmask(segment, categories[order], np.arange(1, len(order) + 1))
+        boxes = found['bboxes'].double().tolist()
+        boxes = Prediction(int(sample['img_id']), name, boxes, scores.tolist(), (categories - 1).tolist())
+        result = dict(path=sample['img_path'], index=boxes.index, scores=scores[order].tolist(), boxes=boxes)
+        self._bitmask(sample['img_path'], pixels)
+        if not self.format_only:
+            self._compare(result, self._truth(sample), segment, pixels, categories[order])
+        return result
 
     def _categories(self) -> np.ndarray:
         """Of the model's classes, those of the files."""
@@ -123,21 +132,16 @@ class BDD100KInsSegMetric(_SegmentsMetric):
         )  # fmt: skip
         result['true_boxes'] = boxes, found.ignored
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        results.sort(key=lambda result: result['boxes'].index)
-        if self.format_dir:
-            self._check_names(results)
-            frames = []
-            for r in results:
-                labels = [dict(id=str(i), index=i, score=score) for i, score in enumerate(r['scores'], 1)]
-                frames.append(dict(name=r['boxes'].name, labels=labels))
-            write_json(self.format_dir / 'score.json', frames)
-            write_predictions((r['boxes'] for r in results), self.format_dir, len(results), ins_seg.CLASSES)
-            print_log(
-                f'{len(results)} bitmasks, score.json and det.json written to {self.format_dir}', 'current'
-            )
-        if self.format_only:
-            return {}
+    def _write(self, results: list[dict], folder: Path) -> None:
+        frames = []
+        for r in results:
+            labels = [dict(id=str(i), index=i, score=score) for i, score in enumerate(r['scores'], 1)]
+            frames.append(dict(name=r['boxes'].name, labels=labels))
+        write_json(folder / 'score.json', frames)
+        write_predictions((r['boxes'] for r in results), folder, len(results), ins_seg.CLASSES)
+        print_log(f'{len(results)} bitmasks, score.json and det.json written to {folder}', 'current')
+
+    def _scores(self, results: list[dict]) -> dict[str, float]:
         boxes = self._box_scores(results)
         results.sort(key=lambda result: result['boxes'].name)
         if 'frames' in results[0]:
@@ -146,9 +150,8 @@ class BDD100KInsSegMetric(_SegmentsMetric):
             masks = ins_seg.scores_of_matches([r['match'] for r in results])
         classes = [name for name in ins_seg.CLASSES if name in self.dataset_meta['classes']]
         masks, boxes = masks.over(classes), boxes.over(classes)
-        flat = masks.summary() | {f'box_{key}': value for key, value in boxes.summary().items()}
-        print_log(f'boxes:\n{boxes.table()}\nmasks:', logger='current')
-        return self._said(masks, flat)
+        print_log(f'boxes:\n{boxes.table()}\nmasks:\n{masks.table()}', logger='current')
+        return masks.summary() | {f'box_{key}': value for key, value in boxes.summary().items()}
 
     @staticmethod
     def _box_scores(results: list[dict]) -> Scores:
@@ -166,52 +169,44 @@ class BDD100KPanSegMetric(_SegmentsMetric):
     official one takes 100 segments at most.
     """
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+    def _result(self, sample: dict) -> dict:
         things = len(pan_seg.THINGS)
-        for sample in data_samples:
-            found = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
-            values, segment = np.unique(found, return_inverse=True)
-            labels = values % 1000
-            none = labels >= len(pan_seg.CLASSES)
-            rank = np.cumsum(~none) * ~none
-            values, labels, segment = values[~none], labels[~none], rank[segment.reshape(found.shape)]
-            categories = np.where(labels < things, labels + len(pan_seg.STUFF) + 1, labels - things + 1)
-            is_thing = labels < things
-            ids = np.where(is_thing, len(pan_seg.STUFF) + np.cumsum(is_thing), categories)
-            pixels = bitmask(segment, categories, ids)
-            self._bitmask(sample['img_path'], pixels)
-            masks = [segment == i for i in range(1, len(values) + 1)]
-            frame = to_frame(
-                Path(sample['img_path']).name, masks, [pan_seg.CLASSES[c - 1] for c in categories]
-            )
-            result = dict(
-                path=sample['img_path'], index=int(sample['img_id']), frame=frame, ids=values.tolist()
-            )
-            if not self.format_only:
-                truth = self._truth(sample)
-                if isinstance(truth, MaskFrame):
-                    result.update(stats=pan_seg.frame_stats(truth, frame), key='NUM')
-                else:
-                    true = read_png(Path(truth), 4)
-                    stats = pan_seg.bitmask_stats(true, pixels, Path(truth), Path(frame.name), len(ids))
-                    result.update(stats=stats[:, 1 : len(pan_seg.CLASSES) + 1], key='N')
-            self.results.append(result)
+        found = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
+        values, segment = np.unique(found, return_inverse=True)
+        labels = values % 1000
+        none = labels >= len(pan_seg.CLASSES)
+        rank = np.cumsum(~none) * ~none
+        values, labels, segment = values[~none], labels[~none], rank[segment.reshape(found.shape)]
+        categories = np.where(labels < things, labels + len(pan_seg.STUFF) + 1, labels - things + 1)
+        is_thing = labels < things
+        ids = np.where(is_thing, len(pan_seg.STUFF) + np.cumsum(is_thing), categories)
+        pixels = bitmask(segment, categories, ids)
+        self._bitmask(sample['img_path'], pixels)
+        masks = [segment == i for i in range(1, len(values) + 1)]
+        frame = to_frame(Path(sample['img_path']).name, masks, [pan_seg.CLASSES[c - 1] for c in categories])
+        result = dict(path=sample['img_path'], index=int(sample['img_id']), frame=frame, ids=values.tolist())
+        if not self.format_only:
+            truth = self._truth(sample)
+            if isinstance(truth, MaskFrame):
+                result.update(stats=pan_seg.frame_stats(truth, frame), key='NUM')
+            else:
+                true = read_png(Path(truth), 4)
+                stats = pan_seg.bitmask_stats(true, pixels, Path(truth), Path(frame.name), len(ids))
+                result.update(stats=stats[:, 1 : len(pan_seg.CLASSES) + 1], key='N')
+        return result
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        results.sort(key=lambda result: result['index'])
-        if self.format_dir:
-            self._check_names(results)
-            write_json(self.format_dir / 'pan_seg.json', [frame_json(r['frame'], r['ids']) for r in results])
-            print_log(f'{len(results)} bitmasks and pan_seg.json written to {self.format_dir}', 'current')
-            many = [r['frame'].name for r in results if len(r['ids']) > pan_seg.MAX_SEGMENTS]
-            if many:
-                print_log(
-                    f'{len(many)} images have more than {pan_seg.MAX_SEGMENTS} segments, such as {many[0]}: the '
-                    'official tool does not take their bitmasks; score pan_seg.json',
-                    'current', logging.WARNING,
-                )  # fmt: skip
-        if self.format_only:
-            return {}
+    def _write(self, results: list[dict], folder: Path) -> None:
+        write_json(folder / 'pan_seg.json', [frame_json(r['frame'], r['ids']) for r in results])
+        print_log(f'{len(results)} bitmasks and pan_seg.json written to {folder}', 'current')
+        many = [r['frame'].name for r in results if len(r['ids']) > pan_seg.MAX_SEGMENTS]
+        if many:
+            print_log(
+                f'{len(many)} images have more than {pan_seg.MAX_SEGMENTS} segments, such as {many[0]}: the '
+                'official tool does not take their bitmasks; score pan_seg.json',
+                'current', logging.WARNING,
+            )  # fmt: skip
+
+    def _scores(self, results: list[dict]) -> dict[str, float]:
         scores = pan_seg.pq_scores(sum(r['stats'] for r in results), results[0]['key'])
-        groups = {f'PQ/{name}': value for name, value in scores['PQ'][1].items()}
-        return self._said(scores, scores.summary() | groups)
+        print_log(scores.table(), logger='current')
+        return scores.summary() | {f'PQ/{name}': value for name, value in scores['PQ'][1].items()}

@@ -26,9 +26,10 @@ from .dataset import BDD100KDetDataset
 from .eval import ins_seg, pan_seg
 from .eval.masks import MaskFrame, read_frames
 from .scalabel import IGNORE_MAPPING, NAME_MAPPING, LabelFileError
+from .unreadable import LeavesOutImages
 
 
-class _SegmentsDataset(BaseDetDataset):
+class _SegmentsDataset(LeavesOutImages, BaseDetDataset):
     """Images with segments, of which every image has a bitmask or a frame of a Scalabel file.
 
     Args:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ..files.replacing import own_name
 from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
-from .format import PartWriter, Prediction, check_same, finite, merge_parts, not_finite
+from .format import Prediction, check_same, finite, not_finite, write_predictions
 from .index import indexed_columns
+from .run_metric import LabeledRunMetric
 from .scalabel import DET_CLASSES, det_classes
 
 if TYPE_CHECKING:
@@ -28,18 +25,15 @@ if TYPE_CHECKING:
 
 
 @METRICS.register_module()
-class ScalabelDetMetric(BaseMetric):
+class ScalabelDetMetric(LabeledRunMetric):
     """COCO's scores of the images that were run, over the classes that the model has.
 
     Args:
-        ann_file: Ground truth (Scalabel or COCO); not needed with ``format_only``. It is read when the metric is built.
-        of_dataset: Without ``ann_file``: score by the labels of the data set that is run. ``DetSetupHook`` of
-            the run hands them over.
-        format_only: Write det.json and det.coco.json to ``format_dir`` and score nothing.
-        format_dir: Folder of the prediction files; given without ``format_only``, both are done.
+        ann_file: Ground truth (Scalabel or COCO).
         extras: Fields of ``pred_instances`` (one number a detection) that det.json carries too, with their
             names there.
         backend: COCO backend of the scores (see ``mmroad.bdd100k.eval``).
+        **kwargs: As `LabeledRunMetric`. The files are det.json and det.coco.json.
 
     Raises:
         LabelFileError: ``ann_file`` cannot be used.
@@ -54,40 +48,22 @@ class ScalabelDetMetric(BaseMetric):
     def __init__(
         self,
         ann_file: str | None = None,
-        format_only: bool = False,
-        format_dir: str | None = None,
+        *,
         extras: dict[str, str] | None = None,
         backend: str = 'auto',
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        of_dataset: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and not format_dir:
-            raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
-        if not format_only and not ann_file and not of_dataset:
-            raise ValueError(
-                'scoring needs the ground truth: ann_file=..., or of_dataset=True for the labels of the data set '
-                'that is run; or set format_only=True'
-            )
-        self.ann_file, self.format_only, self.format_dir = ann_file, format_only, format_dir
+        super().__init__(ann_file, **kwargs)
         self.extras = dict(ood_scores='ood_score') if extras is None else dict(extras)
         self.backend = backend
         self.classes: tuple[str, ...] = self.CATEGORIES.classes or ()
         self._image_ids: np.ndarray | None = None
         self._category_ids: dict[str, int] | None = None
-        self._truth: Columns | None = None
-        if not format_only and ann_file:
-            self._truth = indexed_columns(ann_file, self.CATEGORIES)
-            self._truth.check_boxes()
-        #: Images that could not be read, by name, and why; known when the evaluation ends.
-        self.left_out: dict[str, str] = {}
-        self._writer: PartWriter | None = None
-        self._run = ['']
-        if format_dir:
-            _check_folder(Path(format_dir))
-            self._run = [own_name('parts')]
-            broadcast_object_list(self._run)  # one for all ranks
+
+    def _read(self, ann_file: str) -> Columns:
+        columns = indexed_columns(ann_file, self.CATEGORIES)
+        columns.check_boxes()
+        return columns
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -105,97 +81,38 @@ class ScalabelDetMetric(BaseMetric):
         self.classes = (names,) if isinstance(names, str) else tuple(names)
 
     def use(self, dataset: ScalabelDetDataset) -> None:
-        """Take the data set that will be run: for its labels with ``of_dataset``, and to look now whether the
-        ground truth holds its images."""
         columns = dataset.columns
         self._image_ids = columns.image_ids
         self._category_ids = dict(zip(columns.classes, columns.category_ids))
-        if self.format_only:
-            return
-        if not self.ann_file:
-            if not dataset.ann_file:
-                raise ValueError(
-                    f'the images of {dataset.data_prefix.get("img")} have no labels to score by: set ann_file of the '
-                    'data set or of the metric, or write predictions only (--format-only --format-dir OUT)'
-                )
-            self._truth = columns
-        self._frames_of(dataset.frame_names())
+        super().use(dataset)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        if self._truth is None and not self.format_only:
-            raise ValueError(
-                f'{type(self).__name__} has no ground truth: of_dataset=True needs default_hooks=dict(setup=dict('
-                "type='DetSetupHook')), as in configs/_base_/det_runtime.py; or give ann_file=..."
-            )
         for sample in data_samples:
             name = sample.get('file_name') or Path(sample['img_path']).name
-            if 'left_out' in sample:
-                self.left_out[name] = sample['left_out']
+            if self.is_left_out(sample, name):
                 continue
             predicted = sample['pred_instances']
-            prediction = Prediction(
-                index=int(sample['img_id']),
-                name=name,
-                bboxes=predicted['bboxes'].double().tolist(),
-                scores=predicted['scores'].double().tolist(),
-                labels=predicted['labels'].tolist(),
-                extras={
-                    name: predicted[field].double().tolist()
-                    for field, name in self.extras.items()
-                    if field in predicted
-                },
-            )
-            if self.format_dir:
-                self._open_part().add(prediction)
-            if not self.format_only:
-                self.results.append(prediction)
-
-    def _open_part(self) -> PartWriter:
-        if self._writer is None:
-            self._writer = PartWriter(self.format_dir, get_rank(), self._run[0])
-        return self._writer
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Merge what the ranks have written, score what they have predicted; ``size`` images in all. Images that
-        could not be read are neither written nor scored; ``left_out`` and a warning name them."""
-        found = {name: why for part in all_gather_object(self.left_out) for name, why in part.items()}
-        self.left_out = {}
-        try:
-            return self._evaluate(size - len(found))
-        finally:
-            self.left_out = found
-            if found:
-                lines = [f'  {why}' for why in found.values()]
-                print_log(
-                    '\n'.join([f'left out, neither written nor scored ({len(found)}):', *lines]),
-                    logger='current',
-                    level=logging.WARNING,
+            extras = {
+                name: predicted[field].double().tolist()
+                for field, name in self.extras.items()
+                if field in predicted
+            }
+            self.add(
+                Prediction(
+                    index=int(sample['img_id']),
+                    name=name,
+                    bboxes=predicted['bboxes'].double().tolist(),
+                    scores=predicted['scores'].double().tolist(),
+                    labels=predicted['labels'].tolist(),
+                    extras=extras,
                 )
+            )
 
-    def _evaluate(self, size: int) -> dict[str, float]:
-        if self.format_dir:
-            self._open_part().close()
-            self._writer = None
-            barrier()
-            if get_rank() == 0:
-                for path in merge_parts(
-                    self.format_dir,
-                    get_world_size(),
-                    size,
-                    self.classes,
-                    self._run[0],
-                    image_ids=self._image_ids,
-                    category_ids=self._category_ids,
-                ):
-                    print_log(f'written: {path}', logger='current')
-            barrier()
-        if self.format_only:
-            return {}
-        gathered = [prediction for part in all_gather_object(self.results) for prediction in part]
-        self.results.clear()
-        metrics = [self.compute_metrics(gathered) if get_rank() == 0 else None]
-        broadcast_object_list(metrics)
-        return metrics[0]
+    def _write(self, predictions: Iterable[Prediction], size: int) -> tuple[Path, Path]:
+        size -= len(self.left_out)
+        return write_predictions(
+            predictions, self.format_dir, size, self.classes, self._image_ids, self._category_ids
+        )
 
     def compute_metrics(self, results: list[Prediction]) -> dict[str, float]:
         """Scores of the images that were run: the official keys, and ``AP/class`` for each class of the model."""
@@ -214,8 +131,7 @@ class ScalabelDetMetric(BaseMetric):
                 f'{every["AP"][1]["OVERALL"]:.1f}.',
                 logger='current',
             )
-        prefix = f'{self.prefix}/' if self.prefix else ''
-        return {f'{prefix}{key}': value for key, value in scores.summary().items()}
+        return scores.summary()
 
     def _scores(self, pred: Columns, keep: np.ndarray) -> tuple[Scores, Scores]:
         """Over the model's classes, and over all that the ground truth has too."""
@@ -252,13 +168,6 @@ class ScalabelDetMetric(BaseMetric):
                 logger='current',
             )
         return keep
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise where prediction files cannot be written."""
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise OSError(f'format_dir={str(folder)!r}: {there} is no folder that can be written')
 
 
 def to_columns(predictions: Sequence[Prediction], classes: Sequence[str] = DET_CLASSES) -> Columns:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
@@ -22,8 +22,10 @@ from ..files.label_maps import check_ids
 from ..files.outputs import OutputNames
 from ..files.png import write_png
 from ..runtime import frameworks  # noqa: F401
+from . import bitmasks
 from .eval.seg import CLASSES as SCORED
 from .eval.seg import seg_scores
+from .run_metric import RunMetric
 
 CLASSES = BDD100KDataset.METAINFO['classes']
 DRIVABLE = SCORED['drivable']
@@ -98,24 +100,18 @@ def confusion(gt: np.ndarray, pred: np.ndarray, num_classes: int = len(CLASSES))
 
 def to_frame(name: str, mask: np.ndarray, classes: Sequence[str] = CLASSES) -> dict:
     """A Scalabel frame of a mask (H, W) of class indices: one label with a COCO run-length code per class."""
-    from pycocotools.mask import encode
-
-    labels = []
-    for index in np.unique(mask[mask < len(classes)]):
-        rle = encode(np.asfortranarray(mask == index).astype(np.uint8))
-        rle = dict(counts=rle['counts'].decode(), size=[int(s) for s in rle['size']])
-        labels.append(dict(id=str(len(labels)), category=classes[index], rle=rle))
-    return dict(name=name, labels=labels)
+    there = np.unique(mask[mask < len(classes)])
+    frame = bitmasks.to_frame(name, [mask == index for index in there], [classes[index] for index in there])
+    return bitmasks.frame_json(frame, range(len(there)))
 
 
 @METRICS.register_module()
-class BDD100KSemSegMetric(BaseMetric):
+class BDD100KSemSegMetric(RunMetric):
     """The official scores, and result files in the official form.
 
     Args:
-        format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write ``masks/NAME.png`` (uint8 class ids) and ``sem_seg.json``, of the drivable area
-            ``drivable.json`` (Scalabel frames with run-length codes). None writes nothing.
+        **kwargs: As `RunMetric`. The files are ``masks/NAME.png`` (uint8 class ids) and ``sem_seg.json``, of the
+            drivable area ``drivable.json`` (Scalabel frames with run-length codes).
 
     Raises:
         ValueError: A label map has ids that are no class or another size than the prediction, an image has no
@@ -125,19 +121,9 @@ class BDD100KSemSegMetric(BaseMetric):
     default_prefix = None
     task = 'sem_seg'
 
-    def __init__(
-        self,
-        format_only: bool = False,
-        format_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and format_dir is None:
-            raise ValueError(f'{type(self).__name__}: format_only needs format_dir')
-        self.format_only = format_only
-        self.format_dir = None if format_dir is None else Path(format_dir)
-        self._names = None if format_dir is None else OutputNames(self.format_dir / 'masks')
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._names = self.format_dir and OutputNames(self.format_dir / 'masks')
 
     def scored(self) -> Sequence[str]:
         """The classes of the data set that count: the first ones, pixels of the others are left out."""

@@ -112,7 +112,7 @@ class BDD100KTrackDataset(BDD100KDetDataset):
 
     @force_full_init
     def frame_keys(self) -> list[tuple[str | None, str]]:
-        """Video and name of the frames of the samples, in their order."""
+        """What tells the frames of the samples apart, in their order: video and name."""
         return [(self._columns.videos[row], self._columns.names[row]) for row in self._frames]
 
     @force_full_init

@@ -28,7 +28,9 @@ from .shared import (
     add_out,
     add_runtime,
     add_trust,
+    add_words,
     use_device,
+    vocabulary_of,
 )
 
 if TYPE_CHECKING:
@@ -81,19 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     anomaly.add_argument(
         '--scale', type=float, nargs=2, metavar=('LOW', 'HIGH'), help="the heat map's scores"
     )
-    words = parser.add_argument_group('open vocabulary')
-    which = words.add_mutually_exclusive_group()
-    which.add_argument('--vocabulary', help='.safetensors file of named class embeddings')
-    which.add_argument('--classes', help='comma list (NAME or NAME=OTHER); see `mmroad vocabulary --help`')
-    words.add_argument(
-        '--embeddings',
-        action='append',
-        metavar='FILE[:NAMES]',
-        help="where --classes are looked up (default: the checkpoint's own classifier)",
-    )
-    words.add_argument(
-        '--encoder', choices=('open_clip', 'transformers'), help='for classes that are nowhere'
-    )
+    words = add_words(parser, '--classes')
     words.add_argument(
         '--all-classes', action='store_true', default=None, help='not the best class of a proposal alone'
     )
@@ -183,9 +173,13 @@ def run(args: argparse.Namespace) -> int:
     device = use_device(args.device)
     options = {k: v for k, v in given.items() if k in options_of(cls)}
     if cls.kind == 'open_vocabulary' and (args.vocabulary or args.classes):
-        options['vocabulary'] = _vocabulary(args)
+        options['vocabulary'] = vocabulary_of(args, args.classes, args.checkpoint)
     elif cls.kind == 'words' and (args.vocabulary or args.classes):
-        options['vocabulary'] = _words(args)
+        from ..detic.vocabulary import load_vocabulary, parse_words
+
+        options['vocabulary'] = (
+            load_vocabulary(args.vocabulary) if args.vocabulary else parse_words(args.classes)
+        )
     weights = None if args.checkpoint == 'none' else args.checkpoint
     infer = cls(cfg, weights=weights, device=device, trust=args.trust_checkpoint, amp=args.amp, **options)
     source: Any = args.source if len(args.source) > 1 else args.source[0]
@@ -240,28 +234,6 @@ def _parsed(args: argparse.Namespace) -> dict[str, Any]:
 
     pairs = (option.split('=', 1) for option in args.cfg_options or [])
     return {key: parse_value(text) for key, text in pairs}
-
-
-def _vocabulary(args: argparse.Namespace):
-    from ..detic.make_vocabulary import make_vocabulary
-    from ..detic.vocabulary import load_vocabulary
-
-    if args.vocabulary:
-        return load_vocabulary(args.vocabulary)
-    sources = args.embeddings or ([] if args.encoder else [args.checkpoint])
-    return make_vocabulary(args.classes, sources, args.encoder)[0]
-
-
-def _words(args: argparse.Namespace) -> dict[str, str]:
-    """Class names, and what stands for each in a caption."""
-    from ..detic.vocabulary import load_vocabulary, parse_names, read_lines
-
-    if args.vocabulary:
-        return {name: name for name in load_vocabulary(args.vocabulary).names}
-    texts = read_lines(args.classes[1:]) if args.classes.startswith('@') else args.classes.split(',')
-    pairs = [text.partition('=') for text in texts]
-    names = parse_names([name for name, _, _ in pairs])
-    return {name: (other or name).strip() for name, (_, _, other) in zip(names, pairs)}
 
 
 def go_through(run: Run, out: str, results: str = 'images') -> int:

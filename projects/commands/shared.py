@@ -63,3 +63,32 @@ def add_out(
 ) -> None:
     """``--out``: the folder or file that is written."""
     parser.add_argument('--out', required=required and default is None, default=default, help=help)
+
+
+def add_words(parser: argparse.ArgumentParser, name: str) -> argparse._ArgumentGroup:
+    """The options of `vocabulary_of`, ``name`` for the words themselves; returns their group."""
+    group = parser.add_argument_group('open vocabulary')
+    which = group.add_mutually_exclusive_group()
+    which.add_argument('--vocabulary', help='.safetensors file of named class embeddings')
+    which.add_argument(name, help='comma list (NAME or NAME=OTHER); see `mmroad vocabulary --help`')
+    group.add_argument(
+        '--embeddings',
+        action='append',
+        metavar='FILE[:NAMES]',
+        help=f"where {name} are looked up (default: the checkpoint's own classifier)",
+    )
+    group.add_argument(
+        '--encoder', choices=('open_clip', 'transformers'), help=f'for {name} that are nowhere'
+    )
+    return group
+
+
+def vocabulary_of(args: argparse.Namespace, words: str, checkpoint: str):
+    """The vocabulary that the options of `add_words` describe."""
+    from ..detic.make_vocabulary import make_vocabulary
+    from ..detic.vocabulary import load_vocabulary
+
+    if args.vocabulary:
+        return load_vocabulary(args.vocabulary)
+    sources = args.embeddings or ([] if args.encoder else [checkpoint])
+    return make_vocabulary(words, sources, args.encoder)[0]

@@ -13,7 +13,16 @@ from __future__ import annotations
 
 import argparse
 
-from .shared import add_amp, add_cfg_options, add_device, add_out, add_trust, use_device
+from .shared import (
+    add_amp,
+    add_cfg_options,
+    add_device,
+    add_out,
+    add_trust,
+    add_words,
+    use_device,
+    vocabulary_of,
+)
 
 #: Options of the trackers and their places in `mmroad.tracking`.
 TUNING = ('memory', 'high', 'low', 'init')
@@ -46,17 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_amp(parser)
     add_cfg_options(parser)
     add_trust(parser)
-    words = parser.add_argument_group('open vocabulary (Detic)')
-    which = words.add_mutually_exclusive_group()
-    which.add_argument('--vocabulary', help='.safetensors file of named class embeddings')
-    which.add_argument('--words', help='comma list (NAME or NAME=OTHER); see `mmroad vocabulary --help`')
-    words.add_argument(
-        '--embeddings',
-        action='append',
-        metavar='FILE[:NAMES]',
-        help="where --words are looked up (default: the checkpoint's own classifier)",
-    )
-    words.add_argument('--encoder', choices=('open_clip', 'transformers'), help='for words that are nowhere')
+    add_words(parser, '--words')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(
                 f'{args.detector} has classes of its own: --words and --vocabulary are for Detic'
             )
-        options['vocabulary'] = _vocabulary(args)
+        options['vocabulary'] = vocabulary_of(args, args.words, args.weights)
     if kind == 'open_vocabulary':
         options['masks'] = False
     tuning = {key: getattr(args, key) for key in TUNING if getattr(args, key) is not None}
@@ -89,13 +88,3 @@ def run(args: argparse.Namespace) -> int:
     )
     source = args.source if len(args.source) > 1 else args.source[0]
     return go_through(track.run(source, args.out), args.out, 'frames')
-
-
-def _vocabulary(args: argparse.Namespace):
-    from ..detic.make_vocabulary import make_vocabulary
-    from ..detic.vocabulary import load_vocabulary
-
-    if args.vocabulary:
-        return load_vocabulary(args.vocabulary)
-    sources = args.embeddings or ([] if args.encoder else [args.weights])
-    return make_vocabulary(args.words, sources, args.encoder)[0]

@@ -16,9 +16,8 @@ from .vocabulary import (
     load_vocabulary,
     merge,
     near_names,
-    parse_names,
+    parse_words,
     plain_name,
-    read_lines,
     read_names,
 )
 
@@ -70,7 +69,7 @@ def make_vocabulary(
     """The vocabulary of ``names`` and where each class came from; embeddings have unit length.
 
     Args:
-        names: Comma list of ``NAME`` or ``NAME=OTHER``, ``@FILE`` of such, or ``*``.
+        names: As `parse_words` takes them, or ``*`` for all that the sources have.
         sources: ``FILE`` or ``FILE:NAMES``, the first that has a name gives it.
         encoder: For names that no source has (see ``from_names``); None makes them an error.
 
@@ -81,11 +80,9 @@ def make_vocabulary(
     if names == '*':
         vocabulary = merge(*(v for _, v in opened))
         return vocabulary, [source for source, v in opened for _ in v.names]
-    text = read_lines(names[1:]) if names.startswith('@') else names.split(',')
-    pairs = [(name.strip(), (other or name).strip()) for name, _, other in (t.partition('=') for t in text)]
-    parse_names([name for name, _ in pairs])
-    found = [_find(other, opened) for _, other in pairs]
-    missing = [other for (_, other), place in zip(pairs, found) if place is None]
+    words = parse_words(names)
+    found = [_find(other, opened) for other in words.values()]
+    missing = [other for other, place in zip(words.values(), found) if place is None]
     computed = {}
     if missing and encoder is None:
         known = [name for _, v in opened for name in v.names]
@@ -96,8 +93,8 @@ def make_vocabulary(
         texts, embeddings = from_names(list(dict.fromkeys(missing)), encoder, prompt)
         places = [f'{encoder}: {prompt.replace("{}", text)}' for text in texts]
         computed = dict(zip(texts, zip(embeddings, places)))
-    rows, origin = zip(*(place or computed[other] for (_, other), place in zip(pairs, found)))
-    return Vocabulary(tuple(name for name, _ in pairs), F.normalize(torch.stack(rows), dim=1)), list(origin)
+    rows, origin = zip(*(place or computed[other] for other, place in zip(words.values(), found)))
+    return Vocabulary(tuple(words), F.normalize(torch.stack(rows), dim=1)), list(origin)
 
 
 def _find(name: str, sources: Sequence[tuple[str, Vocabulary]]) -> tuple[Tensor, str] | None:

@@ -92,6 +92,17 @@ def read_lines(path: str | Path) -> list[str]:
         raise ValueError(f'{path}: not a text file in UTF-8 with a name a line: {error}') from error
 
 
+def parse_words(text: str) -> dict[str, str]:
+    """Class names, and what stands for each.
+
+    Args:
+        text: Comma list of ``NAME`` or ``NAME=OTHER``, or ``@FILE`` of such, one a line.
+    """
+    pairs = [t.partition('=') for t in (read_lines(text[1:]) if text.startswith('@') else text.split(','))]
+    names = parse_names([name for name, _, _ in pairs])
+    return {name: (other or name).strip() for name, (_, _, other) in zip(names, pairs)}
+
+
 def _names_of_json(path: Path) -> list:
     content = read_json(path)
     categories = content.get('categories') if isinstance(content, Mapping) else content

@@ -20,7 +20,6 @@ from PIL import Image
 
 from ..bdd100k.eval.seg import CLASSES
 from ..bdd100k.scalabel import DET_CLASSES, LabelFileError, decode_frames
-from ..bdd100k.submission import zip_predictions
 from ..bdd100k.track_columns import NONE, read_track_columns
 from ..files.images import image_size
 from ..files.replacing import replacing, write_bytes
@@ -33,6 +32,14 @@ TEST_IMAGES = dict(
     sem_seg='2000 images',
     ins_seg='2000 images',
     box_track='400 videos',
+)
+#: What the server of a task takes of a folder of predictions: a folder of PNG files, and files beside it.
+PARTS: dict[str, tuple[str | None, tuple[str, ...]]] = dict(
+    det=(None, ('det.json',)),
+    drivable=('masks', ()),
+    sem_seg=('masks', ()),
+    ins_seg=('bitmasks', ('score.json',)),
+    box_track=(None, ('box_track.json',)),
 )
 #: The classes of instance segmentation are the first of detection.
 _NUM_INSTANCE_CLASSES = 8
@@ -59,26 +66,38 @@ class _Frame(msgspec.Struct, gc=False):
 
 
 def write(task: str, request: Request) -> Path:
-    """Write the file of a task from the folder of ``mmroad test --format-only --format-dir`` (see `zip_predictions`).
+    """Write what the server of a task takes from the folder of ``mmroad test --format-dir``, or from its one file.
 
     Raises:
-        LabelFileError, FileNotFoundError, ValueError: Predictions are missing, or the output is of another kind.
+        FileNotFoundError: Predictions are missing; names them.
+        ValueError: Several sources, or the output is of another kind.
     """
     assert request.out
     if len(request.sources) != 1:
         raise ValueError(f'{some(request.sources)}: one folder of predictions is expected')
-    (source,) = request.sources
-    if task == 'det' and request.out.suffix == '.json':
-        source = source / 'det.json' if source.is_dir() else source
-        if not source.is_file():
-            raise FileNotFoundError(f'{source}: no such file of predictions')
-        write_bytes(request.out, source.read_bytes())
-        return request.out
-    if task == 'box_track':
-        return _write_tracks(source, request.out)
-    if source.is_file():
-        raise ValueError(f'{source}: the folder that holds it is expected, for an archive')
-    return zip_predictions(source, task, request.out)
+    (source,), out, (pictures, files) = request.sources, request.out, PARTS[task]
+    found = [source / name for name in files] if source.is_dir() or pictures else [source]
+    missing = [str(file) for file in found if not file.is_file()]
+    if pictures:
+        masks = sorted(Path(source, pictures).glob('[!.]*.png'))
+        found += masks
+        missing += [] if masks else [f'{source / pictures}/*.png']
+    if missing:
+        raise FileNotFoundError(
+            f'{", ".join(missing)}: not there. Write predictions with mmroad test CONFIG CHECKPOINT --format-only '
+            f'--format-dir {source}'
+        )
+    if task == 'det' and out.suffix == '.json':
+        write_bytes(out, found[0].read_bytes())
+        return out
+    if out.suffix != '.zip':
+        raise ValueError(f'--out {out}: an archive for the server ends in .zip')
+    with replacing(out) as part, zipfile.ZipFile(part, 'w') as archive:
+        for file in found:  # PNG files are packed already
+            kind = zipfile.ZIP_STORED if file.suffix == '.png' else zipfile.ZIP_DEFLATED
+            name = file.relative_to(source).as_posix() if pictures and files else file.name
+            archive.write(file, name, kind)
+    return out
 
 
 def check(task: str, path: Path, request: Request) -> Checked:
@@ -146,18 +165,6 @@ def _wrong_label(label: _Label) -> str:
     if box.x2 - box.x1 < -1 or box.y2 - box.y1 < -1:  # x2 and y2 are inclusive: an empty box has -1
         return f'box2d {msgspec.to_builtins(box)}: x2 and y2 are the far corner'
     return ''
-
-
-def _write_tracks(source: Path, out: Path) -> Path:
-    """An archive of the ``box_track.json`` that ``mmroad track`` and ``mmroad test`` write."""
-    source = source / 'box_track.json' if source.is_dir() else source
-    if out.suffix != '.zip':
-        raise ValueError(f'--out {out}: an archive for the server ends in .zip')
-    if not source.is_file():
-        raise FileNotFoundError(f'{source}: no such file of tracks')
-    with replacing(out) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
-        archive.write(source, source.name)
-    return out
 
 
 def _tracks(path: Path, done: Checked, images: dict[str, Path] | None) -> None:

@@ -20,12 +20,21 @@ class QuasiDenseTrack(QDTrack):
 
     mmdet 3.x sets the labels of the key frames to 0 for the RPN and hands the same samples to the box head, which
     then knows the first class alone (open-mmlab/mmdetection issue 11409). Here the RPN gets samples of its own.
+
+    With ``freeze_detector`` only the track head learns: the detector keeps its weights and its running statistics, and
+    has no losses.
     """
 
     kind = 'tracking'
 
+    def train(self, mode: bool = True) -> QuasiDenseTrack:
+        super().train(mode)
+        if self.freeze_detector:
+            self.detector.eval()
+        return self
+
     def loss(self, inputs: Tensor, data_samples: TrackSampleList, **kwargs) -> dict[str, Tensor]:
-        """Losses of the detector on key frames, and of the track head on pairs.
+        """Losses of the detector on key frames unless it is frozen, and of the track head on pairs.
 
         Args:
             inputs: (N, 2, 3, H, W) key and reference frames, in the order of their time.
@@ -40,13 +49,18 @@ class QuasiDenseTrack(QDTrack):
         x = detector.extract_feat(inputs[batch, keys].contiguous())
         reference_x = detector.extract_feat(inputs[batch, references].contiguous())
 
-        proposal_cfg = detector.train_cfg.get('rpn_proposal', detector.test_cfg.rpn)
-        losses, proposals = detector.rpn_head.loss_and_predict(
-            x, [_without_classes(sample) for sample in key_samples], proposal_cfg=proposal_cfg, **kwargs
-        )
         reference_proposals = detector.rpn_head.predict(reference_x, reference_samples, **kwargs)
-        losses = {key if 'rpn' in key else f'rpn_{key}': value for key, value in losses.items()}
-        losses |= detector.roi_head.loss(x, proposals, key_samples, **kwargs)
+        if self.freeze_detector:
+            losses, proposals = {}, detector.rpn_head.predict(x, key_samples, **kwargs)
+            for found in proposals:
+                found.priors = found.pop('bboxes')
+        else:
+            proposal_cfg = detector.train_cfg.get('rpn_proposal', detector.test_cfg.rpn)
+            losses, proposals = detector.rpn_head.loss_and_predict(
+                x, [_without_classes(sample) for sample in key_samples], proposal_cfg=proposal_cfg, **kwargs
+            )
+            losses = {key if 'rpn' in key else f'rpn_{key}': value for key, value in losses.items()}
+            losses |= detector.roi_head.loss(x, proposals, key_samples, **kwargs)
         return losses | self.track_head.loss(
             x, reference_x, proposals, reference_proposals, data_samples, **kwargs
         )

@@ -79,7 +79,7 @@ def test_classes_are_the_files_or_those_that_are_given(root):
 def test_a_coco_file_is_read_as_it_is(root):
     data = build(root, 'coco.json', classes=CLASSES)
     columns = data.columns
-    assert data.frame_names() == ['c.jpg', 'a.jpg', 'b.jpg'] and columns.image_ids.tolist() == [31, 4, 9]
+    assert data.frame_keys() == ['c.jpg', 'a.jpg', 'b.jpg'] and columns.image_ids.tolist() == [31, 4, 9]
     assert (
         columns.category_ids == (7, 3, 20) and columns.unboxed == 1 and columns.area.tolist() == [50, 570, 60]
     )

@@ -379,7 +379,7 @@ def test_in_a_test_run_a_black_image_stands_for_one_that_cannot_be_read(root, im
 def test_a_data_set_is_read_when_something_of_it_is_asked_for(root):
     for ask, want in (
         (lambda d: len(d.columns.names), 4),
-        (lambda d: d.frame_names(), ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg']),
+        (lambda d: d.frame_keys(), ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg']),
         (len, 4),
         (lambda d: d.get_cat_ids(0), [2, 0]),
         (lambda d: d.get_data_info(1)['file_name'], 'b.jpg'),

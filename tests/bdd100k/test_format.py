@@ -9,7 +9,6 @@ from mmroad.bdd100k.format import (
     PartWriter,
     Prediction,
     finite,
-    merge_parts,
     not_finite,
     read_parts,
     write_predictions,
@@ -35,9 +34,13 @@ def write(folder, ranks):
         writer.close()
 
 
+def merge(folder, ranks, run='.parts'):
+    return write_predictions(read_parts(folder, ranks, run), folder, 4)
+
+
 def test_files_hold_what_the_official_tools_read(tmp_path):
     write(tmp_path, [PREDICTIONS])
-    merge_parts(tmp_path, 1, 4)
+    merge(tmp_path, 1)
     content = json.loads((tmp_path / 'det.json').read_text())
     assert list(content) == ['frames', 'groups', 'config'] and content['groups'] is content['config'] is None
     assert [f['name'] for f in content['frames']] == ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg']
@@ -50,10 +53,7 @@ def test_files_hold_what_the_official_tools_read(tmp_path):
     coco = json.loads((tmp_path / 'det.coco.json').read_text())
     assert coco[0] == dict(image_id=1, category_id=3, bbox=[1.5, 2.25, 10.25, 20.25], score=0.9)
     assert [r['image_id'] for r in coco] == [1, 1, 3, 4] and coco[2]['category_id'] == 10
-    assert [p.name for p in tmp_path.iterdir()] in (
-        ['det.json', 'det.coco.json'],
-        ['det.coco.json', 'det.json'],
-    )
+    assert {p.name for p in tmp_path.iterdir()} == {'.parts', 'det.json', 'det.coco.json'}
 
 
 def test_a_rank_that_ended_early_is_told(tmp_path):
@@ -67,7 +67,7 @@ def test_scalabels_own_reader_takes_the_file(tmp_path):
     from scalabel.label.io import load
 
     write(tmp_path, [PREDICTIONS])
-    merge_parts(tmp_path, 1, 4)
+    merge(tmp_path, 1)
     frames = load(str(tmp_path / 'det.json'), 1).frames
     assert [len(f.labels) for f in frames] == [2, 0, 1, 1] and frames[0].labels[0].box2d.x2 == 10.75
 
@@ -76,7 +76,7 @@ def test_any_number_of_ranks_gives_the_same_bytes(tmp_path):
     a, b, c, d = PREDICTIONS
     for name, ranks in dict(one=[[a, b, c, d]], two=[[a, c], [b, d]], three=[[a, d], [b, a], [c, b]]).items():
         write(tmp_path / name, ranks)  # with three, samplers repeat the first images
-        merge_parts(tmp_path / name, len(ranks), 4)
+        merge(tmp_path / name, len(ranks))
     for name in ('det.json', 'det.coco.json'):
         want = (tmp_path / 'one' / name).read_bytes()
         assert (tmp_path / 'two' / name).read_bytes() == want == (tmp_path / 'three' / name).read_bytes()
@@ -85,19 +85,19 @@ def test_any_number_of_ranks_gives_the_same_bytes(tmp_path):
 def test_a_missing_image_or_a_cut_part_leaves_no_file(tmp_path):
     write(tmp_path, [PREDICTIONS[:3]])
     with pytest.raises(RuntimeError, match='3 of 4 images have predictions'):
-        merge_parts(tmp_path, 1, 4)
+        merge(tmp_path, 1)
     part = tmp_path / '.parts/0'
     part.write_bytes(part.read_bytes()[:-3])
     with pytest.raises(OSError, match='ends inside a record'):
         list(read_parts(tmp_path, 1))
     with pytest.raises(FileNotFoundError, match='no predictions of rank 1; all machines must reach'):
-        merge_parts(tmp_path, 2, 4)
+        merge(tmp_path, 2)
     assert [p.name for p in tmp_path.iterdir()] == ['.parts']
 
 
 def test_columns_in_memory_are_those_of_the_file(tmp_path):
     write(tmp_path, [PREDICTIONS])
-    merge_parts(tmp_path, 1, 4)
+    merge(tmp_path, 1)
     file, memory = read_columns(tmp_path / 'det.json'), to_columns([*PREDICTIONS[::-1], PREDICTIONS[0]])
     assert list(memory.names) == list(file.names) and memory.frame.tolist() == file.frame.tolist()
     assert memory.xyxy.tolist() == file.xyxy.tolist() and memory.score.tolist() == file.score.tolist()
@@ -107,7 +107,7 @@ def test_columns_in_memory_are_those_of_the_file(tmp_path):
 def test_an_image_of_two_ranks_is_that_of_the_first_in_file_and_columns(tmp_path):
     other = Prediction(0, 'a.jpg', [[7, 7, 9, 9]], [0.2], [4], {})
     write(tmp_path, [PREDICTIONS[:2], [other, *PREDICTIONS[2:]]])
-    merge_parts(tmp_path, 2, 4)
+    merge(tmp_path, 2)
     file, memory = (
         read_columns(tmp_path / 'det.json'),
         to_columns([*PREDICTIONS[:2], other, *PREDICTIONS[2:]]),
@@ -131,9 +131,9 @@ def test_runs_of_their_own_do_not_mix_and_dead_ones_are_removed(tmp_path):
         for prediction in predictions:
             writer.add(prediction)
         writer.close()
-    merge_parts(tmp_path, 1, 4, run=own)
+    merge(tmp_path, 1, own)
     assert len(json.loads((tmp_path / 'det.json').read_text())['frames']) == 4
-    assert {p.name for p in tmp_path.iterdir()} == {'kept', other, 'det.json', 'det.coco.json'}
+    assert {p.name for p in tmp_path.iterdir()} == {'kept', own, other, 'det.json', 'det.coco.json'}
 
 
 def test_a_run_that_fails_leaves_no_parts(tmp_path):
@@ -161,34 +161,33 @@ def test_what_is_no_number_is_left_out_and_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"det.json: 3 detections of 3 images .*'a.jpg' \(1\), 'c.jpg' \(1\), 'd"
     ):
-        merge_parts(tmp_path, 1, 4)
+        merge(tmp_path, 1)
     frames = json.loads((tmp_path / 'det.json').read_text())['frames']
     assert [[x['score'] for x in frame['labels']] for frame in frames] == [[0.9, 0.5], [], [], []]
     assert [x['category'] for x in frames[0]['labels']] == ['car', 'rider']
     coco = json.loads((tmp_path / 'det.coco.json').read_text())
     assert [x['score'] for x in coco] == [0.9, 0.5]
-    assert {p.name for p in tmp_path.iterdir()} == {'det.json', 'det.coco.json'}
     assert finite(a) is a and finite(b) is b
 
 
 def test_names_that_images_share_are_told(tmp_path):
     write(tmp_path, [[*PREDICTIONS[:3], Prediction(3, 'a.jpg', [], [], [])]])
     with pytest.raises(ValueError, match="det.json: 1 names are carried by several images, such as 'a.jpg'"):
-        merge_parts(tmp_path, 1, 4)
+        merge(tmp_path, 1)
     assert len(json.loads((tmp_path / 'det.json').read_text())['frames']) == 4
 
 
 def test_a_failed_write_leaves_the_old_files(tmp_path):
     write(tmp_path, [PREDICTIONS])
-    merge_parts(tmp_path, 1, 4)
-    old = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    merge(tmp_path, 1)
+    old = {p.name: p.read_bytes() for p in tmp_path.glob('det*')}
     for bad, error in (
         (PREDICTIONS[:2], RuntimeError),
         ([Prediction(0, 'a.jpg', [[1, 2, 3, 4]], [1], [10])], ValueError),
     ):
         with pytest.raises(error):
             write_predictions(iter(bad), tmp_path, 4)
-        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == old
+        assert {p.name: p.read_bytes() for p in tmp_path.glob('det*')} == old
 
 
 def test_the_first_rank_alone_clears_up(tmp_path):

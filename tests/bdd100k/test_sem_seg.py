@@ -115,7 +115,7 @@ def test_official_evaluator_gives_our_scores(folder, tmp_path, form):
 
 
 def test_format_only_needs_no_ground_truth(folder, tmp_path):
-    with pytest.raises(ValueError, match='needs format_dir'):
+    with pytest.raises(ValueError, match='needs a folder: format_dir'):
         BDD100KSemSegMetric(format_only=True)
     metric = BDD100KSemSegMetric(format_only=True, format_dir=tmp_path / 'out')
     metric.dataset_meta = BDD100KSemSegDataset.METAINFO

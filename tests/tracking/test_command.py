@@ -5,10 +5,13 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from mmroad.commands import main
+from mmroad.detic.vocabulary import Vocabulary, classifier_matrix, save_vocabulary
 from mmroad.inference.tracking import TrackInferencer
-from mmroad.zoo.configs import configs_folder
+from mmroad.zoo.configs import configs_folder, get_config
+from mmroad.zoo.models import init_model
 
 DETECTOR = 'faster_rcnn_r18_fpn_quickstart'
 TRACKS = 'qdtrack-frcnn_r18_fpn_road_scenes'
@@ -95,6 +98,33 @@ def test_several_folders_are_several_videos(folder, tmp_path):
     assert [r.index for r in one] == [r.index for r in two] == [0, 1]
     for a, b in zip(one, two):
         assert np.array_equal(a.ids, b.ids) and np.array_equal(a.boxes, b.boxes)
+
+
+def test_detic_with_words_of_ones_own(folder, tmp_path):
+    """The words are looked up in the checkpoint's own classifier and in a file."""
+    cfg = get_config('BoxSup-C2_LCOCO_CLIP_R18_640b32_4x')
+    head = 'model.roi_head.bbox_head'
+    small = {f'{head}.num_classes': 2, f'{head}.fc_out_channels': 32, 'model.test_cfg.rpn.max_per_img': 10}
+    size = {'test_dataloader.dataset.pipeline.1.scale': (128, 96)}
+    cfg.merge_from_dict(small | size | {'model.class_names': None, 'model.test_cfg.rcnn.score_thr': 0.0})
+    cfg.dump(tmp_path / 'detic.py')
+    torch.manual_seed(0)
+    model = init_model(get_config(str(tmp_path / 'detic.py')))
+    model.roi_head.set_classifier(classifier_matrix(torch.randn(2, 512)))
+    meta = dict(dataset_meta=dict(classes=('dog', 'tram')))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'detic.pth')
+    save_vocabulary(Vocabulary(('traffic cone',), torch.randn(1, 512)), tmp_path / 'cone.safetensors')
+    command = ['track', folder, '--detector', tmp_path / 'detic.py', '--weights', tmp_path / 'detic.pth']
+    command += ['--words', 'dog, cone=traffic cone', '--embeddings', tmp_path / 'detic.pth']
+    command += ['--embeddings', tmp_path / 'cone.safetensors', '--high', 0, '--low', 0, '--init', 0]
+    with pytest.raises(SystemExit):  # one frame cannot be read
+        main([*map(str, command), '--out', str(tmp_path / 'out')])
+    frames = contents(tmp_path / 'out/box_track.json')['frames']
+    found = {label['category'] for frame in frames for label in frame['labels']}
+    assert len(frames) == 4 and found and found <= {'dog', 'cone'}
+    assert len({label['id'] for label in frames[0]['labels']}) == len(frames[0]['labels'])
+    categories = contents(tmp_path / 'out/coco_vid.json')['categories']
+    assert [category['name'] for category in categories] == ['dog', 'cone']
 
 
 def test_mistakes_are_told(folder, tmp_path):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from mmdet.registry import DATASETS
 from mmengine.dataset import ConcatDataset
 from mmengine.registry import init_default_scope
 
@@ -14,6 +15,7 @@ from mmroad.bdd100k.track_columns import TRACK_CLASSES
 from mmroad.bdd100k.track_dataset import BDD100KTrackDataset
 from mmroad.bdd100k.track_sampler import TrackFrameSampler
 from mmroad.tracking import models  # noqa: F401 (registers transforms)
+from mmroad.zoo.configs import get_config
 
 PAIRS = [
     dict(
@@ -112,6 +114,21 @@ def test_images_are_pairs_of_themselves(drives):
     assert {
         x['bbox_label'] for i in range(6) for x in stills(drives).get_data_info(i)['instances'][0]
     } <= set(range(8))
+
+
+def test_two_views_of_an_image_differ_and_keep_their_objects(drives):
+    cfg = get_config('qdtrack-frcnn_r18_fpn_stills_road_scenes').train_dataloader.dataset
+    init_default_scope('mmdet')
+    dataset = DATASETS.build(dict(cfg, data_root=str(drives)))
+    sizes = []
+    for i in range(len(dataset)):
+        item = dataset[i]
+        one, two = item['data_samples'].video_data_samples
+        assert item['inputs'].shape == (2, 3, 192, 320) and not item['inputs'][0].equal(item['inputs'][1])
+        ids = [view.gt_instances.instances_ids.tolist() for view in (one, two)]
+        assert ids[0] == ids[1] == list(range(1, len(ids[0]) + 1))
+        sizes += [view.gt_instances.bboxes.max().item() for view in (one, two)]
+    assert max(sizes) <= 320 and len(set(sizes)) > 6
 
 
 def ranks(monkeypatch, dataset, count, **options):

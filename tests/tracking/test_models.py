@@ -134,6 +134,18 @@ def test_the_detector_learns_two_classes_and_tracks(batch):
         assert ids[0] & ids[1]  # a track of the class in both frames
 
 
+def test_a_detector_that_is_frozen_stays_as_it_is(batch):
+    model = built('qdtrack-frcnn_r18_fpn_stills_road_scenes', **{'model.detector.init_cfg': None}).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    losses = losses_of(model, batch)
+    assert set(losses) == {'loss_track', 'loss_track_aux'}
+    sum(losses.values()).backward()
+    optimizer.step()
+    changed = {key for key, value in model.state_dict().items() if not value.equal(before[key])}
+    assert changed and all(key.startswith('track_head.') for key in changed)
+
+
 def published_style(model, path, **changes):
     """A file with the keys of SysCV/qdtrack's checkpoint."""
     state = {

@@ -1,6 +1,7 @@
 """DINO (https://arxiv.org/abs/2203.03605) of four scales, ten classes (ResNet-50); 1280x720, 12 epochs of 16 images."""
 
 _base_ = [
+    '../../_base_/backbones/resnet.py',
     '../../_base_/datasets/bdd100k_det.py',
     '../../_base_/schedules/det_1x.py',
     '../../_base_/det_runtime.py',
@@ -20,17 +21,7 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=1,
     ),
-    backbone=dict(
-        type='ResNet',
-        depth=50,
-        num_stages=4,
-        out_indices=(1, 2, 3),
-        frozen_stages=1,
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-        style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='imagenet://resnet50-0676ba61.pth'),
-    ),
+    backbone=dict(_base_.r50, out_indices=(1, 2, 3), norm_cfg=dict(type='BN', requires_grad=False)),
     neck=dict(
         type='ChannelMapper',
         in_channels=[512, 1024, 2048],

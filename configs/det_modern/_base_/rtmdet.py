@@ -100,14 +100,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='MultiImageMixDataset',
-        dataset=dict(
-            type='BDD100KDetDataset',
-            data_root=_base_.data_root,
-            ann_file='labels/det_20/det_train.json',
-            data_prefix=dict(img='images/100k/train/'),
-            filter_cfg=dict(filter_empty_gt=True),
-            pipeline=load_pipeline,
-        ),
+        dataset=dict(_base_.train_dataloader.dataset, pipeline=load_pipeline),
         pipeline=[
             dict(type='Mosaic', img_scale=size, pad_val=114.0),
             *_scaled((2560, 1472)),

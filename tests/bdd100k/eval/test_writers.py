@@ -12,6 +12,8 @@ from bdd100k.common.bitmask import parse_bitmask
 from mask_cases import SIZE, edited, official, ours, regions, rle, same, write_png
 from PIL import Image
 
+import mmroad.bdd100k.transforms  # noqa: F401 (registers)
+from mmroad.bdd100k import run_metric
 from mmroad.bdd100k.bitmasks import CROWD, IGNORED, OCCLUDED, TRUNCATED, bitmask, read_segments
 from mmroad.bdd100k.eval import ins_seg, pan_seg
 from mmroad.bdd100k.eval.masks import read_frames
@@ -19,7 +21,9 @@ from mmroad.bdd100k.instance_metric import BDD100KInsSegMetric, BDD100KPanSegMet
 from mmroad.bdd100k.instances import BDD100KInsSegDataset, BDD100KPanSegDataset
 from mmroad.bdd100k.scalabel import LabelFileError
 from mmroad.bdd100k.sem_seg import BDD100KDrivableDataset, BDD100KDrivableMetric
-from mmroad.bdd100k.submission import zip_predictions
+from mmroad.files.images import ImageError
+from mmroad.submissions.bdd100k import write
+from mmroad.submissions.files import Request
 
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 
@@ -218,6 +222,57 @@ def test_more_than_a_hundred_segments_are_told_and_all_written(tmp_path, caplog)
         ours('pan_seg', tmp_path / 'gt', tmp_path / 'bitmasks')
 
 
+@pytest.mark.parametrize('task', ['ins_seg', 'pan_seg'])
+def test_an_image_that_cannot_be_read_is_left_out_and_named(tmp_path, task, monkeypatch):
+    scenes(tmp_path, task)
+    for i in range(3):
+        write_png(tmp_path / f'images/{i}.png', np.zeros((*SIZE, 3)))
+    (tmp_path / 'images/1.png').write_bytes(b'no image')
+    kind, kind_of_metric = dict(
+        ins_seg=(BDD100KInsSegDataset, BDD100KInsSegMetric),
+        pan_seg=(BDD100KPanSegDataset, BDD100KPanSegMetric),
+    )[task]
+    pack = dict(type='mmdet.FastPackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'truth'))
+    options = dict(
+        data_root=str(tmp_path),
+        data_prefix=dict(img='images', bitmask='gt'),
+        pipeline=[dict(type='mmdet.LoadImageFromFile'), pack],
+    )
+    metric = kind_of_metric(format_dir=str(tmp_path / 'out'))
+    metric.dataset_meta = kind.METAINFO
+    for item in kind(**options, test_mode=True):
+        sample = item['data_samples'].to_dict()
+        found = read_segments(sample['truth'], ins_seg.CLASSES if task == 'ins_seg' else pan_seg.CLASSES)
+        if 'left_out' in sample:
+            assert not item['inputs'].any()
+            found.masks = found.masks[:, :1, :1]  # of another size: nothing of it is used
+        if task == 'ins_seg':
+            scores = torch.linspace(0.9, 0.5, len(found.masks))
+            made = instance_sample('', [], [], [])['pred_instances'] | dict(
+                masks=torch.from_numpy(found.masks), labels=torch.from_numpy(found.categories - 1), scores=scores,
+                bboxes=torch.from_numpy(found.boxes()),
+            )  # fmt: skip
+            sample['pred_instances'] = made
+        else:
+            label = np.where(found.categories > 30, found.categories - 31, found.categories + 9)
+            label = label + 1000 * np.arange(len(label)) * (found.categories > 30)
+            pixels = np.where(found.masks.any(0), label[found.masks.argmax(0)], 40)
+            sample['pred_panoptic_seg'] = dict(sem_seg=torch.from_numpy(pixels)[None])
+        metric.process({}, [sample])
+    said = []
+    monkeypatch.setattr(run_metric, 'print_log', lambda text, **kwargs: said.append(text))
+    scores = metric.evaluate(3)
+    (path,) = metric.left_out
+    assert path == str(tmp_path / 'images/1.png') and path in metric.left_out[path]
+    assert said == [f'left out, neither written nor scored (1):\n  {metric.left_out[path]}']
+    assert scores['bdd100k/AP' if task == 'ins_seg' else 'bdd100k/PQ'] == pytest.approx(100)
+    assert {p.name for p in (tmp_path / 'out/bitmasks').iterdir()} == {'0.png', '2.png'}
+    names = 'score.json' if task == 'ins_seg' else 'pan_seg.json'
+    assert [f['name'] for f in json.loads((tmp_path / 'out' / names).read_text())] == ['0.png', '2.png']
+    with pytest.raises(ImageError, match='images/1.png'):
+        kind(**options)[1]
+
+
 def drivable_sample(path, pred, gt):
     return dict(
         img_path=str(path),
@@ -255,16 +310,15 @@ def test_drivable_scores_are_the_official_ones_of_masks_and_codes(tmp_path):
 def test_archives_hold_what_the_servers_take(tmp_path):
     for name in ('masks/b.png', 'masks/a.png', 'bitmasks/a.png'):
         write_png(tmp_path / name, np.zeros((*SIZE, 4)))
-    path = zip_predictions(tmp_path, 'drivable', tmp_path / 'zips/drivable.zip')
-    assert zipfile.ZipFile(path).namelist() == ['a.png', 'b.png']
-    with pytest.raises(LabelFileError, match='score.json: not there. Write predictions with mmroad test'):
-        zip_predictions(tmp_path, 'ins_seg', tmp_path / 'ins.zip')
+
+    def archive(task, name):
+        return zipfile.ZipFile(write(task, Request([tmp_path], out=tmp_path / name)))
+
+    assert archive('drivable', 'zips/drivable.zip').namelist() == ['a.png', 'b.png']
+    with pytest.raises(FileNotFoundError, match='score.json: not there. Write predictions with mmroad test'):
+        archive('ins_seg', 'ins.zip')
     (tmp_path / 'score.json').write_text('[]')
-    archive = zipfile.ZipFile(zip_predictions(tmp_path, 'ins_seg', tmp_path / 'ins.zip'))
-    assert archive.namelist() == ['score.json', 'bitmasks/a.png'] and archive.testzip() is None
-    for task, name, words in (
-        ('pan_seg', 'a.zip', 'no test server'),
-        ('sem_seg', 'a.tar', 'ends in .zip'),
-    ):
-        with pytest.raises(LabelFileError, match=words):
-            zip_predictions(tmp_path, task, tmp_path / name)
+    made = archive('ins_seg', 'ins.zip')
+    assert made.namelist() == ['score.json', 'bitmasks/a.png'] and made.testzip() is None
+    with pytest.raises(ValueError, match='ends in .zip'):
+        archive('sem_seg', 'a.tar')

@@ -48,7 +48,7 @@ def test_every_format_is_one_command(form, warehouse, options, tmp_path):
         'cone',
         'person',
     }
-    assert not set(train.frame_names()) & set(val.frame_names())
+    assert not set(train.frame_keys()) & set(val.frame_keys())
     boxes = sum(len(part.get_data_info(i)['instances']) for part in (train, val) for i in range(len(part)))
     assert boxes == 55 and train[0]['data_samples'].gt_instances.bboxes.tensor.shape[1] == 4
     model = build_model(cfg)
