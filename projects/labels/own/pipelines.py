@@ -62,6 +62,9 @@ def set_image_size(cfg: Config, size: tuple[int, int]) -> None:
 
 def _resize(step: dict[str, Any], size: tuple[int, int]) -> bool:
     kind = str(step['type']).rpartition('.')[2]
+    if 'transforms' in step:  # of a choice, or of several frames
+        parts = [part if isinstance(part, (list, tuple)) else [part] for part in step['transforms']]
+        return any([_resize(inner, size) for part in parts for inner in part])
     if kind == 'Resize':
         step.pop('scale_factor', None)
         step['scale'] = size
@@ -77,6 +80,9 @@ def _resize(step: dict[str, Any], size: tuple[int, int]) -> bool:
         step['scale'] = size
     elif kind in ('Mosaic', 'MixUp'):
         step['img_scale'] = size
+    elif kind == 'RandomCrop' and step.get('crop_type') == 'absolute_range':
+        low, high = step['crop_size']
+        step['crop_size'] = (round(low * min(size) / high), min(size))
     elif kind == 'RandomCrop' and 'crop_size' in step:
         step['crop_size'] = size
     else:

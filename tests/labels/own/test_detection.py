@@ -109,6 +109,16 @@ def test_strong_augmentation_keeps_its_wrapper_and_follows_the_size(warehouse, o
     assert 'images are scaled into 640x384' in said
 
 
+def test_sizes_of_a_choice_of_steps_follow(warehouse, options):
+    cfg, _ = made(
+        options('dino_r50_12e_bdd100k', '--data', warehouse, '--weights', 'none', '--image-size', '320x180')
+    )
+    plain, crop = cfg.train_dataloader.dataset.pipeline[3].transforms
+    assert plain == [crop[2]] and (plain[0].scales[0], plain[0].scales[-1]) == ((320, 120), (320, 180))
+    assert crop[0].scales == [(320, 120), (320, 150), (320, 180)] and crop[1].crop_size == (115, 180)
+    assert all(max(build(cfg)[0]['inputs'].shape[1:]) <= 320 for _ in range(6))
+
+
 def test_the_schedule_follows_images_and_batch():
     cfg = get_config('faster_rcnn_r50_fpn_1x_det_bdd100k')
     said = scale(cfg, 20000, 'BDD100KDetDataset', None, 8)
