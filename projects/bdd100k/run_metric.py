@@ -136,6 +136,7 @@ class LabeledRunMetric(RunMetric):
 
     def _part(self) -> PartWriter:
         if self._writer is None:
+            assert self.format_dir
             self._writer = PartWriter(self.format_dir, get_rank(), self._run[0])
         return self._writer
 
@@ -156,7 +157,7 @@ class LabeledRunMetric(RunMetric):
             return {}
         gathered = [prediction for part in all_gather_object(self.results) for prediction in part]
         self.results.clear()
-        metrics = [self._prefixed(self.compute_metrics(gathered)) if get_rank() == 0 else None]
+        metrics = [self._prefixed(self.compute_metrics(gathered)) if get_rank() == 0 else {}]
         broadcast_object_list(metrics)
         return metrics[0]
 

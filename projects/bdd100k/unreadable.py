@@ -18,6 +18,9 @@ class LeavesOutImages:
         FileNotFoundError: An image is missing.
     """
 
+    test_mode: bool
+    pipeline: Any
+    get_data_info: Any
     #: (width, height) of every image where that is known.
     image_size: tuple[int, int] | None = None
 
@@ -25,7 +28,7 @@ class LeavesOutImages:
         """A sample after the pipeline. Where that fails and the image cannot be read, the error names it; in test mode
         a black image takes its place, whose ``left_out`` in the meta data says why, for `RunMetric` to leave it out."""
         try:
-            return super().prepare_data(idx)
+            return super().prepare_data(idx)  # type: ignore[misc]
         except Exception as error:
             try:
                 read_image(self._image_of(idx))
