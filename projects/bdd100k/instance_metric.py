@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
 from ..files import write_json
-from ..files.outputs import OutputNames
 from .bitmasks import bitmask, frame_json, read_segments, to_frame, write_bitmask
 from .eval import ins_seg, pan_seg
 from .eval.det import align, scores_of
@@ -21,10 +18,10 @@ from .eval.masks import MaskFrame, read_png
 from .eval.result import Scores
 from .format import Prediction, write_predictions
 from .metric import to_columns
-from .run_metric import RunMetric
+from .run_metric import PicturesMetric
 
 
-class _SegmentsMetric(RunMetric):
+class _SegmentsMetric(PicturesMetric):
     """Scores of the images that were run, by the ground truth that their data set has: bitmasks or codes.
 
     Args:
@@ -36,19 +33,7 @@ class _SegmentsMetric(RunMetric):
     """
 
     default_prefix = 'bdd100k'
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._names = self.format_dir and OutputNames(self.format_dir / 'bitmasks')
-
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            left_out = self.is_left_out(sample, sample['img_path'])
-            self.results.append({} if left_out else self._result(sample))  # one a sample: ranks take turns
-
-    def _result(self, sample: dict) -> dict:
-        """What the scores and files need of one image."""
-        raise NotImplementedError
+    FOLDER = 'bitmasks'
 
     def _truth(self, sample: dict) -> str | MaskFrame:
         if sample.get('truth') is None:
@@ -57,30 +42,6 @@ class _SegmentsMetric(RunMetric):
                 'or write predictions only (--format-only --format-dir OUT)'
             )
         return sample['truth']
-
-    def _bitmask(self, path: str, pixels: np.ndarray) -> None:
-        if self._names:
-            write_bitmask(self._names.path(Path(path).name, '.png', source=path), pixels)
-
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        results = sorted(filter(None, results), key=lambda result: result['index'])
-        if self.format_dir:
-            names = OutputNames(self.format_dir / 'bitmasks')
-            for result in results:  # of all ranks
-                names.path(Path(result['path']).name, '.png', source=result['path'])
-            self._write(results, self.format_dir)
-        if self.format_only:
-            return {}
-        if not results:
-            raise ValueError('no image could be read: nothing to score')
-        return self._scores(results)
-
-    def _write(self, results: list[dict], folder: Path) -> None:
-        """Write the files beside the bitmasks, of results in the order of the data set."""
-        raise NotImplementedError
-
-    def _scores(self, results: list[dict]) -> dict[str, float]:
-        raise NotImplementedError
 
 
 @METRICS.register_module()
@@ -103,8 +64,8 @@ class BDD100KInsSegMetric(_SegmentsMetric):
         pixels = bitmask(segment, categories[order], np.arange(1, len(order) + 1))
         boxes = found['bboxes'].double().tolist()
         boxes = Prediction(int(sample['img_id']), name, boxes, scores.tolist(), (categories - 1).tolist())
-        result = dict(path=sample['img_path'], index=boxes.index, scores=scores[order].tolist(), boxes=boxes)
-        self._bitmask(sample['img_path'], pixels)
+        result = dict(scores=scores[order].tolist(), boxes=boxes)
+        self._save(sample, pixels, write_bitmask)
         if not self.format_only:
             self._compare(result, self._truth(sample), segment, pixels, categories[order])
         return result
@@ -181,10 +142,10 @@ class BDD100KPanSegMetric(_SegmentsMetric):
         is_thing = labels < things
         ids = np.where(is_thing, len(pan_seg.STUFF) + np.cumsum(is_thing), categories)
         pixels = bitmask(segment, categories, ids)
-        self._bitmask(sample['img_path'], pixels)
+        self._save(sample, pixels, write_bitmask)
         masks = [segment == i for i in range(1, len(values) + 1)]
         frame = to_frame(Path(sample['img_path']).name, masks, [pan_seg.CLASSES[c - 1] for c in categories])
-        result = dict(path=sample['img_path'], index=int(sample['img_id']), frame=frame, ids=values.tolist())
+        result = dict(frame=frame, ids=values.tolist())
         if not self.format_only:
             truth = self._truth(sample)
             if isinstance(truth, MaskFrame):

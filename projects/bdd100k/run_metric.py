@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..files.outputs import OutputNames
 from ..files.replacing import own_name
 from .format import PartWriter, Prediction, read_parts
 
@@ -67,6 +69,56 @@ class RunMetric(BaseMetric):
 
     def _evaluate(self, size: int) -> dict[str, float]:
         return super().evaluate(size)
+
+
+class PicturesMetric(RunMetric):
+    """A `RunMetric` that writes a picture an image, scores images as they come, and sums up.
+
+    Raises:
+        ValueError: Images of several folders share a name; names them.
+    """
+
+    FOLDER: str  #: of the pictures, below ``format_dir``
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._names = OutputNames(self.format_dir / self.FOLDER) if self.format_dir else None
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            path, result = sample['img_path'], {}  # one a sample, also of what is left out: ranks take turns
+            if not self.is_left_out(sample, path):
+                result = self._result(sample) | dict(path=path, index=int(sample.get('img_id', 0)))
+            self.results.append(result)
+
+    def _result(self, sample: dict) -> dict[str, Any]:
+        """What the scores and files need of one image."""
+        raise NotImplementedError
+
+    def _save(self, sample: dict, picture: np.ndarray, write: Callable[[Path, np.ndarray], object]) -> None:
+        path = sample['img_path']
+        if self._names:
+            write(self._names.path(Path(path).name, '.png', source=path), picture)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        results = sorted(filter(None, results), key=lambda result: result['index'])
+        if self.format_dir:
+            names = OutputNames(self.format_dir / self.FOLDER)
+            for result in results:  # of all ranks
+                names.path(Path(result['path']).name, '.png', source=result['path'])
+            self._write(results, self.format_dir)
+        if self.format_only:
+            return {}
+        if not results:
+            raise ValueError('no image could be read: nothing to score')
+        return self._scores(results)
+
+    def _write(self, results: list[dict], folder: Path) -> None:
+        """Write the files beside the pictures, of results in the order of the data set."""
+        raise NotImplementedError
+
+    def _scores(self, results: list[dict]) -> dict[str, float]:
+        raise NotImplementedError
 
 
 class LabeledRunMetric(RunMetric):

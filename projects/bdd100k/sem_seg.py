@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import MMLogger
+from mmengine.logging import print_log
 from mmseg.datasets import BDD100KDataset
 from mmseg.registry import DATASETS, METRICS
 
 from ..files import transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
-from ..files.outputs import OutputNames
 from ..files.png import write_png
 from ..runtime import frameworks  # noqa: F401
 from . import bitmasks
 from .eval.seg import CLASSES as SCORED
 from .eval.seg import seg_scores
-from .run_metric import RunMetric
+from .run_metric import PicturesMetric
 
 CLASSES = BDD100KDataset.METAINFO['classes']
 DRIVABLE = SCORED['drivable']
@@ -106,7 +105,7 @@ def to_frame(name: str, mask: np.ndarray, classes: Sequence[str] = CLASSES) -> d
 
 
 @METRICS.register_module()
-class BDD100KSemSegMetric(RunMetric):
+class BDD100KSemSegMetric(PicturesMetric):
     """The official scores, and result files in the official form.
 
     Args:
@@ -119,28 +118,22 @@ class BDD100KSemSegMetric(RunMetric):
     """
 
     default_prefix = None
-    task = 'sem_seg'
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._names = self.format_dir and OutputNames(self.format_dir / 'masks')
+    task, FOLDER = 'sem_seg', 'masks'
 
     def scored(self) -> Sequence[str]:
         """The classes of the data set that count: the first ones, pixels of the others are left out."""
         return self.dataset_meta['classes']
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        classes = self.dataset_meta['classes']
-        for sample in data_samples:
-            path = sample['img_path']
-            pred = sample['pred_sem_seg']['data'].squeeze(0).cpu().numpy().astype(np.uint8)
-            counts = frame = None
-            if not self.format_only:
-                counts = confusion(self._truth(sample, pred, len(classes)), pred, len(self.scored()))
-            if self._names is not None:
-                write_png(self._names.path(Path(path).name, '.png', source=path), pred)
-                frame = to_frame(Path(path).name, pred, classes)
-            self.results.append((counts, frame, path))
+    def _result(self, sample: dict) -> dict[str, Any]:
+        classes, path = self.dataset_meta['classes'], sample['img_path']
+        pred = sample['pred_sem_seg']['data'].squeeze(0).cpu().numpy().astype(np.uint8)
+        counts = None
+        if not self.format_only:
+            counts = confusion(self._truth(sample, pred, len(classes)), pred, len(self.scored()))
+        self._save(sample, pred, write_png)
+        return dict(
+            counts=counts, frame=to_frame(Path(path).name, pred, classes) if self.format_dir else None
+        )
 
     @staticmethod
     def _truth(sample: dict, pred: np.ndarray, num_classes: int) -> np.ndarray:
@@ -159,22 +152,17 @@ class BDD100KSemSegMetric(RunMetric):
         check_ids(gt, num_classes, (IGNORED,), path)
         return gt
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
-        logger = MMLogger.get_current_instance()
-        if self.format_dir is not None:
-            names = OutputNames(self.format_dir / 'masks')
-            for *_, path in results:  # of all ranks
-                names.path(Path(path).name, '.png', source=path)
-            path = self.format_dir / f'{self.task}.json'
-            write_json(path, [frame for _, frame, _ in results])
-            logger.info(f'{len(results)} masks written to {self.format_dir / "masks"}, frames to {path}')
-        if self.format_only:
-            return {}
-        counts = sum(counts for counts, *_ in results)
+    def _write(self, results: list[dict], folder: Path) -> None:
+        path = folder / f'{self.task}.json'
+        write_json(path, [result['frame'] for result in results])
+        print_log(f'{len(results)} masks written to {folder / self.FOLDER}, frames to {path}', 'current')
+
+    def _scores(self, results: list[dict]) -> dict[str, float]:
+        counts = sum(result['counts'] for result in results)
         if not counts.any():
             raise ValueError('no pixel of the ground truth has a class: nothing to score')
         scores = seg_scores(counts, self.scored())
-        logger.info(scores.table())
+        print_log(scores.table(), 'current')
         means = {f'm{key}': scores[key][-1]['AVERAGE'] for key in ('IoU', 'Acc')}
         return means | {key: scores[key] for key in ('fIoU', 'pAcc')}
 

@@ -68,7 +68,7 @@ def test_confusion_by_hand():
     metric = BDD100KSemSegMetric()
     metric.dataset_meta = dict(classes=('road', 'sky'))
     with pytest.raises(ValueError, match='nothing to score'):
-        metric.compute_metrics([(counts * 0, None, 'a.jpg')])
+        metric.compute_metrics([dict(counts=counts * 0, frame=None, path='a.jpg', index=0)])
 
 
 @pytest.mark.parametrize('form', ['masks', 'json'])
@@ -216,12 +216,12 @@ def test_written_only_where_asked(folder, tmp_path):
     metric.dataset_meta = BDD100KSemSegDataset.METAINFO
     samples = list(predictions(folder))
     metric.process({}, samples)
-    assert [frame for _, frame, _ in metric.results] == [None] * 3
+    assert [result['frame'] for result in metric.results] == [None] * 3
     assert set(metric.evaluate(3)) == {'mIoU', 'mAcc', 'fIoU', 'pAcc'}
     samples[0]['pred_sem_seg']['data'][0, -1, -1] = 18
     writer = BDD100KSemSegMetric(format_only=True, format_dir=str(tmp_path / 'only'))
     writer.dataset_meta = BDD100KSemSegDataset.METAINFO
     writer.process({}, samples[:1])
-    assert writer.results[0][0] is None
+    assert writer.results[0]['counts'] is None
     saved = np.array(Image.open(tmp_path / 'only/masks/im0.png'))
     assert saved.dtype == np.uint8 and (saved == samples[0]['pred_sem_seg']['data'][0].numpy()).all()
