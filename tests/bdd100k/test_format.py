@@ -34,8 +34,8 @@ def write(folder, ranks):
         writer.close()
 
 
-def merge(folder, ranks, run='.parts'):
-    return write_predictions(read_parts(folder, ranks, run), folder, 4)
+def merge(folder, ranks, run='.parts', size=4):
+    return write_predictions(read_parts(folder, ranks, run), folder, size)
 
 
 def test_files_hold_what_the_official_tools_read(tmp_path):
@@ -59,7 +59,7 @@ def test_files_hold_what_the_official_tools_read(tmp_path):
 def test_a_rank_that_ended_early_is_told(tmp_path):
     write(tmp_path, [PREDICTIONS])
     with pytest.raises(RuntimeError, match=r'4 of 5 images have predictions: .*/det\.json is not written'):
-        merge_parts(tmp_path, 1, 5)
+        merge(tmp_path, 1, size=5)
     assert not list(tmp_path.glob('*.json'))
 
 
