@@ -9,7 +9,10 @@ scored already below --out is taken again. Deviations are those of a sample (n -
 
 import argparse
 import json
+import re
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 from mmroad.commands import main as mmroad
@@ -31,11 +34,12 @@ def parse_args() -> argparse.Namespace:
 def train(name: str, seed: int, args: argparse.Namespace) -> Path:
     """The last checkpoint of a config trained with a seed."""
     config, *options = name.split(',')
-    folder = args.out / 'trained' / name.replace('/', '+') / str(seed)
+    folder = args.out / 'trained' / plain(name) / str(seed)
     done = folder / 'last_checkpoint'
     if not done.exists():
         options = [*args.options, *options, f'randomness.seed={seed}']
-        mmroad(['train', config, '--work-dir', str(folder), '--cfg-options', *options])
+        command = [sys.executable, '-m', 'mmroad', 'train', config, '--work-dir', str(folder)]
+        subprocess.run([*command, '--cfg-options', *options], check=True)  # a log of its own
     checkpoint = folder / Path(done.read_text().strip()).name
     named = checkpoint.with_name(f'seed{seed}.pth')  # the benchmark calls a model by its checkpoint
     if not named.exists():
@@ -52,10 +56,10 @@ def miou(checkpoint: Path) -> float:
 
 def main() -> None:
     args = parse_args()
-    print(f'| config | mIoU | score | AP | FPR95 | AUROC |\n|---|---|---|---|---|---|{"":60}')
+    print('| config | mIoU | score | AP | FPR95 | AUROC |\n|---|---|---|---|---|---|')
     for name in args.configs:
         checkpoints = [train(name, seed, args) for seed in args.seeds]
-        out = args.out / 'scored' / name.replace('/', '+')
+        out = args.out / 'scored' / plain(name)
         scores = ['--scores', *args.scores] if args.scores else []
         models = [f'{name.split(",")[0]}={path}' for path in checkpoints]
         mmroad(['benchmark', 'anomaly', *models, '--data', args.data, '--out', str(out), *scores])
@@ -65,6 +69,11 @@ def main() -> None:
             columns = [[row[key] for row in rows] for key in ('AP', 'FPR95', 'AUROC')]
             cells = [spread(values) for values in ([miou(path) for path in checkpoints], *columns)]
             print(f'| {name} | {cells[0]} | {score} | {" | ".join(cells[1:])} |', flush=True)
+
+
+def plain(name: str) -> str:
+    """A folder's name; the benchmark takes no other signs in a checkpoint's path."""
+    return re.sub(r'[^\w.-]+', '_', name)
 
 
 def spread(values: list[float]) -> str:
