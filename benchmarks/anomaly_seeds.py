@@ -8,7 +8,9 @@ scored already below --out is taken again. Deviations are those of a sample (n -
 """
 
 import argparse
+import csv
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -63,10 +65,11 @@ def main() -> None:
         scores = ['--scores', *args.scores] if args.scores else []
         models = [f'{name.split(",")[0]}={path}' for path in checkpoints]
         mmroad(['benchmark', 'anomaly', *models, '--data', args.data, '--out', str(out), *scores])
-        found = [json.loads(path.read_text()) for path in sorted(out.rglob('data.json'))]
+        with open(out / 'table.csv', encoding='utf-8') as file:
+            found = [row for row in csv.DictReader(file) if row['by'].startswith('here')]
         for score in dict.fromkeys(row['score'] for row in found):
             rows = [row for row in found if row['score'] == score]
-            columns = [[row[key] for row in rows] for key in ('AP', 'FPR95', 'AUROC')]
+            columns = [[float(row[key]) for row in rows] for key in ('AP', 'FPR95', 'AUROC')]
             cells = [spread(values) for values in ([miou(path) for path in checkpoints], *columns)]
             print(f'| {name} | {cells[0]} | {score} | {" | ".join(cells[1:])} |', flush=True)
 
@@ -77,6 +80,8 @@ def plain(name: str) -> str:
 
 
 def spread(values: list[float]) -> str:
+    if any(map(math.isnan, values)):
+        return '-'
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f'{statistics.mean(values):.2f} ± {deviation:.2f}'
 
