@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from mmseg.registry import METRICS
+from mmseg.registry import METRICS, TASK_UTILS
 
 from ..files import OutputNames
 from .io import KINDS, check_kind, save_map
@@ -28,6 +28,7 @@ class AnomalyMetric(BaseMetric):
         format_dir: Their folder; given without ``format_only``, both are done.
         format_kind: ``npz``, ``png`` or ``smiyc`` (see ``mmroad.anomaly.io``).
         collect_dir: Folder that all ranks reach, for runs on several machines.
+        refine: What the maps go through first, such as ``dict(type='BoxRefinement', boxes='det.json')``.
 
     Raises:
         ValueError: Two images have one name, an image has no mask to be scored, or a model computes no map.
@@ -41,6 +42,7 @@ class AnomalyMetric(BaseMetric):
         format_dir: str | None = None,
         format_kind: str = 'npz',
         collect_dir: str | None = None,
+        refine: dict | None = None,
         prefix: str | None = None,
         **kwargs,
     ) -> None:
@@ -49,6 +51,7 @@ class AnomalyMetric(BaseMetric):
             raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
         self.format_only, self.format_dir, self.format_kind = format_only, format_dir, format_kind
         self.collect_dir = collect_dir
+        self.refine = TASK_UTILS.build(refine) if refine else None
         if format_dir:
             check_kind(format_kind)
         self._start()
@@ -68,6 +71,8 @@ class AnomalyMetric(BaseMetric):
                     f'{name}: the model computes no anomaly map (RbA: anomaly_score; AbeT: test_cfg.scores)'
                 )
             anomaly = sample['anomaly_map']['data'][0].cpu().numpy()
+            if self.refine:
+                anomaly = self.refine(name, anomaly)
             if self.format_dir:
                 self._save(name, anomaly)
             if not self.format_only:

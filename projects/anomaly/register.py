@@ -1,7 +1,8 @@
-"""Importing this registers data sets, the loading of label maps and masks, the metric and the visualizer."""
+"""Importing this registers data sets, the loading of label maps and masks, the metric, its refinement and the
+visualizer."""
 
 from ..files import transforms
 from ..runtime import frameworks  # noqa: F401
-from . import datasets, metric, visualizer
+from . import datasets, metric, refinement, visualizer
 
-__all__ = ['datasets', 'metric', 'transforms', 'visualizer']
+__all__ = ['datasets', 'metric', 'refinement', 'transforms', 'visualizer']

@@ -39,6 +39,7 @@ COMMANDS = {
         'plot': "draw a training's curves",
         'scores save': 'save the anomaly scores of a folder of images',
         'scores compare': 'compare saved scores on the same images',
+        'scores refine': 'refine saved scores by boxes of unknown objects',
         'scores meta': 'remove segments of saved scores that are not on unknown objects',
         'scores sml': 'measure the statistics of standardized max logits',
         'benchmark anomaly': 'compare methods of anomaly segmentation on every data set below a folder',

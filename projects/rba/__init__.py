@@ -7,8 +7,16 @@ from .. import mask2former  # noqa: F401
 from ..anomaly import register  # noqa: F401
 from ..bdd100k import sem_seg  # noqa: F401
 from .head import RbAHead
-from .losses import DenseHybridLoss, GamblerLoss, OutlierLoss, SmoothnessLoss, SparsityLoss
-from .outliers import LoadMapillaryAsCityscapes, MapillaryCityscapesDataset, PasteOutlier
+from .losses import (
+    DenseHybridLoss,
+    GamblerLoss,
+    MaskContrastiveLoss,
+    OutlierLoss,
+    SmoothnessLoss,
+    SparsityLoss,
+)
+from .mask2anomaly import Mask2AnomalyHead
+from .outliers import LoadMapillaryAsCityscapes, MapillaryCityscapesDataset, PasteNegatives, PasteOutlier
 from .segmentor import MaskAnomalySegmentor
 
 __all__ = [
@@ -16,8 +24,11 @@ __all__ = [
     'GamblerLoss',
     'LoadMapillaryAsCityscapes',
     'MapillaryCityscapesDataset',
+    'Mask2AnomalyHead',
     'MaskAnomalySegmentor',
+    'MaskContrastiveLoss',
     'OutlierLoss',
+    'PasteNegatives',
     'PasteOutlier',
     'RbAHead',
     'SmoothnessLoss',

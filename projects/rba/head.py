@@ -23,7 +23,8 @@ class RbAHead(Mask2FormerSemSegHead):
         ood_head: Add DenseHybrid's outlier head: BN, ReLU and a 1x1 convolution to two maps on the mask
             features.
         outlier_class: Class K is "outlier", trained on the pixels labeled 254 as on any class; "no object"
-            comes after it (UNO, https://arxiv.org/abs/2402.15374). The semantic map keeps K classes.
+            comes after it (UNO, https://arxiv.org/abs/2402.15374). The semantic map keeps K classes. Where training
+            starts from weights without this class, its row of zeros is put in before "no object", as published.
     """
 
     def __init__(
@@ -46,6 +47,13 @@ class RbAHead(Mask2FormerSemSegHead):
             else None
         )
         self.ood_logits: Tensor | None = None  # of the last forward pass
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
+        for name in ('weight', 'bias'):
+            rows = state_dict.get(key := f'{prefix}cls_embed.{name}')
+            if rows is not None and len(rows) == self.num_inliers + 1 == self.num_classes:
+                state_dict[key] = torch.cat([rows[:-1], torch.zeros_like(rows[:1]), rows[-1:]])
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, x: list[Tensor], batch_data_samples: list[SegDataSample]) -> tuple[list, list]:
         self.ood_logits = None

@@ -143,6 +143,29 @@ def _halved(inlier: Tensor, outlier: Tensor, mask: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
+class MaskContrastiveLoss(PixelLoss):
+    """Half of mean s^2 over inliers plus mean relu(margin - s)^2 over outliers, s = offset - max_c S_c; ignored pixels
+    are inliers (Mask2Anomaly, shyam671/Mask2Anomaly-Unmasking-Anomalies-in-Road-Scene-Segmentation@5c84283).
+
+    Args:
+        margin: Outlier scores below it cost.
+        offset: The paper's score has 1 and its margin is 0.75; the published code has 0 and 1, where the inliers' term
+            draws all classes of an inlier to 0 and the others' losses must hold against it.
+    """
+
+    def __init__(self, margin: float = 1.0, offset: float = 0.0, loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight)
+        self.margin, self.offset = margin, offset
+
+    def loss(self, class_logits: Tensor, mask_logits: Tensor, labels: Tensor, _=None) -> Tensor:
+        score = self.offset - class_map(class_logits, mask_logits).amax(1)
+        score = upsample(score, labels.shape[-2:])
+        outlier = labels == OUTLIER
+        below = (self.margin - score[outlier]).relu()
+        return (mean(score[~outlier].square()) + mean(below.square())) / 2
+
+
+@MODELS.register_module()
 class SmoothnessLoss(PixelLoss):
     """Half the squared differences of neighboring scores, summed, at the masks' resolution (PEBAL)."""
 

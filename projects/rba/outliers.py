@@ -39,6 +39,8 @@ class PasteOutlier(BaseTransform):
         value: The mask value that marks an outlier.
     """
 
+    SOURCE = 'COCO: unpack train2017 from https://cocodataset.org and run mmroad data outlier-masks'
+
     def __init__(
         self,
         img_dir: str,
@@ -60,10 +62,7 @@ class PasteOutlier(BaseTransform):
         """The names of the subset, read when the first object is pasted."""
         for folder in (self.img_dir, self.mask_dir):
             if not folder.is_dir():
-                raise FileNotFoundError(
-                    f'{folder}: no such folder. COCO: unpack train2017 from https://cocodataset.org and run '
-                    'mmroad data outlier-masks'
-                )
+                raise FileNotFoundError(f'{folder}: no such folder. {self.SOURCE}')
         names = sorted(path.stem for path in self.mask_dir.glob('*.png') if not path.name.startswith('.'))
         if not names:
             raise FileNotFoundError(f'{self.mask_dir}: no .png mask in this folder')
@@ -96,7 +95,11 @@ class PasteOutlier(BaseTransform):
     def transform(self, results: dict) -> dict:
         if np.random.rand() >= self.prob:
             return results
-        cutout, mask = self.load(self.names[np.random.randint(len(self.names))])
+        return self.paste(results, *self.load(self.names[np.random.randint(len(self.names))]))
+
+    @staticmethod
+    def paste(results: dict, cutout: np.ndarray, mask: np.ndarray) -> dict:
+        """Put the pixels of ``mask`` (h, w) of a picture (h, w, 3) at a random place, if there is room for it."""
         image, labels = results['img'], results['gt_seg_map']
         room = np.subtract(labels.shape, mask.shape)
         if not mask.size or (room < 0).any():
@@ -106,6 +109,50 @@ class PasteOutlier(BaseTransform):
         results['img'], results['gt_seg_map'] = image.copy(), labels.copy()
         results['img'][place][mask] = cutout[mask]
         results['gt_seg_map'][place][mask] = OUTLIER
+        return results
+
+
+@TRANSFORMS.register_module()
+class PasteNegatives(PasteOutlier):
+    """Pastes pixels of a few classes of another data set, each class at a random place of its own.
+
+    Of a random image, some classes are drawn (one may come twice, and 0, which is no class of ADE20K, too); the pixels
+    of each are pasted in the frame of the whole image, which is first made smaller where its longer side is above a
+    drawn length. One larger than the image is not pasted. Otherwise as `PasteOutlier`, after
+    matejgrcic/Open-set-M2F@1269a3e (EAM, UNO).
+
+    Args:
+        img_dir, mask_dir, prob, num_objects, seed, img_suffix: As for `PasteOutlier`; masks hold class ids.
+        sides: The length is drawn from the first to before the second, pixels.
+        classes: How many are drawn.
+    """
+
+    SOURCE = 'ADE20K: ADEChallengeData2016.zip of http://sceneparsing.csail.mit.edu'
+
+    def __init__(
+        self,
+        img_dir: str,
+        mask_dir: str,
+        sides: tuple[int, int],
+        classes: int = 3,
+        prob: float = 1.0,
+        **kwargs,
+    ) -> None:
+        super().__init__(img_dir, mask_dir, prob, **kwargs)
+        self.sides, self.classes = sides, classes
+
+    def transform(self, results: dict) -> dict:
+        if np.random.rand() >= self.prob:
+            return results
+        name = self.names[np.random.randint(len(self.names))]
+        image = read_image(self.img_dir / f'{name}{self.img_suffix}')
+        labels = read_label_map(self.mask_dir / f'{name}.png', size=image.shape[:2])
+        factor = np.random.randint(*self.sides) / max(labels.shape)
+        if factor < 1:
+            grid = np.ix_(*((np.arange(int(n * factor)) / factor).astype(int) for n in labels.shape))
+            image, labels = image[grid], labels[grid]
+        for value in np.random.choice(np.unique(labels), self.classes):
+            results = self.paste(results, image, labels == value)
         return results
 
 
@@ -139,26 +186,47 @@ MAPILLARY_TO_CITYSCAPES = {
 }
 
 
-def mapillary_table() -> np.ndarray:
+#: The same as EAM and UNO have it: with what is used like a class of Cityscapes.
+MAPILLARY_TO_CITYSCAPES_WIDE = MAPILLARY_TO_CITYSCAPES | {
+    'Guard Rail': 'fence',
+    'Bike Lane': 'road',
+    'Crosswalk - Plain': 'road',
+    'Curb Cut': 'sidewalk',
+    'Parking': 'road',
+    'Pedestrian Area': 'sidewalk',
+    'Rail Track': 'road',
+    'Service Lane': 'road',
+    'Bridge': 'building',
+    'Tunnel': 'building',
+    'Sand': 'terrain',
+    'Snow': 'terrain',
+    'Traffic Sign Frame': 'traffic sign',
+}
+
+
+def mapillary_table(wide: bool = False) -> np.ndarray:
     """Cityscapes' train id of every Mapillary 1.2 id, (256,) uint8."""
+    wanted = MAPILLARY_TO_CITYSCAPES_WIDE if wide else MAPILLARY_TO_CITYSCAPES
     classes = CityscapesDataset.METAINFO['classes']
     table = np.full(256, IGNORED, np.uint8)
     for index, name in enumerate(MapillaryDataset_v1.METAINFO['classes']):
-        if name in MAPILLARY_TO_CITYSCAPES:
-            table[index] = classes.index(MAPILLARY_TO_CITYSCAPES[name])
+        if name in wanted:
+            table[index] = classes.index(wanted[name])
     return table
 
 
 @TRANSFORMS.register_module()
 class LoadMapillaryAsCityscapes(LoadLabelMap):
-    """Loads a Mapillary Vistas 1.2 label map as Cityscapes' 19 classes; see `LoadLabelMap`."""
+    """Loads a Mapillary Vistas 1.2 label map as Cityscapes' 19 classes; see `LoadLabelMap`. ``wide``: as EAM and UNO
+    map them (`MAPILLARY_TO_CITYSCAPES_WIDE`), else as RbA does."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, wide: bool = False, **kwargs) -> None:
         super().__init__(num_classes=len(MapillaryDataset_v1.METAINFO['classes']), **kwargs)
+        self.table = mapillary_table(wide)
 
     def _load_seg_map(self, results: dict) -> None:
         super()._load_seg_map(results)
-        results['gt_seg_map'] = mapillary_table()[results['gt_seg_map']]
+        results['gt_seg_map'] = self.table[results['gt_seg_map']]
 
 
 @DATASETS.register_module()

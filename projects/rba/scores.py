@@ -69,6 +69,23 @@ def uno(seg: Tensor, probs: Tensor, masks: Tensor, *_) -> Tensor:
     return torch.einsum('q,qhw->hw', probs[:, classes] - probs[:, :classes].amax(1), masks)
 
 
+def mask2anomaly(seg: Tensor, probs: Tensor, masks: Tensor, *_) -> Tensor:
+    """1 - max_c S_c, and 0 where refinement is sure of a background (Mask2Anomaly, https://arxiv.org/abs/2307.13316).
+
+    Queries that are sure (p > 0.95) of a class from building to sky, 2 to 10 of Cityscapes, say so by their mask
+    times p, which counts as a class does; where it is at least 0.5 for one of several, the score is 0. As published,
+    a single such query does not refine.
+    """
+    best, label = probs.max(1)
+    sure = (best > 0.95) & (label >= 2) & (label <= 10)
+    score = 1 - seg.amax(0)
+    if not sure.any():
+        return score
+    background = (best[sure, None, None] * masks[sure]).amax(0)
+    score = score.minimum(1 - background)
+    return score if sure.sum() == 1 else score.masked_fill(background >= 0.5, 0)
+
+
 def dense_hybrid(seg: Tensor, probs: Tensor, masks: Tensor, outlier: Tensor | None) -> Tensor:
     """-logsumexp_c S_c + log(softmax(outlier)_1 + 1e-9) (DenseHybrid, https://arxiv.org/abs/2207.02606)."""
     if outlier is None:
@@ -78,7 +95,10 @@ def dense_hybrid(seg: Tensor, probs: Tensor, masks: Tensor, outlier: Tensor | No
 
 SCORES: dict[str, Score] = {
     f.__name__: f
-    for f in (rba, energy, neg_logit_sum, max_softmax, max_logit, entropy, eam, uno, dense_hybrid)
+    for f in (
+        *(rba, energy, neg_logit_sum, max_softmax, max_logit, entropy),
+        *(eam, uno, mask2anomaly, dense_hybrid),
+    )
 }
 
 #: Scores of the coldest and hottest color of a picture: about what 19 classes give on a sure inlier and on nothing.
@@ -91,6 +111,7 @@ SCALES = dict(
     entropy=(2.85, 2.95),
     eam=(0.0, 1.0),
     uno=(-1.0, 1.0),
+    mask2anomaly=(0.0, 1.0),
     dense_hybrid=(-10.0, -2.9),
 )
 

@@ -27,6 +27,8 @@ class MaskAnomalySegmentor(EncoderDecoder):
         trainable: Only parameters of the decode head whose names start with one of these are trained, the
             rest keep ``requires_grad=False`` but stay in training mode, as published (drop path stays
             active). ``['cls_embed', 'mask_embed']`` is RbA's fine-tuning. None trains everything.
+        resize_masks: Mask logits are resized to the original image before their probabilities are taken, as UNO's
+            code does; otherwise the probabilities are resized.
         test_cfg: ``keep_logits=True`` keeps the semantic map, (K, H, W) float32, in the data samples.
     """
 
@@ -37,9 +39,11 @@ class MaskAnomalySegmentor(EncoderDecoder):
         *args,
         anomaly_score: str = 'rba',
         trainable: list[str] | None = None,
+        resize_masks: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.resize_masks = resize_masks
         if self.test_cfg.get('mode', 'whole') != 'whole':
             raise ValueError(
                 f'test_cfg.mode is {self.test_cfg.mode!r}; queries see the whole image: use "whole"'
@@ -100,6 +104,7 @@ class MaskAnomalySegmentor(EncoderDecoder):
                 ood,
                 self.test_cfg.get('keep_logits', False),
                 self.other_scores,
+                self.resize_masks,
             )
             others = {score.__name__: maps.pop(score.__name__) for score in self.other_scores}
             if others:
@@ -123,6 +128,7 @@ def anomaly_maps(
     ood_logits: Tensor | None = None,
     keep_logits: bool = False,
     others: Sequence[Score] = (),
+    resize_masks: bool = False,
 ) -> dict[str, Tensor]:
     """Class and anomaly map of one image from its queries, a band of rows at a time.
 
@@ -134,6 +140,7 @@ def anomaly_maps(
         ood_logits: (1, 2, h, w) of DenseHybrid's head, or None.
         keep_logits: Return the semantic map too.
         others: Further scores, functions with a name of their own each.
+        resize_masks: See `mask_bands`.
 
     Returns:
         ``pred_sem_seg`` (1, H, W) int64, ``anomaly_map`` (1, H, W) float32, perhaps ``seg_logits`` (K, H, W), and
@@ -153,7 +160,7 @@ def anomaly_maps(
     if keep_logits:
         maps['seg_logits'] = probs.new_empty(num_classes, *final)
     maps |= {other.__name__: probs.new_empty(1, *final) for other in others}
-    for rows, mask_probs in mask_bands(mask_logits, padded, size, final):
+    for rows, mask_probs in mask_bands(mask_logits, padded, size, final, resize_masks):
         seg = sum_queries(inliers, mask_probs)
         pred[0, rows] = seg.max(0).indices  # a third faster than argmax on a CPU
         ood = None if ood_logits is None else ood_logits[0, :, rows]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from mmroad.anomaly import register  # noqa: F401
+from mmroad.anomaly.io import load_map
 from mmroad.anomaly.metric import AnomalyMetric
 from mmroad.anomaly.pixel import PixelMetrics
 
@@ -53,6 +55,24 @@ def test_any_number_of_processes_gives_the_same_numbers(world, tmp_path):
         assert got['anomaly/AP'] == 100 * want.ap and got['anomaly/AUROC'] == 100 * want.auroc
         assert got['anomaly/FPR95'] == 100 * want.fpr95.fpr
     assert len(list((tmp_path / 'maps').glob('*.npz'))) == SIZE
+
+
+def test_maps_are_refined_before_they_are_scored_and_written(tmp_path):
+    frames, whole = [], PixelMetrics()
+    for i in range(2):
+        box = dict(x1=1, y1=2, x2=4, y2=5)  # with x2 and y2
+        label = dict(id='0', category='dog', score=0.9, box2d=box)
+        frames.append(dict(name=f'{i}.jpg', labels=[label]))
+        raised = sample(i)['anomaly_map']['data'][0].numpy()
+        raised[2:6, 1:5] += 100
+        whole.add(raised, sample(i)['gt_sem_seg']['data'][0].numpy())
+    (tmp_path / 'det.json').write_text(json.dumps(frames))
+    refine = dict(type='BoxRefinement', boxes=str(tmp_path / 'det.json'), boost=100)
+    metric = AnomalyMetric(refine=refine, format_dir=str(tmp_path / 'maps'))
+    metric.process({}, [sample(0), sample(1)])
+    found = metric.evaluate(2)
+    assert found['anomaly/AP'] == pytest.approx(100 * whole.compute().ap)
+    assert load_map(tmp_path / 'maps/1.npz').max() > 90
 
 
 def test_the_tool_scores_saved_maps_and_names_what_is_missing(tmp_path):

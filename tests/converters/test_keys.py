@@ -191,6 +191,14 @@ roi_heads.box_predictor.h.h.weight                  roi_head.bbox_head.fc_cls.co
 TABLES = {
     'mask2former': MASK2FORMER + RESNET + SWIN,
     'rba': MASK2FORMER + RESNET + SWIN,
+    'uno': MASK2FORMER + RESNET + SWIN + """
+        flow.layers.0.weight                        -
+    """,
+    'mask2anomaly': re.sub(r'(\.\d)(\.multihead_attn)\.', r'\1\2_foreground.', MASK2FORMER) + RESNET + SWIN + f"""
+        {PREDICTOR}transformer_cross_attention_layers.7.multihead_attn_background.out_proj.bias \
+        {LAYERS}7.background_attn.attn.out_proj.bias
+        {PREDICTOR}transformer_cross_attention_layers.0.fusion_layer.weight -
+    """,
     'mask2former_coco_instance': re.sub(r'(\.class_embed\.\w+ +)\S+', r'\1-', MASK2FORMER) + RESNET + SWIN,
     'rankseg': MASK2FORMER + RESNET + SWIN + """
         ml_head.fc.W                                decode_head.rank_seg.ml_head.fc.W

@@ -13,7 +13,14 @@ import pytest
 import torch
 
 from mmroad import get_config
-from mmroad.rba.losses import DenseHybridLoss, GamblerLoss, OutlierLoss, SmoothnessLoss, SparsityLoss
+from mmroad.rba.losses import (
+    DenseHybridLoss,
+    GamblerLoss,
+    MaskContrastiveLoss,
+    OutlierLoss,
+    SmoothnessLoss,
+    SparsityLoss,
+)
 from mmroad.zoo.models import build_model
 
 FILE = Path(__file__).parents[1] / 'data/rba_goldens.json'
@@ -30,6 +37,7 @@ LOSSES = {
     sparsity=SparsityLoss(loss_weight=1.0),
     gambler=GamblerLoss(),
     densehybrid=DenseHybridLoss(),
+    contrastive=MaskContrastiveLoss(),
 )
 
 

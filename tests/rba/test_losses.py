@@ -6,6 +6,7 @@ import torch
 from mmroad.rba.losses import (
     DenseHybridLoss,
     GamblerLoss,
+    MaskContrastiveLoss,
     OutlierLoss,
     SmoothnessLoss,
     SparsityLoss,
@@ -35,6 +36,19 @@ def test_rba_by_hand():
     assert OutlierLoss(loss_weight=3.0)(class_logits, masks, labels).item() == pytest.approx(3 * expected)
 
 
+def test_mask_contrastive_loss_by_hand():
+    """max S is 1 on the left half and 0 on the right; ignored pixels count as inliers."""
+    class_logits, masks = sure()
+    labels = torch.zeros(1, 4, 4).long()
+    labels[0, :, 0], labels[0, 0, 1], labels[0, 1:, 3] = 254, 255, 254
+    # 9 inliers, 4 of them on the left; outliers: 4 on the left, 3 on the right
+    published = (4 / 9 + (4 * 2**2 + 3 * 1**2) / 7) / 2
+    assert MaskContrastiveLoss()(class_logits, masks, labels).item() == pytest.approx(published, rel=1e-5)
+    paper = (5 / 9 + 4 * 0.75**2 / 7) / 2
+    loss = MaskContrastiveLoss(margin=0.75, offset=1.0)
+    assert loss(class_logits, masks, labels).item() == pytest.approx(paper, rel=1e-5)
+
+
 LOSSES = [
     *[OutlierLoss(function=f) for f in ('squared_hinge', 'bce', 'mse', 'l1', 'kl')],
     OutlierLoss('sum_entropy'),
@@ -42,6 +56,7 @@ LOSSES = [
     SparsityLoss(),
     GamblerLoss(),
     DenseHybridLoss(),
+    MaskContrastiveLoss(),
 ]
 
 

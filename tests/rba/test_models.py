@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -75,6 +76,19 @@ def test_prediction_at_another_original_size(small):
     want = torch.nn.functional.interpolate(here[None], (75, 105), mode='bilinear', align_corners=False)[0]
     torch.testing.assert_close(there.seg_logits.data, want, atol=1e-5, rtol=0)
     torch.testing.assert_close(there.anomaly_map.data[0], -want.tanh().sum(0), atol=1e-5, rtol=0)
+
+
+def test_masks_are_resized_before_their_probabilities_are_taken(small):
+    small.resize_masks = True
+    data = small.data_preprocessor(batch((50, 70), images=1, ori_shape=(75, 105)), False)
+    with torch.no_grad():
+        feats = small.extract_feat(data['inputs'])
+        logits, masks = small.decode_head.predict_queries(feats, [s.metainfo for s in data['data_samples']])
+        found = small.predict(**data)[0].anomaly_map.data[0]
+    up = torch.nn.functional.interpolate(masks, (64, 96), mode='bilinear', align_corners=False)[..., :50, :70]
+    probs = torch.nn.functional.interpolate(up, (75, 105), mode='bilinear', align_corners=False).sigmoid()
+    seg = torch.einsum('qc,qhw->chw', logits[0].softmax(-1)[:, :-1], probs[0])
+    torch.testing.assert_close(found, -seg.tanh().sum(0), atol=1e-5, rtol=0)
 
 
 def test_flipped_image_is_flipped_back(small):
@@ -217,6 +231,24 @@ def test_densehybrid_and_uno_heads():
     with torch.no_grad():
         sample = model.eval().test_step(batch())[0]
     assert sample.anomaly_map.data.isfinite().all() and sample.pred_sem_seg.data.max() < 19
+
+
+def test_training_of_an_outlier_class_starts_from_weights_without_it(small):
+    state = small.state_dict()
+    model, _ = build(
+        'rba_small_1dl_road_scenes',
+        **{
+            'model.decode_head.outlier_class': True,
+            'model.decode_head.loss_cls.class_weight': [1.0] * 20 + [0.1],
+        },
+    )
+    load_state_dict(model, state, strict=True)
+    rows = model.decode_head.cls_embed.weight
+    old = small.decode_head.cls_embed.weight
+    assert torch.equal(rows[:19], old[:19]) and torch.equal(rows[20], old[19]) and not rows[19].any()
+    assert len(state['decode_head.cls_embed.bias']) == 20  # the weights themselves are as they were
+    with pytest.raises(RuntimeError, match='cls_embed'):
+        load_state_dict(small, model.state_dict(), strict=True)
 
 
 @pytest.mark.slow

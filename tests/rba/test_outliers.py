@@ -7,7 +7,7 @@ from mmseg.datasets import MapillaryDataset_v1
 from PIL import Image
 
 from mmroad.commands import main
-from mmroad.rba.outliers import LoadMapillaryAsCityscapes, PasteOutlier
+from mmroad.rba.outliers import LoadMapillaryAsCityscapes, PasteNegatives, PasteOutlier, mapillary_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,6 +113,56 @@ def test_missing_folder_is_named_when_it_is_needed(tmp_path):
     paste = PasteOutlier(tmp_path / 'a', tmp_path / 'b', prob=1.0)
     with pytest.raises(FileNotFoundError, match='mmroad data outlier-masks'):
         paste(scene())
+
+
+@pytest.fixture
+def negatives(tmp_path):
+    """One image of 40x60: class 3 on the left third (red 30), 7 on the right one (red 70), between them 0."""
+    labels = np.zeros((40, 60), 'uint8')
+    labels[:, :20], labels[:, 40:] = 3, 7
+    for name, value in dict(img=np.dstack([10 * labels, labels, labels]), mask=labels).items():
+        (tmp_path / name).mkdir()
+        Image.fromarray(value).save(tmp_path / f'{name}/0.png')
+    return dict(img_dir=tmp_path / 'img', mask_dir=tmp_path / 'mask', img_suffix='.png')
+
+
+def test_negatives_are_pixels_of_classes_each_at_a_place_of_its_own(negatives):
+    np.random.seed(0)
+    shares, apart = [], 0
+    for _ in range(100):
+        before = scene((60, 90))
+        after = PasteNegatives(**negatives, sides=(60, 61))(dict(before))  # as large as it is
+        pasted = after['gt_seg_map'] == 254
+        red = after['img'][..., 2]
+        assert (before['img'] == 128).all() and (red[~pasted] == 128).all()
+        assert set(np.unique(red[pasted])) <= {0, 30, 70}
+        shares.append(pasted.sum() / 800)  # a class has 800 pixels
+        tops = [np.nonzero(red == value)[0].min(initial=99) for value in (30, 70)]
+        apart += 99 not in tops and tops[0] != tops[1]
+    assert 1 <= min(shares) < max(shares) <= 3  # one class drawn thrice may lie on itself
+    assert apart > 10
+
+
+def test_negatives_are_made_smaller_to_a_drawn_side_and_left_out_where_there_is_no_room(negatives):
+    np.random.seed(0)
+    for _ in range(20):
+        paste = PasteNegatives(**negatives, sides=(24, 31), classes=1)
+        pasted = paste(scene((20, 30)))['gt_seg_map'] == 254
+        rows, columns = pasted.nonzero()
+        assert 16 <= np.ptp(rows) + 1 <= 20 and 8 <= np.ptp(columns) + 1 <= 10  # of 16x24 to 20x30 a third
+    assert not PasteNegatives(**negatives, sides=(60, 61))(scene((39, 90)))['gt_seg_map'].any()
+    assert not PasteNegatives(**negatives, sides=(60, 61), prob=0.0)(scene((60, 90)))['gt_seg_map'].any()
+    with pytest.raises(FileNotFoundError, match='ADEChallengeData2016'):
+        PasteNegatives('nowhere', 'nowhere', sides=(96, 500))(scene())
+
+
+def test_mapillary_as_uno_has_it_keeps_more_of_what_is_like_a_class():
+    classes = MapillaryDataset_v1.METAINFO['classes']
+    plain, wide = mapillary_table(), mapillary_table(wide=True)
+    changed = {classes[i]: wide[i] for i in range(65) if wide[i] != plain[i]}
+    assert (plain[[classes.index(name) for name in changed]] == 255).all() and len(changed) == 13
+    assert changed['Guard Rail'] == 4 and changed['Tunnel'] == 2 and changed['Parking'] == 0
+    assert wide[classes.index('Mountain')] == 255
 
 
 def test_mapillary_labels(tmp_path):

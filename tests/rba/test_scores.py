@@ -49,6 +49,23 @@ def test_uno_takes_the_outlier_class():
         get_score('uno')(SEG, PROBS, MASKS, None)
 
 
+def test_mask2anomaly_is_zero_where_several_queries_are_sure_of_background():
+    """Queries of building (2), sky (10) and car (13) on four pixels, of which the first two refine."""
+    probs = torch.full((3, 20), 0.002)
+    probs[0, 2], probs[1, 10], probs[2, 13] = 0.962, 0.962, 0.962
+    masks = torch.tensor([[0.9, 0.4, 0.0, 0.0], [0.0, 0.0, 0.8, 0.3], [0.9] * 4])[:, None]
+    seg = torch.zeros(19, 1, 4)
+    score = get_score('mask2anomaly')
+    expected = torch.tensor([[0, 1 - 0.4 * 0.962, 0, 1 - 0.3 * 0.962]])
+    torch.testing.assert_close(score(seg, probs, masks), expected)
+    one = torch.tensor([[1 - 0.9 * 0.962, 1 - 0.4 * 0.962, 1, 1]])
+    torch.testing.assert_close(score(seg, probs[::2], masks[::2]), one)
+    probs[:2] = 0.05  # sure of nothing
+    assert score(seg, probs, masks).tolist() == [[1.0] * 4]
+    seg[4, 0, 1] = 0.7
+    torch.testing.assert_close(score(seg, probs, masks), torch.tensor([[1, 0.3, 1, 1]]))
+
+
 @pytest.mark.parametrize('name', sorted(set(SCORES) - {'dense_hybrid'}))
 def test_scales_span_from_a_sure_inlier_to_nothing(name):
     """What 19 classes give where one query is sure of a class, and where no mask is (UNO: an outlier)."""
@@ -67,7 +84,7 @@ def test_scales_span_from_a_sure_inlier_to_nothing(name):
 
 
 def test_all_scores_are_covered_and_unknown_ones_named():
-    assert set(SCORES) == {*EXPECTED, 'uno'}
+    assert set(SCORES) == {*EXPECTED, 'uno', 'mask2anomaly'}
     with pytest.raises(KeyError, match='expected one of rba'):
         get_score('raba')
     with pytest.raises(ValueError, match='ood_head'):

@@ -2,7 +2,12 @@
 
 _base_ = ['../runtime_sem_seg.py']
 max_iters = 800
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2))
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2),
+    # a temperature has to fall from 0.5, and AdamW moves its shift by one learning rate a step at most
+    paramwise_cfg=dict(custom_keys={'temperature.bn': dict(lr_mult=30.0)}),
+)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
