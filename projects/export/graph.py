@@ -45,9 +45,7 @@ class Graph(nn.Module):
         steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
-        # mmdet's Swin keeps the number of images of its first call when it puts windows together.
-        backbone = type(getattr(model, 'backbone', None)).__name__
-        self.one_image = getattr(self.model, 'one_image', False) or 'Swin' in backbone
+        self.one_image = getattr(self.model, 'one_image', False)
         self.names: tuple[str, ...] = ()
 
     @staticmethod

@@ -16,9 +16,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 SPREAD = (
     (('rpn_cls',), -2.0, 2.0),
     (('fc_cls', 'retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
-    (('rpn_reg', 'retina_reg', 'atss_reg', 'conv_reg'), 0.0, 0.5),
+    (('rpn_reg', 'retina_reg', 'atss_reg'), 0.0, 0.5),
+    (('conv_reg',), 2.0, 0.5),  # distances from a point to the sides
     (('fc_reg',), 0.0, 0.05),
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
+    (('conv_offset', 'spatial_conv_offset'), 0.0, 1.0),  # of deformable convolutions, which start from 0
 )
 
 
@@ -55,8 +57,11 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         for norm in norms:
             norm.momentum = 0.1
     for module in model.modules():
-        if type(module).__name__ == 'LearnedTemperatureLinear':  # an empty region's would be next to 0
-            module.bn.weight.data.fill_(0.05)
+        if (
+            type(module).__name__ == 'LearnedTemperatureLinear'
+        ):  # about 0.05; an empty region's would be next to 0
+            module.bn.weight.data.fill_(0.1)
+            module.bn.bias.data.fill_(-3.0)
     return model.eval()
 
 
@@ -67,6 +72,9 @@ def _spread(mean: float, deviation: float):
         if done or out.numel() < 2:
             return None
         done.append(True)
+        if not module.weight.any():
+            nn.init.normal_(module.weight, std=0.01)
+            out = module(*args)
         axes = [0, 2, 3] if out.ndim == 4 else list(range(out.ndim - 1))
         factor = deviation / out.std(axes).clamp(min=1e-6)
         module.weight.data *= factor.view(-1, *[1] * (module.weight.ndim - 1))
@@ -159,4 +167,5 @@ def made_up_model(cfg: Any, size: tuple[int, int], seed: int = 0) -> nn.Module:
     elif not model.dataset_meta.get('classes'):
         model.dataset_meta = dict(classes=tuple(f'class {i}' for i in range(6)))
     images = torch.stack([torch.from_numpy(image) for image in example_images(size)])
-    return make_up_weights(model, (images.permute(0, 3, 1, 2).float() - 116) / 57, seed)
+    mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
+    return make_up_weights(model, (images.permute(0, 3, 1, 2) - mean) / std, seed)

@@ -21,7 +21,7 @@ FAMILIES = {
     'atss_r50_fpn_dyhead_1x_det_bdd100k': True,
     'faster_rcnn_r50_fpn_dconv_1x_det_bdd100k': True,
     'faster_rcnn_hrnetv2p_w18_1x_det_bdd100k': True,
-    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': False,
+    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': True,
     'faster_rcnn_convnext-t_fpn_fp16_1x_det_bdd100k': True,
     'retinanet_pvt-t_fpn_1x_det_bdd100k': True,
     'retinanet_pvtv2-b0_fpn_1x_det_bdd100k': True,

@@ -4,6 +4,7 @@ import mmcv.ops
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.backbones.swin import ShiftWindowMSA
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
 from mmroad.export.boxes import best, pool, suppress, table
@@ -49,6 +50,19 @@ def test_adaptive_pooling():
         assert F.adaptive_max_pool2d is not own
         assert torch.tensor([2.0, 5.0, 3.0]).argsort(descending=True, stable=True).tolist() == [1, 2, 0]
     assert F.adaptive_max_pool2d is own
+
+
+@pytest.mark.parametrize('shift', [0, 3])
+def test_windows_of_any_size(shift):
+    """With and without padding, of one image and of two."""
+    torch.manual_seed(0)
+    block = ShiftWindowMSA(8, 2, 7, shift).eval()
+    torch.nn.init.normal_(block.w_msa.relative_position_bias_table)
+    for batch, height, width in ((1, 14, 21), (2, 9, 16), (1, 3, 7), (2, 5, 4)):
+        x = torch.randn(batch, height * width, 8)
+        want = block(x, (height, width))
+        with standard_operators():
+            assert torch.allclose(block(x, (height, width)), want, atol=1e-6)
 
 
 def test_regions_are_pooled_as_mmdet_pools_them():
