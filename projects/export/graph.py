@@ -52,12 +52,10 @@ class Graph(nn.Module):
     def _find(model: nn.Module, masks: bool) -> nn.Module:
         found = detector(model)
         if found is None:
-            from .detic import OpenVocabulary, open_vocabulary
+            from .detic import open_vocabulary
             from .segmentors import segmentor
 
             found = open_vocabulary(model) or segmentor(model)
-            if isinstance(found, OpenVocabulary):
-                found.masks = found.masks and masks
         if found is None:
             heads = ('roi_head', 'bbox_head', 'panoptic_head', 'track_head', 'decode_head')
             head = next((type(getattr(model, k)).__name__ for k in heads if hasattr(model, k)), None)
@@ -66,6 +64,8 @@ class Graph(nn.Module):
                 'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, '
                 'AbeT and RankSeg (docs/onnx.md)'
             )
+        if not masks and hasattr(found, 'masks'):
+            found.masks = False
         return found
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -20,6 +20,7 @@ SPREAD = (
     (('conv_reg',), 2.0, 0.5),  # distances from a point to the sides
     (('fc_reg',), 0.0, 0.05),
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
+    (('conv_logits',), 0.0, 2.0),  # of masks
     (('conv_offset', 'spatial_conv_offset'), 0.0, 1.0),  # of deformable convolutions, which start from 0
 )
 
@@ -99,7 +100,7 @@ def _run(model: nn.Module, images: Tensor) -> None:
 
 def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a
-    ResNet-18 or a Swin of a few channels, narrow fully connected layers, no initial weights and no files of other data
+    backbone of few blocks and channels, narrow fully connected layers, no initial weights and no files of other data
     sets. Changes the config."""
     from ..zoo.models import single_dataset, without_initial_weights
 
@@ -110,13 +111,24 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     backbone, widths = model.get('backbone') or {}, None
     kind = backbone.get('type', '').rpartition('.')[2]
     if kind == 'ResNet' and backbone.get('num_stages', 4) == 4 and backbone['depth'] > 18:
-        deformable = backbone.get('dcn') is not None
-        backbone.update(depth=50 if deformable else 18, base_channels=16)
-        backbone['frozen_stages'] = -1
-        widths = [64, 128, 256, 512] if deformable else [16, 32, 64, 128]
+        basic = not (backbone.get('dcn') or backbone.get('plugins'))  # these are parts of bottlenecks
+        backbone.update(depth=18 if basic else 50, base_channels=16, frozen_stages=-1)
+        widths = [16, 32, 64, 128] if basic else [64, 128, 256, 512]
     elif 'Swin' in kind:
         backbone.update(embed_dims=32, depths=[2, 2, 2, 2], num_heads=[2, 2, 4, 4])
         widths = [32, 64, 128, 256]
+    elif 'ConvNeXt' in kind:
+        widths = [16, 32, 64, 128]
+        backbone['arch'] = dict(depths=[2, 2, 2, 2], channels=widths)
+    elif kind == 'HRNet':
+        widths = [8, 16, 32, 64]
+        for i in (2, 3, 4):
+            backbone['extra'][f'stage{i}'].update(num_modules=1, num_channels=widths[:i])
+    elif kind.startswith('PyramidVision'):
+        backbone['num_layers'] = [1, 1, 1, 1]
+    elif kind == 'WideResNet38':
+        backbone['width'] = 0.125
+        model['decode_head']['in_channels'] = [16, 512]
     if widths is not None:
         for part in _parts(model):
             channels = part.get('in_channels')
@@ -126,8 +138,12 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
         for key in ('image_counts', 'embeddings', 'vocabularies', 'class_names', 'vocabulary'):
             if isinstance(part.get(key), (str, dict)):
                 part[key] = None
+        if part.get('type', '').endswith('MaskHead'):
+            part.update(num_convs=1, conv_out_channels=32)
         if 'fc_out_channels' in part:
             part['fc_out_channels'] = 64
+        if part.get('type') == 'DyHead':
+            part['num_blocks'] = 2
         if part.get('type') == 'DynamicConv':
             part['feat_channels'] = 16
         if part.get('type') == 'DeticBBoxHead':
