@@ -137,28 +137,28 @@ class TwoStage(nn.Module):
         if not roi_head.with_mask:
             return result
         extras = dict(masks=self.draw(maps, result, image)) if self.masks else {}
-        return result._replace(boxes=result.boxes * image.factor, extras=extras)
+        return result._replace(boxes=result.boxes * image.factor, extras=result.extras | extras)
 
-    def draw(self, maps: tuple[Tensor, ...], found: Found, image: Prepared) -> Tensor:
+    def draw(self, maps: tuple[Tensor, ...], result: Found, image: Prepared) -> Tensor:
         """Masks (B, n, H, W) of detections whose boxes are in pixels of the network's input: ``FCNMaskHead``'s, of a
         cascade the mean of its stages'."""
         roi_head = self.model.roi_head
         extractors, heads = roi_head.mask_roi_extractor, roi_head.mask_head
         if not isinstance(heads, nn.ModuleList):
             extractors, heads = [extractors], [heads]
-        labels, probs = found.labels.clamp(min=0).reshape(-1, 1, 1, 1), []
+        labels, probs = result.labels.clamp(min=0).reshape(-1, 1, 1, 1), []
         for extractor, head in zip(extractors, heads):
             if type(head) is not FCNMaskHead:
                 raise ValueError(
                     f'masks of {type(head).__name__} are not exported: leave them out (--no-masks)'
                 )
-            own = head(pool(maps, found.boxes, extractor)).sigmoid()
+            own = head(pool(maps, result.boxes, extractor)).sigmoid()
             if not head.class_agnostic:
                 own = own.gather(1, labels.expand(-1, -1, *own.shape[2:]))
             probs.append(own)
         threshold = float(roi_head.test_cfg.mask_thr_binary)
-        masks = paste(torch.stack(probs).mean(0), found.boxes * image.factor, image.original, threshold)
-        return masks & (found.labels >= 0)[..., None, None]
+        masks = paste(torch.stack(probs).mean(0), result.boxes * image.factor, image.original, threshold)
+        return masks & (result.labels >= 0)[..., None, None]
 
     def detections(
         self,
