@@ -24,6 +24,14 @@ from typing import Any
 
 #: Folders of the configs whose models may be exported.
 FOLDERS = ('det', 'ins_seg', 'abet', 'rba', 'rankseg', 'detic')
+#: Parts of the names of those that are refused: panoptic maps, videos, models that are told the truth.
+REFUSED = ('panoptic', 'video', '-gt_')
+#: How the keys of a model's config begin that say nothing of how it predicts.
+TRAINING = (
+    'loss_', 'init_cfg', 'train_cfg', 'frozen_stages', 'norm_eval', 'with_cp', 'drop_path_rate', 'trainable', 'image_',
+    'num_weak_proposals', 'caption_', 'neg_caption_', 'dynamic_classifier', 'vocabularies', 'class_names', 'federated',
+    'ignore_zero_cats', 'freq_weight', 'prop_score', 'pad_mask',
+)  # fmt: skip
 #: One of every family, which is exported as it is.
 REAL = (
     'retinanet_r50_fpn_1x_det_bdd100k',
@@ -72,7 +80,8 @@ def alike() -> dict[str, list[str]]:
 
     found: dict[str, list[str]] = {}
     for name in list_models():
-        if find_model(name)['Path'].parent.name in FOLDERS:
+        folder = find_model(name)['Path'].parent.name
+        if folder in FOLDERS and not any(part in name for part in REFUSED):
             cfg = small_twin(get_config(name))
             steps = [step for step in single_dataset(cfg)['pipeline'] if step['type'].endswith('Resize')]
             found.setdefault(repr((_for_testing(cfg.model), steps)), []).append(name)
@@ -80,22 +89,9 @@ def alike() -> dict[str, list[str]]:
 
 
 def _for_testing(node: Any) -> Any:
-    """A model's config without what only training reads."""
+    """A model's config without what only training reads, and without the names of classes."""
     if isinstance(node, dict):
-        unused = (
-            'init_cfg',
-            'train_cfg',
-            'frozen_stages',
-            'norm_eval',
-            'with_cp',
-            'drop_path_rate',
-            'trainable',
-        )
-        return {
-            k: _for_testing(v)
-            for k, v in sorted(node.items())
-            if k not in unused and not k.startswith('loss_')
-        }
+        return {k: _for_testing(v) for k, v in sorted(node.items()) if not k.startswith(TRAINING)}
     return [_for_testing(v) for v in node] if isinstance(node, (list, tuple)) else node
 
 
@@ -247,13 +243,16 @@ def main() -> None:
     rows = json.loads(out.read_text()) if out.exists() else []
     groups = {name: [name] for name in args.models or REAL} if args.models or args.real else alike()
     for name, names in groups.items():
-        if any(r['model'] == name and r['real'] == args.real and 'fails' not in r for r in rows):
+        known = [r for r in rows if r['model'] == name and r['real'] == args.real and 'fails' not in r]
+        if known:
+            known[0]['models'] = max(known[0]['models'], names, key=len)
             continue
         rows = [r for r in rows if (r['model'], r['real']) != (name, args.real)]
         with tempfile.TemporaryDirectory() as folder:
             rows.append(row(name, args, Path(folder)) | dict(models=names))
         write_text(out, json.dumps(rows, indent=1))
         print(rows[-1], file=sys.stderr, flush=True)
+    write_text(out, json.dumps(rows, indent=1))
     print(table(rows))
 
 

@@ -39,6 +39,12 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         model.init_weights()
     finally:
         logging.disable(logging.NOTSET)
+    for (
+        module
+    ) in model.modules():  # blocks change little, as trained ones do: else a hundred of them amplify rounding
+        if type(module).__name__ in ('BasicBlock', 'Bottleneck'):
+            last = module.norm3 if hasattr(module, 'norm3_name') else module.norm2
+            nn.init.constant_(last.weight, 0.3)
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
         nn.Module.train(norm)
@@ -150,6 +156,9 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
             part.update(num_classes=6, fc_out_channels=64 if part.get('num_shared_fcs', 2) else 1024)
         if part.get('type') == 'DeticDETRHead':
             part['num_classes'] = part['loss_cls']['num_classes'] = 6
+    rpn = (model.get('test_cfg') or {}).get('rpn')
+    if rpn is not None:  # a C4 has a whole stage of its backbone for each
+        rpn.update(nms_pre=300, max_per_img=32 if model.roi_head.get('shared_head') else 200)
     if model['type'] == 'Detic':  # its classifier is not spread
         model.test_cfg.rcnn.score_thr = 1e-3
     return cfg

@@ -168,6 +168,14 @@ def _logsumexp(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.squeeze(dim)
 
 
+def _in_projection_packed(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> list[Tensor]:
+    """Attention's queries, keys and values one by one: of two in one the exporter takes the number for a constant."""
+    biases = [None] * 3 if bias is None else bias.chunk(3)
+    return [F.linear(x, w, b) for x, w, b in zip((q, k, v), weight.chunk(3), biases)]
+
+
 def window_attention(self: ShiftWindowMSA, query: Tensor, hw_shape: tuple[Any, Any]) -> Tensor:
     """mmdet's ``ShiftWindowMSA.forward`` for maps of any number and size. Of its own, which maps there are and whether
     they are padded would be decided once, when it is recorded.
@@ -212,6 +220,7 @@ def standard_operators() -> Iterator[None]:
         stack.enter_context(
             patch.object(F, 'adaptive_max_pool2d', lambda x, output_size: adaptive_max_pool(x, output_size))
         )
+        stack.enter_context(patch.object(F, '_in_projection_packed', _in_projection_packed))
         stack.enter_context(patch.object(ShiftWindowMSA, 'forward', window_attention))
         stack.enter_context(patch.object(Tensor, 'argsort', _argsort))
         stack.enter_context(patch.object(Tensor, 'logsumexp', _logsumexp))
