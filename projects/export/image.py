@@ -136,9 +136,11 @@ def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 def _divisor(preprocessor: nn.Module) -> int:
     """The number of which height and width are multiples after padding, in testing."""
-    if hasattr(preprocessor, 'pad_size_divisor'):
+    if not hasattr(preprocessor, 'test_cfg'):
         return preprocessor.pad_size_divisor
-    cfg = getattr(preprocessor, 'test_cfg', None) or {}
+    cfg = (
+        preprocessor.test_cfg or {}
+    )  # mmseg's; in some of its versions it has the other too, and does not read it
     if cfg.get('size') is not None:
         raise ValueError(f'the data preprocessor pads to {cfg["size"]}: an export knows size_divisor alone')
     return cfg.get('size_divisor') or 1

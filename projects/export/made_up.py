@@ -45,6 +45,10 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         if type(module).__name__ in ('BasicBlock', 'Bottleneck'):
             last = module.norm3 if hasattr(module, 'norm3_name') else module.norm2
             nn.init.constant_(last.weight, 0.3)
+        elif type(module).__name__ == 'PreActBlock':
+            getattr(module, f'conv{module.num_convs}').weight.data *= 0.3
+        elif type(module).__name__ == 'ContextBlock':
+            nn.init.normal_(module.conv_mask.weight, std=0.01)  # else it looks at one pixel alone
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
         nn.Module.train(norm)
@@ -160,6 +164,7 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     if rpn is not None:  # a C4 has a whole stage of its backbone for each
         rpn.update(nms_pre=300, max_per_img=32 if model.roi_head.get('shared_head') else 200)
     if model['type'] == 'Detic':  # its classifier is not spread
+        model.pop('dynamic_classifier', None)
         model.test_cfg.rcnn.score_thr = 1e-3
     return cfg
 

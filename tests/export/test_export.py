@@ -113,7 +113,10 @@ def test_a_foreign_file_is_refused(tmp_path):
 
 
 def test_any_size_and_the_maps(segmentor):
-    assert segmentor.difference.numbers['anomaly'] < 1e-5 and segmentor.difference.numbers['classes'] == 0
+    assert (
+        segmentor.difference.numbers['anomaly'] < TOLERANCES['anomaly']
+        and segmentor.difference.numbers['classes'] == 0
+    )
     from mmroad.export.check import torch_predictions
 
     predict, session = torch_predictions(segmentor.model), open_session(segmentor.file)
@@ -122,7 +125,7 @@ def test_any_size_and_the_maps(segmentor):
     assert found['classes'].shape == (2, 83, 101) and found['classes'].dtype == np.uint8
     for i, image in enumerate(images):
         want = predict(image)
-        assert np.abs(found['anomaly'][i] - want['anomaly']).max() < 1e-5
+        assert np.allclose(found['anomaly'][i], want['anomaly'], rtol=1e-4, atol=1e-4)
         assert (found['classes'][i] != want['classes']).mean() < 1e-3
 
 
