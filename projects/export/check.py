@@ -96,14 +96,14 @@ def compare(
 
 def _with_bounds(model: nn.Module, predict: Callable, image: np.ndarray, margin: float) -> dict[str, Any]:
     """PyTorch's predictions, with the ``logits`` (C, H, W) of classes, or with masks ``beyond`` and ``within``: of a
-    threshold lower and higher by ``margin``."""
+    threshold lower and higher by ten times ``margin``, as a mask moves with its box."""
     if hasattr(model, 'decode_head'):
         with _changed(model.test_cfg, keep_logits=True):
             return predict(image)
     want = predict(image)
     if 'masks' in want:
         cfg = model.roi_head.test_cfg
-        for name, further in (('beyond', -margin), ('within', margin)):
+        for name, further in (('beyond', -10 * margin), ('within', 10 * margin)):
             with _changed(cfg, mask_thr_binary=cfg['mask_thr_binary'] + further):
                 want[name] = predict(image)['masks']
     return want

@@ -46,7 +46,7 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
             last = module.norm3 if hasattr(module, 'norm3_name') else module.norm2
             nn.init.constant_(last.weight, 0.3)
         elif type(module).__name__ == 'PreActBlock':
-            getattr(module, f'conv{module.num_convs}').weight.data *= 0.3
+            getattr(module, f'conv{module.num_convs}').weight.data *= 0.1
         elif type(module).__name__ == 'ContextBlock':
             nn.init.normal_(module.conv_mask.weight, std=0.01)  # else it looks at one pixel alone
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
@@ -117,7 +117,8 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     for step in single_dataset(cfg)['pipeline']:
         if step['type'].rpartition('.')[2] == 'Resize' and 'scale' in step:
             step['scale'] = scale
-    model = cfg.model = without_initial_weights(cfg.model)
+    cfg.model = without_initial_weights(cfg.model)
+    model = cfg.model  # a config keeps a copy
     backbone, widths = model.get('backbone') or {}, None
     kind = backbone.get('type', '').rpartition('.')[2]
     if kind == 'ResNet' and backbone.get('num_stages', 4) == 4 and backbone['depth'] > 18:

@@ -82,7 +82,7 @@ def test_a_pixel_of_another_class(monkeypatch):
 
 
 def test_a_pixel_of_a_mask(monkeypatch):
-    model, probability = torch.nn.Module(), np.array([[[0.9, 0.49995], [0.2, 0.499]]])
+    model, probability = torch.nn.Module(), np.array([[[0.9, 0.4995], [0.2, 0.498]]])
     model.roi_head = torch.nn.Module()
     model.roi_head.test_cfg = dict(mask_thr_binary=0.5)
 
