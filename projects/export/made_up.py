@@ -21,7 +21,7 @@ SPREAD = (
     (('fc_reg',), 0.0, 0.05),
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
     (('conv_logits',), 0.0, 2.0),  # of masks
-    (('conv_offset', 'spatial_conv_offset'), 0.0, 1.0),  # of deformable convolutions, which start from 0
+    (('conv_offset', 'spatial_conv_offset'), 0.0, 0.2),  # of deformable convolutions, which start from 0
 )
 
 
@@ -46,7 +46,7 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
             last = module.norm3 if hasattr(module, 'norm3_name') else module.norm2
             nn.init.constant_(last.weight, 0.3)
         elif type(module).__name__ == 'PreActBlock':
-            getattr(module, f'conv{module.num_convs}').weight.data *= 0.1
+            getattr(module, f'conv{module.num_convs}').weight.data *= 0.3
         elif type(module).__name__ == 'ContextBlock':
             nn.init.normal_(module.conv_mask.weight, std=0.01)  # else it looks at one pixel alone
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
@@ -66,7 +66,8 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         for hook in hooks:
             hook.remove()
         for norm in norms:
-            norm.momentum = 0.1
+            norm.momentum = 0.1  # and of pooled maps two images are two numbers, which may be next to equal
+            norm.running_var = torch.maximum(norm.running_var, norm.running_mean**2 / 100)
     for module in model.modules():
         if (
             type(module).__name__ == 'LearnedTemperatureLinear'
