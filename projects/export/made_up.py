@@ -39,9 +39,8 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         model.init_weights()
     finally:
         logging.disable(logging.NOTSET)
-    for (
-        module
-    ) in model.modules():  # blocks change little, as trained ones do: else a hundred of them amplify rounding
+    # Blocks change little, as trained ones do: else a hundred of them amplify rounding.
+    for module in model.modules():
         if type(module).__name__ in ('BasicBlock', 'Bottleneck'):
             last = module.norm3 if hasattr(module, 'norm3_name') else module.norm2
             nn.init.constant_(last.weight, 0.3)
@@ -66,12 +65,12 @@ def make_up_weights(model: nn.Module, images: Tensor, seed: int = 0) -> nn.Modul
         for hook in hooks:
             hook.remove()
         for norm in norms:
-            norm.momentum = 0.1  # and of pooled maps two images are two numbers, which may be next to equal
+            norm.momentum = 0.1
+            # of pooled maps two images are two numbers, which may be next to equal
             norm.running_var = torch.maximum(norm.running_var, norm.running_mean**2 / 100)
     for module in model.modules():
-        if (
-            type(module).__name__ == 'LearnedTemperatureLinear'
-        ):  # about 0.05; an empty region's would be next to 0
+        if type(module).__name__ == 'LearnedTemperatureLinear':
+            # about 0.05; an empty region's would be next to 0
             module.bn.weight.data.fill_(0.1)
             module.bn.bias.data.fill_(-3.0)
     return model.eval()
