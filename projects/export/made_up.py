@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 #: what six stages move by much depends on the last digit of the first.
 SPREAD = (
     (('rpn_cls',), -2.0, 2.0),
-    (('fc_cls', 'retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
+    (('fc_cls',), 0.0, 1.0),  # features of regions are alike: spread further, their rounding is
+    (('retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
     (('rpn_reg', 'retina_reg', 'atss_reg'), 0.0, 0.5),
     (('conv_reg',), 2.0, 0.5),  # distances from a point to the sides
     (('fc_reg',), 0.0, 0.05),
