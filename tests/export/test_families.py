@@ -42,9 +42,19 @@ FAMILIES = {
 }
 
 
+#: Those that the check refuses, see docs/onnx.md.
+REFUSED = {
+    'libra_faster_rcnn_r50_fpn_1x_det_bdd100k': 'its pooling stops at the second size',
+    'sparse_rcnn_r50_fpn_1x_det_bdd100k': 'its made-up weights amplify rounding',
+    'BoxSup-DeformDETR_L_R50_2x': 'the second image gives fewer than 300 candidates',
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', FAMILIES)
-def test_a_family(name, tmp_path):
+def test_a_family(name, tmp_path, request):
+    if name in REFUSED:
+        request.applymarker(pytest.mark.xfail(reason=REFUSED[name], strict=True))
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     if 'convnext' in name:
