@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 from torch import Tensor, nn
 
@@ -106,3 +107,18 @@ def pool(maps: tuple[Tensor, ...], boxes: Tensor, extractor: nn.Module) -> Tenso
     parts = [roi_align(maps[i], boxes[own], image[own], layers[i]) for i, own in enumerate(order)]
     place = torch.zeros_like(image).scatter(0, torch.cat(order), torch.arange(image.shape[0]))
     return torch.cat(parts)[place]
+
+
+def paste(probs: Tensor, boxes: Tensor, original: tuple[Any, Any], threshold: float) -> Tensor:
+    """mmdet's ``FCNMaskHead``: mask probabilities (B * n, 1, s, s) of boxes (B, n, 4), in pixels of the images of size
+    ``original``, as masks (B, n, H, W) bool. The mask of an empty box is empty."""
+    height, width = original
+    flat = boxes.reshape(-1, 4)
+    size = (flat[:, 2:] - flat[:, :2]).clamp(min=1e-6)
+    y = (torch.arange(height).float() + 0.5 - flat[:, 1:2]) / size[:, 1:2] * 2 - 1
+    x = (torch.arange(width).float() + 0.5 - flat[:, 0:1]) / size[:, 0:1] * 2 - 1
+    grid = torch.stack(
+        [x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])], -1
+    )
+    masks = F.grid_sample(probs, grid, align_corners=False)[:, 0] >= threshold
+    return masks.reshape(boxes.shape[0], boxes.shape[1], height, width)

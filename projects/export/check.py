@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ import numpy as np
 import torch
 from torch import nn
 
-#: The largest differences that a file of float32 may have: pixels, scores, maps, and shares of pixels of another class
-#: (the two best of which are equal to the last digits) and of mask pixels.
-TOLERANCES = dict(boxes=1e-2, scores=1e-4, ood_scores=1e-3, anomaly=1e-4, classes=1e-4, masks=1e-3)
+#: The largest differences that a file of float32 may have: of boxes in pixels, of scores and maps (of numbers above 1
+#: in parts of them); and the shares of pixels of another class, of mask pixels and of detections without a partner that
+#: are no tie. Numbers that are no further apart than scores may be are a tie: which is the larger, rounding decides.
+TOLERANCES = dict(
+    boxes=1e-2, scores=1e-4, ood_scores=1e-4, anomaly=1e-4, classes=0.0, masks=0.0, ranking=0.0, unpaired=0.0
+)
 #: Those of float16, which has three digits.
-HALF = dict(boxes=2.0, scores=2e-2, ood_scores=0.1, anomaly=2e-2, classes=2e-2, masks=2e-2)
-#: The share of detections that may have no partner: where two boxes overlap by just the threshold, or a score is just
-#: at it, rounding decides.
-UNPAIRED = 0.02
+HALF = dict(
+    boxes=2.0, scores=2e-2, ood_scores=0.1, anomaly=2e-2, classes=2e-2, masks=2e-2, unpaired=0.2
+)  # fmt: skip
 
 
 class ExportError(ValueError):
@@ -33,8 +37,12 @@ class Difference:
     problems: list[str] = field(default_factory=list)  #: what is beyond tolerance
 
     def note(self, name: str, value: float) -> None:
-        """Keep the largest."""
-        self.numbers[name] = max(float(value), self.numbers.get(name, 0.0))
+        """Keep the largest, or that there is none (NaN)."""
+        self.numbers[name] = float(np.maximum(value, self.numbers.get(name, 0.0)))
+
+    def add(self, name: str, count: float) -> None:
+        """Keep the sum."""
+        self.numbers[name] = self.numbers.get(name, 0.0) + float(count)
 
     def __str__(self) -> str:
         return ', '.join(f'{k} {v:.3g}' for k, v in self.numbers.items())
@@ -59,26 +67,58 @@ def compare(
     from .session import open_session
 
     session, predict = open_session(path), torch_predictions(model)
+    thresholds = json.loads(session.metadata['thresholds'])
     difference, limits = Difference(), HALF if half else TOLERANCES
+    numbers = difference.numbers
     for image in images:
-        got = dict(zip(graph.names, session(image[None])))
-        want = predict(image)
+        got = {name: values[0] for name, values in zip(graph.names, session(image[None]))}
+        want = _with_bounds(model, predict, image, limits['scores'])
         if 'boxes' in want:
-            _compare_detections(got, want, difference, limits, half)
+            _compare_detections(got, want, difference, limits, thresholds)
         else:
-            _compare_maps(got, want, difference)
-    for name, limit in limits.items():
-        value = difference.numbers.get(name, 0.0)
-        if not value <= limit:
-            difference.problems.append(f'{name} by {value:.3g}, allowed is {limit:g}')
-    count, lost = (difference.numbers.get(k, 0.0) for k in ('detections', 'unpaired'))
-    if count == 0 and 'detections' in difference.numbers:
+            _compare_maps(got, want, difference, limits['scores'])
+    if numbers.get('detections') == 0:
         difference.problems.append(
             'nothing was found on either image: compare on images with objects (--check)'
         )
-    if lost > max((0.2 if half else UNPAIRED) * count, 1 if count else 0):
-        difference.problems.append(f'{lost:g} of {count:g} detections are not among the others')
+    for name, limit in limits.items():
+        value = numbers.get(name, 0.0)
+        if name == 'unpaired':
+            if value > limit * numbers.get('detections', 0.0):
+                difference.problems.append(
+                    f'{value:g} of {numbers["detections"]:g} detections are not among the others (where regions '
+                    'overlap by just a threshold, rounding decides: --check takes other images)'
+                )
+        elif not value <= limit:
+            difference.problems.append(f'{name} by {value:.3g}, allowed is {limit:g}')
     return difference
+
+
+def _with_bounds(model: nn.Module, predict: Callable, image: np.ndarray, margin: float) -> dict[str, Any]:
+    """PyTorch's predictions, with the ``logits`` (C, H, W) of classes, or with masks ``beyond`` and ``within``: of a
+    threshold lower and higher by ten times ``margin``, as a mask moves with its box."""
+    if hasattr(model, 'decode_head'):
+        with _changed(model.test_cfg, keep_logits=True):
+            return predict(image)
+    want = predict(image)
+    if 'masks' in want:
+        cfg = model.roi_head.test_cfg
+        for name, further in (('beyond', -10 * margin), ('within', 10 * margin)):
+            with _changed(cfg, mask_thr_binary=cfg['mask_thr_binary'] + further):
+                want[name] = predict(image)['masks']
+    return want
+
+
+@contextmanager
+def _changed(config: dict, **values: Any) -> Iterator[None]:
+    own = {key: config[key] for key in values if key in config}
+    config.update(values)
+    try:
+        yield
+    finally:
+        for key in values:
+            del config[key]
+        config.update(own)
 
 
 def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -103,6 +143,8 @@ def torch_predictions(model: nn.Module) -> Callable[[np.ndarray], dict[str, np.n
             )
             return {k: found.get(v).cpu().numpy() for k, v in names.items() if v in found}
         fields = dict(classes=sample.pred_sem_seg.data[0].cpu().numpy())
+        if 'seg_logits' in sample:
+            fields['logits'] = sample.seg_logits.data.cpu().numpy()
         if 'anomaly_map' in sample:
             fields['anomaly'] = sample.anomaly_map.data[0].cpu().numpy()
         if 'ranking' in sample:
@@ -127,27 +169,39 @@ def pair(got: dict[str, np.ndarray], want: dict[str, np.ndarray], reach: float) 
     return pairs
 
 
+def ties(scores: np.ndarray, other: np.ndarray, thresholds: dict[str, Any], margin: float) -> np.ndarray:
+    """Which detections without a partner the other side may lack: those whose score is within ``margin`` of the least
+    that counts, which is the threshold, or where the other side has as many as are kept, its last."""
+    least = thresholds.get('score_thr', -np.inf)
+    if 0 < thresholds.get('max_per_img', np.inf) <= len(other):
+        least = max(least, other.min())
+    return scores <= least + margin
+
+
 def _compare_detections(
     got: dict[str, Any],
     want: dict[str, np.ndarray],
     difference: Difference,
     limits: dict[str, float],
-    half: bool,
+    thresholds: dict[str, Any],
 ) -> None:
-    got = {k: v[0] for k, v in got.items()}
     there = got['labels'] >= 0
     got = {k: v[there] for k, v in got.items()}
-    pairs = pair(got, want, 5.0 if half else 1.0)
-    numbers = difference.numbers
-    numbers['detections'] = numbers.get('detections', 0.0) + len(want['scores'])
-    unpaired = len(want['scores']) + len(got['scores']) - 2 * len(pairs)
-    numbers['unpaired'] = numbers.get('unpaired', 0.0) + unpaired
+    pairs = pair(got, want, max(1.0, 2.5 * limits['boxes']))
     rows, others = ([p[k] for p in pairs] for k in (0, 1))
+    difference.add('detections', len(want['scores']))
+    for side, own, other in ((got, rows, want), (want, others, got)):
+        alone = np.delete(side['scores'], own)
+        tied = ties(alone, other['scores'], thresholds, limits['scores']).sum()
+        difference.add('unpaired', len(alone) - tied)
+        difference.add('ties', tied)
     for name in ('boxes', 'scores', 'ood_scores'):
         if name in got and name in want:
             difference.note(name, _apart(got[name][rows], want[name][others]))
-    if 'masks' in got and 'masks' in want and pairs:
-        difference.note('masks', (got['masks'][rows] != want['masks'][others]).mean())
+    if 'masks' in got and pairs:
+        masks = got['masks'][rows]
+        wrong = (masks & ~want['beyond'][others]) | (want['within'][others] & ~masks)
+        difference.note('masks', wrong.mean())
 
 
 def _apart(got: np.ndarray, want: np.ndarray) -> float:
@@ -156,9 +210,15 @@ def _apart(got: np.ndarray, want: np.ndarray) -> float:
     return float((np.abs(got - want) / unit).max(initial=0))
 
 
-def _compare_maps(got: dict[str, Any], want: dict[str, np.ndarray], difference: Difference) -> None:
-    difference.note('classes', (got['classes'][0] != want['classes']).mean())
+def _compare_maps(
+    got: dict[str, Any], want: dict[str, np.ndarray], difference: Difference, margin: float
+) -> None:
+    differ = (got['classes'] != want['classes']).nonzero()
+    first, second = (want['logits'][(side['classes'][differ], *differ)] for side in (want, got))
+    wrong = (first - second > margin * np.maximum(1, np.abs(first))).sum()
+    difference.note('classes', wrong / got['classes'].size)
+    difference.add('ties', len(first) - wrong)
     if 'anomaly' in want:
-        difference.note('anomaly', _apart(got['anomaly'][0], want['anomaly']))
+        difference.note('anomaly', _apart(got['anomaly'], want['anomaly']))
     if 'ranking' in want:
-        difference.note('ranking', (got['ranking'][0] != want['ranking']).sum())
+        difference.note('ranking', (got['ranking'] != want['ranking']).sum())

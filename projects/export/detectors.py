@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from mmdet.models import TwoStagePanopticSegmentor
 from mmdet.models.dense_heads import ATSSHead, FCOSHead, RetinaHead, RPNHead
-from mmdet.models.roi_heads import CascadeRoIHead, SparseRoIHead, StandardRoIHead
+from mmdet.models.roi_heads import CascadeRoIHead, FCNMaskHead, SparseRoIHead, StandardRoIHead
 from torch import Tensor, nn
 
-from .boxes import best, decode, pool, rows, suppress
+from .boxes import best, decode, paste, pool, rows, suppress
 from .image import Prepared
 
 
@@ -108,11 +109,11 @@ def proposals(head: RPNHead, maps: tuple[Tensor, ...], image: Prepared, cfg: dic
 
 
 class TwoStage(nn.Module):
-    """Faster, Cascade and Libra R-CNN, and AbeT's with a score of the unknown."""
+    """Faster, Cascade, Libra and Mask R-CNN, and AbeT's with a score of the unknown."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.masks = model, model.roi_head.with_mask
 
     def forward(self, image: Prepared) -> Found:
         maps = self.model.extract_feat(image.inputs)
@@ -131,16 +132,49 @@ class TwoStage(nn.Module):
                 if not head.reg_class_agnostic:
                     raise ValueError('a cascade with boxes for every class is not exported')
                 regions = decode(head.bbox_coder, regions, deltas[:, :, 0], image.limits)
-        return self.detections(head, regions, valid, total / len(heads), deltas, image)
+        scale = torch.ones(4) if roi_head.with_mask else image.factor  # mmdet suppresses before it scales
+        result = self.detections(head, regions, valid, total / len(heads), deltas, image, scale)
+        if not roi_head.with_mask:
+            return result
+        extras = dict(masks=self.draw(maps, result, image)) if self.masks else {}
+        return result._replace(boxes=result.boxes * image.factor, extras=result.extras | extras)
+
+    def draw(self, maps: tuple[Tensor, ...], result: Found, image: Prepared) -> Tensor:
+        """Masks (B, n, H, W) of detections whose boxes are in pixels of the network's input: ``FCNMaskHead``'s, of a
+        cascade the mean of its stages'."""
+        roi_head = self.model.roi_head
+        extractors, heads = roi_head.mask_roi_extractor, roi_head.mask_head
+        if not isinstance(heads, nn.ModuleList):
+            extractors, heads = [extractors], [heads]
+        labels, probs = result.labels.clamp(min=0).reshape(-1, 1, 1, 1), []
+        for extractor, head in zip(extractors, heads):
+            if type(head) is not FCNMaskHead:
+                raise ValueError(
+                    f'masks of {type(head).__name__} are not exported: leave them out (--no-masks)'
+                )
+            own = head(pool(maps, result.boxes, extractor)).sigmoid()
+            if not head.class_agnostic:
+                own = own.gather(1, labels.expand(-1, -1, *own.shape[2:]))
+            probs.append(own)
+        threshold = float(roi_head.test_cfg.mask_thr_binary)
+        masks = paste(torch.stack(probs).mean(0), result.boxes * image.factor, image.original, threshold)
+        return masks & (result.labels >= 0)[..., None, None]
 
     def detections(
-        self, head: nn.Module, regions: Tensor, valid: Tensor, logits: Tensor, deltas: Tensor, image: Prepared
+        self,
+        head: nn.Module,
+        regions: Tensor,
+        valid: Tensor,
+        logits: Tensor,
+        deltas: Tensor,
+        image: Prepared,
+        scale: Tensor,
     ) -> Found:
         """mmdet's ``BBoxHead._predict_by_feat_single`` and ``multiclass_nms``."""
         cfg, classes = self.model.test_cfg.rcnn, head.num_classes
         scores = logits.softmax(-1)[..., :-1]
         scores = scores * (scores > float(cfg['score_thr'])) * valid[..., None]
-        boxes = decode(head.bbox_coder, regions[:, :, None], deltas, image.limits) * image.factor
+        boxes = decode(head.bbox_coder, regions[:, :, None], deltas, image.limits) * scale
         boxes = boxes.expand(-1, -1, classes, -1).flatten(1, 2)
         labels = torch.arange(classes).repeat(regions.shape[1])[None]
         scores = scores.flatten(1)
@@ -183,6 +217,8 @@ class Sparse(nn.Module):
 
 def detector(model: nn.Module) -> nn.Module | None:
     """The graph of one of mmdet's detectors; None for others."""
+    if isinstance(model, TwoStagePanopticSegmentor):
+        return None
     roi_head = getattr(model, 'roi_head', None)
     known: list[tuple[Any, Callable]] = [
         (type(roi_head) is SparseRoIHead, Sparse),

@@ -10,7 +10,7 @@ from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from ..detic.detector import Detic, DeticDETR
-from .boxes import best, decode, pool, rows, suppress
+from .boxes import best, decode, paste, pool, rows, suppress
 from .detectors import Found, proposals
 from .image import Prepared
 from .operators import non_max_suppression
@@ -51,7 +51,7 @@ class OpenVocabulary(nn.Module):
         if roi_head.proposal_score:
             scores = (scores * certainty[0][:, None]).sqrt()
         boxes, best_scores, labels = self.select(regions[0], scores)
-        extras = dict(masks=self.paste(maps, boxes, image)[None]) if self.masks else {}
+        extras = dict(masks=self.draw(maps, boxes, image)) if self.masks else {}
         return Found((boxes * image.factor)[None], best_scores[None], labels[None], extras)
 
     def center_proposals(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -85,25 +85,14 @@ class OpenVocabulary(nn.Module):
         whole = ((boxes[:, 2:] - boxes[:, :2]).amin(1) > 0).nonzero()[:, 0]  # those without area are dropped
         return boxes[whole], values[whole], labels[whole]
 
-    def paste(self, maps: tuple[Tensor, ...], boxes: Tensor, image: Prepared) -> Tensor:
-        """mmdet's ``FCNMaskHead``: masks (n, H, W) bool of boxes (n, 4) in pixels of the network's input."""
+    def draw(self, maps: tuple[Tensor, ...], boxes: Tensor, image: Prepared) -> Tensor:
+        """Masks (1, n, H, W) of boxes (n, 4) in pixels of the network's input."""
         roi_head = self.model.roi_head
         pooled = pool(maps, boxes[None], roi_head.mask_roi_extractor)
         probs = roi_head.mask_head(pooled)[:, :1].sigmoid()
-        boxes = boxes * image.factor
-        height, width = image.original
-        size = boxes[:, 2:] - boxes[:, :2]
-        y = (torch.arange(height).float() + 0.5 - boxes[:, 1:2]) / size[:, 1:2] * 2 - 1
-        x = (torch.arange(width).float() + 0.5 - boxes[:, 0:1]) / size[:, 0:1] * 2 - 1
-        grid = torch.stack(
-            [
-                x[:, None, :].expand(-1, y.shape[1], -1),
-                y[:, :, None].expand(-1, -1, x.shape[1]),
-            ],
-            -1,
+        return paste(
+            probs, boxes[None] * image.factor, image.original, float(roi_head.test_cfg.mask_thr_binary)
         )
-        pasted = torch.nn.functional.grid_sample(probs, grid, align_corners=False)[:, 0]
-        return pasted >= float(roi_head.test_cfg.mask_thr_binary)
 
 
 class DeformableDETR(nn.Module):

@@ -45,21 +45,17 @@ class Graph(nn.Module):
         steps = [step for step in single_dataset(model.cfg)['pipeline'] if changes_the_image(step)]
         self.input = ImageInput(steps, model.data_preprocessor, size)
         self.model, self.size = self._find(model.eval(), masks), size
-        # mmdet's Swin keeps the number of images of its first call when it puts windows together.
-        backbone = type(getattr(model, 'backbone', None)).__name__
-        self.one_image = getattr(self.model, 'one_image', False) or 'Swin' in backbone
+        self.one_image = getattr(self.model, 'one_image', False)
         self.names: tuple[str, ...] = ()
 
     @staticmethod
     def _find(model: nn.Module, masks: bool) -> nn.Module:
         found = detector(model)
         if found is None:
-            from .detic import OpenVocabulary, open_vocabulary
+            from .detic import open_vocabulary
             from .segmentors import segmentor
 
             found = open_vocabulary(model) or segmentor(model)
-            if isinstance(found, OpenVocabulary):
-                found.masks = found.masks and masks
         if found is None:
             heads = ('roi_head', 'bbox_head', 'panoptic_head', 'track_head', 'decode_head')
             head = next((type(getattr(model, k)).__name__ for k in heads if hasattr(model, k)), None)
@@ -68,6 +64,8 @@ class Graph(nn.Module):
                 'detectors of one and two stages, Sparse R-CNN, Detic, Mask2Former for semantic segmentation, RbA, '
                 'AbeT and RankSeg (docs/onnx.md)'
             )
+        if not masks and hasattr(found, 'masks'):
+            found.masks = False
         return found
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

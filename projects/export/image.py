@@ -27,13 +27,13 @@ class Taps(NamedTuple):
     """How the pixels of one axis of a resized image come from the image: sums of ``weight`` times ``index``'s pixel."""
 
     index: Tensor  #: (m, k) int64
-    weight: Tensor  #: (m, k) int32
+    weight: Tensor  #: (m, k) float32, whole numbers
 
 
 class ImageInput(nn.Module):
     """uint8 RGB images (B, H, W, 3) to a model's input.
 
-    Resizing is OpenCV's or Pillow's, in their own integers; so what comes out is the pipeline's to the last digit.
+    Resizing is OpenCV's or Pillow's, by their own whole numbers; so what comes out is the pipeline's to the last digit.
 
     Args:
         steps: The test pipeline's steps that change the image, as configs; a ``Resize`` alone is known.
@@ -136,9 +136,11 @@ def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 def _divisor(preprocessor: nn.Module) -> int:
     """The number of which height and width are multiples after padding, in testing."""
-    if hasattr(preprocessor, 'pad_size_divisor'):
+    if not hasattr(preprocessor, 'test_cfg'):
         return preprocessor.pad_size_divisor
-    cfg = getattr(preprocessor, 'test_cfg', None) or {}
+    cfg = (
+        preprocessor.test_cfg or {}
+    )  # mmseg's; in some of its versions it has the other too, and does not read it
     if cfg.get('size') is not None:
         raise ValueError(f'the data preprocessor pads to {cfg["size"]}: an export knows size_divisor alone')
     return cfg.get('size_divisor') or 1
@@ -160,7 +162,7 @@ def cv2_taps(length: Tensor, target: Tensor, clamp: bool) -> Taps:
         share = share * ((low >= 0) & (low < length - 1))
     index = torch.stack([low, low + 1], 1).long()
     weight = torch.stack([1 - share, share], 1) * 2**CV2_BITS
-    return Taps(torch.minimum(index.clamp(min=0), length - 1), weight.round().int())
+    return Taps(torch.minimum(index.clamp(min=0), length - 1), weight.round().float())
 
 
 def pillow_taps(length: Tensor, target: Tensor) -> Taps:
@@ -175,30 +177,42 @@ def pillow_taps(length: Tensor, target: Tensor) -> Taps:
     distance = (index - center[:, None] + 0.5).abs()
     weight = (1 - distance / wide).clamp(min=0) * (index < last[:, None])
     weight = weight / weight.sum(1, keepdim=True) * 2**PILLOW_BITS
-    return Taps(torch.minimum(index, length - 1), (weight + 0.5).floor().int())
+    return Taps(torch.minimum(index, length - 1), (weight + 0.5).floor().float())
 
 
 def resize_cv2(images: Tensor, rows: Taps, cols: Taps) -> Tensor:
-    """Images (B, H, W, C) uint8 resized as OpenCV's INTER_LINEAR does: (B, h, w, C) int32 in 0..255.
+    """Images (B, H, W, C) uint8 resized as OpenCV's INTER_LINEAR does: (B, h, w, C) float32, whole numbers in 0..255.
 
-    It sums across in full, takes 4 bits off, multiplies with the rows' weights, takes 16 off each and rounds.
+    It sums across in full, takes 4 bits off, multiplies with the rows' weights, takes 16 off each and rounds. Upper and
+    lower bits are multiplied apart, so that no number needs more than the 24 bits of float32: OpenVINO computes with
+    whole numbers as with these.
     """
-    x = images.int()
+    x = images.float()
     across = [x.index_select(2, cols.index[:, i]) * cols.weight[:, i, None] for i in (0, 1)]
-    x = torch.div(across[0] + across[1], 16, rounding_mode='trunc')
-    down = [x.index_select(1, rows.index[:, i]) * rows.weight[:, i, None, None] for i in (0, 1)]
-    down = [torch.div(part, 2**16, rounding_mode='trunc') for part in down]
-    return torch.div(down[0] + down[1] + 2, 4, rounding_mode='trunc')
+    x = ((across[0] + across[1]) / 16).floor()
+    upper = (x / 256).floor()
+    lower, down = x - upper * 256, []
+    for i in (0, 1):
+        high, low = (part.index_select(1, rows.index[:, i]) for part in (upper, lower))
+        weight = rows.weight[:, i, None, None]
+        down.append(((high * weight + (low * weight / 256).floor()) / 256).floor())
+    return ((down[0] + down[1] + 2) / 4).floor()
 
 
 def resize_pillow(images: Tensor, rows: Taps, cols: Taps) -> Tensor:
     """Images (B, H, W, C) uint8 resized as Pillow's BILINEAR does, across and then down, rounded to 8 bits after
-    each: (B, h, w, C) int32."""
-    x = images.int()
+    each: (B, h, w, C) float32.
+
+    The weights' upper and lower halves are summed apart, so that up to 27 pixels that become one need no more than the
+    24 bits of float32, see `resize_cv2`.
+    """
+    x, half = images.float(), 2 ** (PILLOW_BITS // 2)
     for axis, taps in ((2, cols), (1, rows)):
         count = taps.index.shape[0]
         picked = x.index_select(axis, taps.index.flatten()).unflatten(axis, (count, -1))
         weight = taps.weight.view(count, -1, *[1] * (3 - axis))
-        total = (picked * weight).sum(axis + 1, dtype=torch.int32) + 2 ** (PILLOW_BITS - 1)
-        x = torch.div(total, 2**PILLOW_BITS, rounding_mode='trunc').clamp(0, 255)
+        upper = (weight / half).floor()
+        lower = (picked * (weight - upper * half)).sum(axis + 1) + 2 ** (PILLOW_BITS - 1)
+        total = (picked * upper).sum(axis + 1) + (lower / half).floor()
+        x = (total / half).floor().clamp(0, 255)
     return x

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import mmcv.ops
 import torch
 import torch.nn.functional as F
+from mmdet.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
 
@@ -167,6 +168,46 @@ def _logsumexp(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.squeeze(dim)
 
 
+def _in_projection_packed(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> list[Tensor]:
+    """Attention's queries, keys and values one by one: of two in one the exporter takes the number for a constant."""
+    biases = [None] * 3 if bias is None else bias.chunk(3)
+    return [F.linear(x, w, b) for x, w, b in zip((q, k, v), weight.chunk(3), biases)]
+
+
+def window_attention(self: ShiftWindowMSA, query: Tensor, hw_shape: tuple[Any, Any]) -> Tensor:
+    """mmdet's ``ShiftWindowMSA.forward`` for maps of any number and size. Of its own, which maps there are and whether
+    they are padded would be decided once, when it is recorded.
+
+    Args:
+        query: (B, H * W, C).
+        hw_shape: H and W.
+
+    Returns:
+        (B, H * W, C).
+    """
+    (batch, _, channels), (height, width) = query.shape, hw_shape
+    side, shift, mask = self.window_size, self.shift_size, None
+    x = F.pad(query.view(batch, height, width, channels), (0, 0, 0, -width % side, 0, -height % side))
+    rows, cols = x.shape[1], x.shape[2]
+    if shift:
+        x = x.roll((-shift, -shift), (1, 2))  # what comes around is no neighbor of what is there
+        part, other = (
+            (torch.arange(n) >= n - side).int() + (torch.arange(n) >= n - shift).int() for n in (rows, cols)
+        )
+        part = (part[:, None] * 3 + other).view(rows // side, side, cols // side, side)
+        part = part.transpose(1, 2).reshape(-1, side * side)
+        mask = (part[:, None] != part[:, :, None]).to(x) * -100
+    x = x.view(batch, rows // side, side, cols // side, side, channels).transpose(2, 3)
+    x = self.w_msa(x.reshape(-1, side * side, channels), mask)
+    x = x.view(batch, rows // side, cols // side, side, side, channels).transpose(2, 3)
+    x = x.reshape(batch, rows, cols, channels)
+    if shift:
+        x = x.roll((shift, shift), (1, 2))
+    return self.drop(x[:, :height, :width].reshape(batch, height * width, channels))
+
+
 @contextmanager
 def standard_operators() -> Iterator[None]:
     """Inside, mmcv's and PyTorch's functions that ONNX lacks, or has for fixed sizes alone, are those of this file."""
@@ -179,6 +220,8 @@ def standard_operators() -> Iterator[None]:
         stack.enter_context(
             patch.object(F, 'adaptive_max_pool2d', lambda x, output_size: adaptive_max_pool(x, output_size))
         )
+        stack.enter_context(patch.object(F, '_in_projection_packed', _in_projection_packed))
+        stack.enter_context(patch.object(ShiftWindowMSA, 'forward', window_attention))
         stack.enter_context(patch.object(Tensor, 'argsort', _argsort))
         stack.enter_context(patch.object(Tensor, 'logsumexp', _logsumexp))
         stack.enter_context(patch.object(torch.special, 'entr', lambda x: -x * x.clamp(min=1e-38).log()))

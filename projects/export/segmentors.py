@@ -99,6 +99,16 @@ def mask_bands(masks: Tensor, image: Prepared, resize_masks: bool) -> Iterator[T
         yield band.sigmoid() if resize_masks else band
 
 
+def as_given(x: Tensor, image: Prepared, align_corners: bool = False) -> Tensor:
+    """Maps (..., h, w) at the size of the image in the input, at that of the image as given."""
+    if image.size is image.original or (
+        isinstance(image.original[0], int) and tuple(image.size) == tuple(image.original)
+    ):
+        return x
+    rows, cols = (axis(image.size[i], image.original[i], align_corners) for i in (0, 1))
+    return resize_cols(resize_rows(x, rows), cols)
+
+
 class MaskClassifier(nn.Module):
     """Mask2Former for semantic segmentation, with a ranking (RankSeg) or an anomaly score (RbA) where it has one.
     One image at a time."""
@@ -137,11 +147,7 @@ class MaskClassifier(nn.Module):
     def outlier_map(self, logits: Tensor, image: Prepared) -> Tensor:
         """DenseHybrid's two maps at the size of the image as given."""
         rows, cols = (axis(logits.shape[i + 2], image.size[i], align_corners=True) for i in (0, 1))
-        x = resize_cols(resize_rows(logits[0].float(), rows), cols)
-        if isinstance(image.original[0], int) and tuple(image.original) == tuple(image.size):
-            return x
-        rows, cols = (axis(image.size[i], image.original[i]) for i in (0, 1))
-        return resize_cols(resize_rows(x, rows), cols)
+        return as_given(resize_cols(resize_rows(logits[0].float(), rows), cols), image)
 
 
 class Temperature(nn.Module):
@@ -172,10 +178,11 @@ class Temperature(nn.Module):
         logits, heat = (
             None if x is None else x[:, :, : image.size[0], : image.size[1]] for x in (logits, heat)
         )
-        extras = {}
+        extras, corners = {}, self.model.align_corners
         if self.model.scores:
-            extras['anomaly'] = next(iter(self.model.scores.values()))(logits, heat)
-        return Maps(logits.argmax(1).to(torch.uint8), extras)
+            score = next(iter(self.model.scores.values()))(logits, heat)
+            extras['anomaly'] = as_given(score, image, corners)
+        return Maps(as_given(logits, image, corners).argmax(1).to(torch.uint8), extras)
 
 
 def squared_norm(gram: Tensor, rows: Axis, cols: Axis) -> Tensor:

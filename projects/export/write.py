@@ -103,7 +103,7 @@ def example_images(size: tuple[int, int] | None) -> list[np.ndarray]:
     """Two drawn road scenes, RGB, of a size; where it is open, of two."""
     from ..road_scenes.scene import Scene
 
-    sizes = [(180, 320), (224, 300)] if size is None else [size, size]
+    sizes = [(180, 320), (240, 200)] if size is None else [size, size]
     return [
         np.ascontiguousarray(Scene(seed, (width, height)).render().image[..., ::-1])
         for seed, (height, width) in enumerate(sizes, 1)

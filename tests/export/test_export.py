@@ -113,7 +113,10 @@ def test_a_foreign_file_is_refused(tmp_path):
 
 
 def test_any_size_and_the_maps(segmentor):
-    assert segmentor.difference.numbers['anomaly'] < 1e-5 and segmentor.difference.numbers['classes'] < 1e-3
+    assert (
+        segmentor.difference.numbers['anomaly'] < TOLERANCES['anomaly']
+        and segmentor.difference.numbers['classes'] == 0
+    )
     from mmroad.export.check import torch_predictions
 
     predict, session = torch_predictions(segmentor.model), open_session(segmentor.file)
@@ -122,7 +125,7 @@ def test_any_size_and_the_maps(segmentor):
     assert found['classes'].shape == (2, 83, 101) and found['classes'].dtype == np.uint8
     for i, image in enumerate(images):
         want = predict(image)
-        assert np.abs(found['anomaly'][i] - want['anomaly']).max() < 1e-5
+        assert np.allclose(found['anomaly'][i], want['anomaly'], rtol=1e-4, atol=1e-4)
         assert (found['classes'][i] != want['classes']).mean() < 1e-3
 
 
@@ -169,10 +172,10 @@ def test_eight_bits(detector, tmp_path):
 
 def test_without_mmroad(detector, tmp_path):
     picture = detector.folder / 'images/0.png'
-    example = [sys.executable, str(ROOT / 'examples/detect_onnx.py'), str(detector.file), str(picture), '0.5']
+    example = [sys.executable, str(ROOT / 'examples/detect_onnx.py'), str(detector.file), str(picture), '0.3']
     lines = subprocess.run(example, check=True, capture_output=True, text=True).stdout.splitlines()
     result = inferencer(detector.file)(picture)
-    kept = result.scores >= 0.5
+    kept = result.scores >= 0.3
     assert len(lines) == kept.sum() > 3
     name, score, *box = lines[0].rsplit(' ', 5)
     assert name == result.names[0] and float(score) == pytest.approx(result.scores[0], abs=1e-4)
@@ -196,14 +199,14 @@ def test_in_cpp(detector, tmp_path):
          f'-Wl,-rpath,{library}', '-o', str(tmp_path / 'detect')], check=True)  # fmt: skip
     cv2.imwrite(str(tmp_path / 'a.ppm'), detector.images[0][..., ::-1])
     run = subprocess.run(
-        [str(tmp_path / 'detect'), str(detector.file), str(tmp_path / 'a.ppm'), '0.5'],
+        [str(tmp_path / 'detect'), str(detector.file), str(tmp_path / 'a.ppm'), '0.3'],
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr
     result = inferencer(detector.file)(detector.images[0][..., ::-1].copy())
     rows = np.array([line.split() for line in run.stdout.splitlines()], float)
-    assert len(rows) == (result.scores >= 0.5).sum() > 3
+    assert len(rows) == (result.scores >= 0.3).sum() > 3
     assert np.allclose(rows[:, 1], result.scores[: len(rows)], atol=1e-3)
 
 

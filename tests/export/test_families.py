@@ -7,6 +7,7 @@ import pytest
 from mmroad.export.made_up import made_up_model, small_twin
 from mmroad.export.write import export
 from mmroad.zoo.configs import get_config
+from mmroad.zoo.models import single_dataset
 
 #: One of every head and every backbone; and whether a batch may have several images.
 FAMILIES = {
@@ -21,29 +22,47 @@ FAMILIES = {
     'atss_r50_fpn_dyhead_1x_det_bdd100k': True,
     'faster_rcnn_r50_fpn_dconv_1x_det_bdd100k': True,
     'faster_rcnn_hrnetv2p_w18_1x_det_bdd100k': True,
-    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': False,
+    'faster_rcnn_swin-t_fpn_1x_det_bdd100k': True,
     'faster_rcnn_convnext-t_fpn_fp16_1x_det_bdd100k': True,
     'retinanet_pvt-t_fpn_1x_det_bdd100k': True,
     'retinanet_pvtv2-b0_fpn_1x_det_bdd100k': True,
     'abet_cascade-rcnn_r50_fpn_bdd100k': True,
+    'mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
+    'cascade_mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
+    'gcnet_mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
+    'abet_deepv3plus_wrn38_bdd100k': True,
     'rba_small_1dl_road_scenes': False,
     'mask2former_small_road_scenes': False,
     'rankseg_small_road_scenes': False,
     'BoxSup-C2_R18_drawn_shapes': False,
     'Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size': False,
+    'Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size': False,
     'BoxSup_OVCOCO_CLIP_R50_1x': False,
     'BoxSup-DeformDETR_L_R50_2x': False,
 }
 
 
+#: Those that the check refuses, see docs/onnx.md.
+REFUSED = {
+    'libra_faster_rcnn_r50_fpn_1x_det_bdd100k': 'its pooling stops at the second size',
+    'sparse_rcnn_r50_fpn_1x_det_bdd100k': 'its made-up weights amplify rounding',
+    'BoxSup-DeformDETR_L_R50_2x': 'the second image gives fewer than 300 candidates',
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', FAMILIES)
-def test_a_family(name, tmp_path):
+def test_a_family(name, tmp_path, request):
+    if name in REFUSED:
+        request.applymarker(pytest.mark.xfail(reason=REFUSED[name]))
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     if 'convnext' in name:
         pytest.importorskip('mmpretrain')
-    model = made_up_model(small_twin(get_config(name)), (96, 160))
+    cfg = small_twin(get_config(name))
+    if 'abet_deepv3plus' in name:  # the published ones do not resize
+        single_dataset(cfg)['pipeline'].insert(1, dict(type='Resize', scale=(160, 96), keep_ratio=True))
+    model = made_up_model(cfg, (96, 160))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         difference = export(model, tmp_path / 'model.onnx', name=name)

@@ -6,6 +6,8 @@ import pytest
 import torch
 from mmdet.models import DetDataPreprocessor
 from mmengine.dataset import Compose
+from mmseg.models import SegDataPreProcessor
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmroad.export.image import ImageInput, cv2_taps, pillow_taps, resize_cv2, resize_pillow
@@ -99,3 +101,15 @@ def test_what_the_graph_cannot_do_is_named(step, said):
     preprocessor = DetDataPreprocessor(mean=MEAN, std=STD, pad_size_divisor=32)
     with pytest.raises(ValueError, match=said):
         ImageInput([step], preprocessor, None)
+
+
+def test_mmsegs_padding():
+    preprocessor = SegDataPreProcessor(
+        mean=MEAN, std=STD, bgr_to_rgb=True, size=(64, 64), test_cfg=dict(size_divisor=32)
+    )
+    image = noise(37, 53)
+    tensor = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+    want = preprocessor(dict(inputs=[tensor], data_samples=[SegDataSample()]))['inputs']
+    for size in (None, (37, 53)):
+        got = ImageInput([], preprocessor, size)(torch.from_numpy(image)[None]).inputs
+        assert got.shape == (1, 3, 64, 64) and torch.equal(got, want)

@@ -4,10 +4,14 @@ import mmcv.ops
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.backbones.swin import ShiftWindowMSA
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
-from mmroad.export.boxes import best, pool, suppress, table
+from mmroad.export.boxes import best, paste, pool, suppress, table
+from mmroad.export.image import Prepared
 from mmroad.export.operators import adaptive_max_pool, deform_conv, standard_operators
+from mmroad.export.segmentors import as_given
 
 
 @pytest.mark.parametrize('groups, deform_groups', [(1, 1), (2, 1), (2, 2)])
@@ -51,6 +55,19 @@ def test_adaptive_pooling():
     assert F.adaptive_max_pool2d is own
 
 
+@pytest.mark.parametrize('shift', [0, 3])
+def test_windows_of_any_size(shift):
+    """With and without padding, of one image and of two."""
+    torch.manual_seed(0)
+    block = ShiftWindowMSA(8, 2, 7, shift).eval()
+    torch.nn.init.normal_(block.w_msa.relative_position_bias_table)
+    for batch, height, width in ((1, 14, 21), (2, 9, 16), (1, 3, 7), (2, 5, 4)):
+        x = torch.randn(batch, height * width, 8)
+        want = block(x, (height, width))
+        with standard_operators():
+            assert torch.allclose(block(x, (height, width)), want, atol=1e-6)
+
+
 def test_regions_are_pooled_as_mmdet_pools_them():
     torch.manual_seed(0)
     extractor = SingleRoIExtractor(
@@ -62,6 +79,28 @@ def test_regions_are_pooled_as_mmdet_pools_them():
     boxes[1, -3:] = 0  # an image with fewer regions
     rois = torch.cat([torch.arange(2.0).repeat_interleave(30)[:, None], boxes.flatten(0, 1)], 1)
     assert torch.allclose(pool(maps, boxes, extractor), extractor(maps, rois), atol=1e-5)
+
+
+def test_masks_are_drawn_as_mmdet_draws_them():
+    torch.manual_seed(0)
+    probs = torch.rand(6, 1, 14, 14)
+    corner = torch.rand(2, 3, 2) * 30 - 5
+    boxes = torch.cat([corner, corner + 1 + torch.rand(2, 3, 2) * 20], 2)
+    want = _do_paste_mask(probs, boxes.flatten(0, 1), 33, 41, skip_empty=False)[0] >= 0.5
+    assert (
+        torch.equal(paste(probs, boxes, (33, 41), 0.5), want.unflatten(0, (2, 3)))
+        and 0.02 < want.float().mean() < 0.5
+    )
+    assert not paste(probs, boxes.mean(2, keepdim=True).expand(-1, -1, 4), (33, 41), 0.5).any()  # empty boxes
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_maps_at_the_size_of_the_image(align_corners):
+    x, size = torch.randn(2, 3, 9, 14), (9, 14)
+    for given in ((20, 31), (5, 7), (9, 20)):
+        want = F.interpolate(x, given, mode='bilinear', align_corners=align_corners)
+        assert torch.allclose(as_given(x, Prepared(x, size, given, x, x), align_corners), want, atol=1e-5)
+    assert as_given(x, Prepared(x, size, (9, 14), x, x)) is x
 
 
 def test_suppression_is_batched_nms():
