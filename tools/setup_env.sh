@@ -59,7 +59,7 @@ step() { # step "what it does" command...: the command's output goes to the log
     fi
 }
 
-byte_code() { # Python's own, of what is imported: else each start compiles it where PYTHONDONTWRITEBYTECODE is set
+byte_code() { # Python's own, of what is imported: with PYTHONDONTWRITEBYTECODE each start would compile it anew
     env -u PYTHONDONTWRITEBYTECODE "$1" - <<'END'
 import contextlib, importlib, pkgutil
 import mmroad
@@ -124,7 +124,7 @@ else
     "${mmcv[@]}"
 fi
 step 'mmroad' "${pip[@]}" --no-build-isolation --no-deps -e .
-[ -n "$here" ] || step 'byte code' byte_code "$python"
+[ -n "$here" ] || [ -z "${PYTHONDONTWRITEBYTECODE:-}" ] || step 'byte code' byte_code "$python"
 if [ -n "$here" ]; then
     echo "setup: done in $((SECONDS - began)) s; mmroad check says what this environment has"
 else
