@@ -255,6 +255,25 @@ def test_crowd_instances_alone_are_found_twice(tmp_path, attribute):
     assert (mine['AP50'][1]['OVERALL'] == pytest.approx(100)) == (attribute >= 2)
 
 
+def test_what_is_found_of_another_size_costs_no_score(tmp_path):
+    """A prediction without partner counts in its own range of sizes alone, below it and above it."""
+    instances(tmp_path, 'gt/0.png', [(0, 0, 10, 10), (0, 20, 40, 48)])
+    instances(tmp_path, 'gt/1.png', [])
+    instances(tmp_path, 'pred/0.png', [(0, 0, 10, 10), (0, 20, 40, 48)])
+    instances(tmp_path, 'pred/1.png', [(0, 0, 40, 30), (0, 40, 10, 50)])
+    for scores, ranges in (((0.5, 0.5, 0.9, 0.1), (100, 50)), ((0.5, 0.5, 0.1, 0.9), (50, 100))):
+        frames = [
+            dict(name=f'{i}.jpg', labels=[dict(index=k + 1, score=scores[2 * i + k]) for k in range(2)])
+            for i in range(2)
+        ]
+        (tmp_path / 'scores.json').write_text(json.dumps(frames))
+        paths = tmp_path / 'gt', tmp_path / 'pred', tmp_path / 'scores.json'
+        mine = ours('ins_seg', *paths)
+        same(mine, official('ins_seg', *paths))
+        found = tuple(mine[key][1]['OVERALL'] for key in ('APs', 'APm'))
+        assert found == pytest.approx(ranges, abs=1)
+
+
 @pytest.mark.parametrize('side', [31, 32, 33])
 def test_an_instance_of_1024_pixels_is_small_and_medium(tmp_path, side):
     instances(tmp_path, 'gt/0.png', [(0, 0, side, side)])
