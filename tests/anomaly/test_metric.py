@@ -40,7 +40,7 @@ def work(rank, world, folder):
     (Path(folder) / f'{rank}.json').write_text(json.dumps(metric.evaluate(SIZE)))
 
 
-@pytest.mark.parametrize('world', [1, 2, 3])
+@pytest.mark.parametrize('world', [1, 3])
 def test_any_number_of_processes_gives_the_same_numbers(world, tmp_path):
     commands = [[sys.executable, __file__, str(rank), str(world), str(tmp_path)] for rank in range(world)]
     running = [subprocess.Popen(command) for command in commands]
