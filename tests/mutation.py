@@ -384,7 +384,7 @@ def tests_of(change: Change, source: str, measured: dict[str, dict]) -> list[str
     chosen = [test for test in lines if spot and any(line in spot for line in lines[test])]
     if not chosen:
         files = {test.partition('::')[0] for test in lines if lines[test]}
-        chosen = [test for test in lines if test.partition('::')[0] in files]
+        chosen = [test for test in lines if not files or test.partition('::')[0] in files]
     return sorted(chosen, key=lambda test: measured[test]['seconds'])
 
 
