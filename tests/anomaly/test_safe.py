@@ -5,17 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmdet.models import FasterRCNN
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from mmengine.utils import import_modules_from_strings
 
-pytest.importorskip('mmdet')
-
-from mmdet.models import FasterRCNN  # noqa: E402
-from mmdet.structures import DetDataSample  # noqa: E402
-
-from mmroad import get_config  # noqa: E402
-from mmroad.anomaly.safe import SafeHead  # noqa: E402
-from mmroad.zoo.models import build_model  # noqa: E402
+from mmroad import get_config
+from mmroad.anomaly.safe import SafeHead
+from mmroad.zoo.models import build_model
 
 SIZE = (64, 96)
 

@@ -45,7 +45,6 @@ FAMILIES = {
 #: Those that the check refuses, see docs/onnx.md.
 REFUSED = {
     'libra_faster_rcnn_r50_fpn_1x_det_bdd100k': 'its pooling stops at the second size',
-    'sparse_rcnn_r50_fpn_1x_det_bdd100k': 'its made-up weights amplify rounding',
     'BoxSup-DeformDETR_L_R50_2x': 'the second image gives fewer than 300 candidates',
 }
 
@@ -54,7 +53,7 @@ REFUSED = {
 @pytest.mark.parametrize('name', FAMILIES)
 def test_a_family(name, tmp_path, request):
     if name in REFUSED:
-        request.applymarker(pytest.mark.xfail(reason=REFUSED[name]))
+        request.applymarker(pytest.mark.xfail(strict=True, reason=REFUSED[name]))
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     if 'convnext' in name:
