@@ -208,9 +208,8 @@ def resize_pillow(images: Tensor, rows: Taps, cols: Taps) -> Tensor:
     """
     x, half = images.float(), 2 ** (PILLOW_BITS // 2)
     for axis, taps in ((2, cols), (1, rows)):
-        count = taps.index.shape[0]
-        picked = x.index_select(axis, taps.index.flatten()).unflatten(axis, (count, -1))
-        weight = taps.weight.view(count, -1, *[1] * (3 - axis))
+        picked = x[(slice(None),) * axis + (taps.index,)]
+        weight = taps.weight[(...,) + (None,) * (3 - axis)]
         upper = (weight / half).floor()
         lower = (picked * (weight - upper * half)).sum(axis + 1) + 2 ** (PILLOW_BITS - 1)
         total = (picked * upper).sum(axis + 1) + (lower / half).floor()

@@ -162,6 +162,8 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
             part.update(num_classes=6, fc_out_channels=64 if part.get('num_shared_fcs', 2) else 1024)
         if part.get('type') == 'DeticDETRHead':
             part['num_classes'] = part['loss_cls']['num_classes'] = 6
+    if 'num_queries' in model:
+        model.num_queries = 100  # a small image has few places to take them from
     rpn = (model.get('test_cfg') or {}).get('rpn')
     if rpn is not None:  # a C4 has a whole stage of its backbone for each
         rpn.update(nms_pre=300, max_per_img=32 if model.roi_head.get('shared_head') else 200)

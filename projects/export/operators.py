@@ -148,11 +148,11 @@ def adaptive_max_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
     """``F.adaptive_max_pool2d`` for sizes that are known when the graph runs: bin i covers the pixels from
     floor(i * n / m) to ceil((i + 1) * n / m)."""
     for axis, count in ((2, size[0]), (3, size[1])):
-        length = torch.as_tensor(x.shape[axis])
-        bins = torch.arange(count)
+        length, bins = x.shape[axis], torch.arange(count)
         first, last = bins * length // count, ((bins + 1) * length + count - 1) // count - 1
         taps = torch.minimum(first[:, None] + torch.arange((last - first).amax() + 1), last[:, None])
-        x = x.index_select(axis, taps.flatten()).unflatten(axis, (count, -1)).amax(axis + 1)
+        # not by unflatten, whose size the exporter takes for constant
+        x = x[(slice(None),) * axis + (taps,)].amax(axis + 1)
     return x
 
 

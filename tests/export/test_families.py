@@ -42,18 +42,9 @@ FAMILIES = {
 }
 
 
-#: Those that the check refuses, see docs/onnx.md.
-REFUSED = {
-    'libra_faster_rcnn_r50_fpn_1x_det_bdd100k': 'its pooling stops at the second size',
-    'BoxSup-DeformDETR_L_R50_2x': 'the second image gives fewer than 300 candidates',
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('name', FAMILIES)
-def test_a_family(name, tmp_path, request):
-    if name in REFUSED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=REFUSED[name]))
+def test_a_family(name, tmp_path):
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     if 'convnext' in name:

@@ -55,6 +55,27 @@ def test_adaptive_pooling():
     assert F.adaptive_max_pool2d is own
 
 
+def test_pooling_of_any_size_as_a_file(tmp_path):
+    """Recorded at one size, run at others."""
+    pytest.importorskip('onnx')
+    onnxruntime = pytest.importorskip('onnxruntime')
+
+    class Pool(torch.nn.Module):
+        def forward(self, x, like):
+            return adaptive_max_pool(x, like.shape[2:])
+
+    axes = {name: {0: f'{name} batch', 2: f'{name} h', 3: f'{name} w'} for name in ('x', 'like')}
+    torch.onnx.export(
+        Pool(), (torch.randn(2, 3, 24, 40), torch.randn(2, 3, 6, 10)), str(tmp_path / 'm.onnx'), dynamo=False,
+        opset_version=17, input_names=['x', 'like'], dynamic_axes=axes,
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(str(tmp_path / 'm.onnx'))
+    for size, new in (((96, 80), (24, 20)), ((3, 5), (6, 10)), ((25, 41), (6, 10)), ((1, 1), (3, 2))):
+        x, like = torch.randn(1, 3, *size), torch.zeros(1, 3, *new)
+        (got,) = session.run(None, dict(x=x.numpy(), like=like.numpy()))
+        assert torch.equal(torch.from_numpy(got), F.adaptive_max_pool2d(x, new))
+
+
 @pytest.mark.parametrize('shift', [0, 3])
 def test_windows_of_any_size(shift):
     """With and without padding, of one image and of two."""
