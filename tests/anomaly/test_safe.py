@@ -88,15 +88,17 @@ def test_it_watches_the_outputs_of_residual_convolutions(model):
     assert not model.backbone.layer2[0].downsample._forward_hooks
 
 
-@pytest.mark.parametrize('name', ['r50_fpn_bdd100k', 'r18_fpn_road_scenes'])
+@pytest.mark.parametrize('name', ['r50_fpn_bdd100k', 'r50_fpn_voc', 'r18_fpn_road_scenes'])
 def test_the_recipe_is_five_epochs_of_sgd_that_end(name):
     cfg = get_config(f'safe_faster-rcnn_{name}')
     assert cfg.train_dataloader.sampler == dict(type='DefaultSampler', shuffle=True)
     assert cfg.train_cfg == dict(type='EpochBasedTrainLoop', max_epochs=5, val_interval=5)
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.001, momentum=0.9) and not cfg.param_scheduler
-    assert not {'RandomFlip', 'PhotoMetricDistortion'} & {
-        t.type for t in cfg.train_dataloader.dataset.pipeline
-    }
+    images = cfg.train_dataloader.batch_size * cfg.optim_wrapper.accumulative_counts
+    assert images == (4 if 'r18' in name else 32)
+    dataset = cfg.train_dataloader.dataset
+    for own in dataset.get('datasets', [dataset]):
+        assert not {'RandomFlip', 'PhotoMetricDistortion'} & {t.type for t in own.pipeline}
 
 
 def test_training_changes_safe_alone(model):

@@ -6,6 +6,8 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2),
     clip_grad=dict(max_norm=5, norm_type=2),
+    # a temperature has to fall from 0.5, and AdamW moves its shift by one learning rate a step at most
+    paramwise_cfg=dict(custom_keys={'fc_cls.bn': dict(lr_mult=30.0)}),
 )
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
