@@ -54,7 +54,7 @@ def methods_of(items: Sequence[str]) -> list[Method]:
     """
     methods: list[Method] = []
     for item in items:
-        left, sign, right = item.rpartition('=')
+        left, sign, right = _split(item)
         if Path(right).is_dir():
             methods.append(Method(left or Path(right).resolve().name, maps=Path(right)))
         elif not sign:
@@ -75,6 +75,13 @@ def methods_of(items: Sequence[str]) -> list[Method]:
             f'{odd[0]!r}: the name of a method is a folder too, and has no "/" and no dot in front'
         )
     return methods
+
+
+def _split(item: str) -> tuple[str, str, str]:
+    """``NAME=PATH`` in its parts; a path may have "=" too, and is what is there, the longest first."""
+    parts = item.split('=')
+    cuts = [('='.join(parts[:i]), '=' if i else '', '='.join(parts[i:])) for i in range(len(parts))]
+    return next((cut for cut in cuts if Path(cut[2]).exists()), item.rpartition('='))
 
 
 @dataclass

@@ -178,6 +178,12 @@ def test_methods(tmp_path):
         [f'configs/x.py={tmp_path}/a.pth', f'configs/x.py={tmp_path}/b.pth', str(tmp_path / 'a')]
     )
     assert [m.name for m in both] == ['x a', 'x b', 'a']
+    odd = tmp_path / 'lr=0.1' / 'best=1.pth'
+    odd.parent.mkdir()
+    odd.write_bytes(b'')
+    (method,) = methods_of([f'x={odd}'])
+    assert (method.config, method.weights) == ('x', str(odd))
+    assert [m.name for m in methods_of([str(odd.parent), f'own={odd.parent}'])] == ['lr=0.1', 'own']
     for items, said in (
         ([str(tmp_path / 'a'), f'a={tmp_path / "b"}'], "two methods are called 'a'"),
         (['none/there'], 'a model is given as NAME=CHECKPOINT'),
