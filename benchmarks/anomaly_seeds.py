@@ -3,8 +3,9 @@
     mmroad data road-scenes --out data/road_scenes
     python benchmarks/anomaly_seeds.py deepv3plus_r18_road_scenes abet_deepv3plus_r18_road_scenes --out work_dirs/seeds
 
-A config may be followed by values: abet_deepv3plus_r18_road_scenes,optim_wrapper.optimizer.lr=0.01. What is trained or
-scored already below --out is taken again. Deviations are those of a sample (n - 1).
+A config may be followed by values: abet_deepv3plus_r18_road_scenes,optim_wrapper.optimizer.lr=0.01; in these {seed} is
+the seed, so that a second training can start from the first's weights. What is trained or scored already below --out is
+taken again. Deviations are those of a sample (n - 1).
 """
 
 import argparse
@@ -39,7 +40,8 @@ def train(name: str, seed: int, args: argparse.Namespace) -> Path:
     folder = args.out / 'trained' / plain(name) / str(seed)
     done = folder / 'last_checkpoint'
     if not done.exists():
-        options = [*args.options, *options, f'randomness.seed={seed}']
+        options = [o.replace('{seed}', str(seed)) for o in (*args.options, *options)]
+        options += [f'randomness.seed={seed}']
         command = [sys.executable, '-m', 'mmroad', 'train', config, '--work-dir', str(folder)]
         subprocess.run([*command, '--cfg-options', *options], check=True)  # a log of its own
     checkpoint = folder / Path(done.read_text().strip()).name

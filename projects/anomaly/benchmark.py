@@ -22,10 +22,13 @@ from ..files.json_files import read_json
 from ..files.replacing import own_name, remove_dead_parts
 from .found_sets import FoundSet
 from .io import find_map, map_names
+from .layouts import LAYOUTS
 from .report import FolderScores, plain, write
 
 #: Data sets whose official metrics are SMIYC's, or ISSU's, and the track.
-TRACKS = dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle', issu_anomaly='issu', issu_obstacle='issu')
+TRACKS = dict(smiyc_anomaly='anomaly', smiyc_obstacle='obstacle') | {
+    layout: 'issu' for layout in LAYOUTS if layout.startswith('issu')
+}
 Say = Callable[[str], None]
 
 

@@ -22,8 +22,11 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     'smiyc_anomaly': lambda d: d.name == 'dataset_AnomalyTrack' and (d / 'images').is_dir(),
     'smiyc_obstacle': lambda d: d.name == 'dataset_ObstacleTrack' and (d / 'images').is_dir(),
     'lost_and_found': lambda d: (d / 'leftImg8bit/test').is_dir() and (d / 'gtCoarse/test').is_dir(),
-    'issu_anomaly': lambda d: d.name == 'dataset_ISSUTrack' and (d / 'images').is_dir(),
-    'issu_obstacle': lambda d: d.name == 'dataset_ISSUTrack' and (d / 'images').is_dir(),
+    **{
+        f'issu_{track}_{scenes}': lambda d: d.name == 'dataset_ISSUTrack' and (d / 'images').is_dir()
+        for track in ('anomaly', 'obstacle')
+        for scenes in ('static', 'temporal')
+    },
     'ade_ood': lambda d: (d / 'images').is_dir() and any((d / 'annotations').glob('*_mask.png')),
     'masks': lambda d: (d / 'images').is_dir() and (d / 'masks').is_dir(),
 }

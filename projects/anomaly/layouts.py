@@ -128,12 +128,18 @@ def _smiyc(folder: str, left_out: Collection[str] = (), test: bool = False) -> C
     return pairs
 
 
-def _issu(root: Path) -> list[Pair]:
-    root = root / 'dataset_ISSUTrack' if (root / 'dataset_ISSUTrack').is_dir() else root
-    images = [
-        path for path in _seen((root / 'images').glob('*')) if path.name.startswith(('static_', 'temporal_'))
-    ]
-    return _by_image(images, lambda p: root / 'labels_masks' / f'{p.stem}.png')
+def _issu(scenes: str, light: str = '') -> Callable[[Path], list[Pair]]:
+    """Images of single frames (``static``) or drives (``temporal``), of all or in ``normal`` light or ``lowlight``."""
+
+    def pairs(root: Path) -> list[Pair]:
+        root = root / 'dataset_ISSUTrack' if (root / 'dataset_ISSUTrack').is_dir() else root
+        images = _seen((root / 'images').glob(f'{scenes}_*'))
+        if light:
+            dark = [path.stem.split('_')[1] in ISSU_LOWLIGHT[scenes] for path in images]
+            images = [path for path, is_dark in zip(images, dark) if is_dark == (light == 'lowlight')]
+        return _by_image(images, lambda p: root / 'labels_masks' / f'{p.stem}.png')
+
+    return pairs
 
 
 def _ade_ood(root: Path) -> list[Pair]:
@@ -159,7 +165,17 @@ _FISHY = 'https://fishyscapes.com/dataset'
 OBSTACLE_LEFT_OUT = {f'validation_{i}' for i in (19, *range(21, 30))}
 _SMIYC_FILES = '{0}/images/validation*, {0}/labels_masks/NAME_labels_semantic.png'
 _ISSU = 'https://github.com/vojirt/benchmark_issu'
-_ISSU_FILES = 'dataset_ISSUTrack/images/{static,temporal}_*.png, dataset_ISSUTrack/labels_masks/NAME.png'
+#: The second part of the names of ISSU's images in rain, in fog or by night; of drives, their numbers.
+ISSU_LOWLIGHT = dict(
+    static={'rain', 'fog', 'lowlight'},
+    temporal=set('5 15 17 20 25 31 32 33 38 39 40 41 42 45 52 54 72 80 83 85 88 91 93 94 96'.split()),
+)
+#: How many images its sets have, by kind of scene and light.
+_ISSU_IMAGES = {
+    ('static', ''): 980, ('static', 'normal'): 848, ('static', 'lowlight'): 132,
+    ('temporal', ''): 1138, ('temporal', 'normal'): 868, ('temporal', 'lowlight'): 270,
+}  # fmt: skip
+_ISSU_FILES = 'dataset_ISSUTrack/images/{0}_*.png, dataset_ISSUTrack/labels_masks/NAME.png'
 _STATIC_FILES = 'fs_val_v{0}/*_labels.png, fs_static_images_v{0}/*_rgb.png'
 LAYOUTS: dict[str, Layout] = {
     'road_anomaly': Layout(
@@ -216,10 +232,16 @@ LAYOUTS: dict[str, Layout] = {
         others=True,
     ),
     # Both tracks of ISSU are the same images: anomalies against the 19 classes, obstacles against the road.
-    'issu_anomaly': Layout(
-        _issu, _ISSU_FILES, dict.fromkeys(range(19), 0) | {254: 1}, _ISSU, 2118, others=True
-    ),
-    'issu_obstacle': Layout(_issu, _ISSU_FILES, {0: 0, 254: 1}, _ISSU, 2118, others=True),
+    **{
+        '_'.join(filter(None, ('issu', track, *part))): Layout(
+            _issu(*part), _ISSU_FILES.format(part[0]), labels, _ISSU, images, others=True
+        )
+        for track, labels in (
+            ('anomaly', dict.fromkeys(range(19), 0) | {254: 1}),
+            ('obstacle', {0: 0, 254: 1}),
+        )
+        for part, images in _ISSU_IMAGES.items()
+    },
     'ade_ood': Layout(
         _ade_ood,
         'images/NAME.jpg, annotations/NAME_mask.png',

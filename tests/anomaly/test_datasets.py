@@ -58,10 +58,18 @@ def make(layout, root):
         image(root / 'a.jpg')
         return 1
     if layout.startswith('issu'):
-        for name in ('static_0_009599', 'temporal_99_520', 'other'):
+        for name in (
+            'static_0_009599',
+            'static_fog_1',
+            'static_rain_2',
+            'temporal_99_520',
+            'temporal_5_1',
+            'other',
+        ):
             image(root / f'dataset_ISSUTrack/images/{name}.png')
             image(root / f'dataset_ISSUTrack/labels_masks/{name}.png', 254)
-        return 2
+        of_scenes = 3 if 'static' in layout else 2
+        return of_scenes - 1 if layout.endswith('lowlight') else 1 if layout.endswith('normal') else of_scenes
     if layout == 'ade_ood':
         image(root / 'images/ADE_val_00000001.jpg')
         image(root / 'annotations/ADE_val_00000001_mask.png', 1)
@@ -85,15 +93,15 @@ def test_layouts_pair_images_with_masks(layout, tmp_path):
         return
     assert all(mask.is_file() for _, mask in pairs)
     values = set(np.unique(read_mask(pairs[0][1], layout)))
-    assert values == ({255} if 'static' in layout else {1})
+    assert values == ({255} if layout.startswith('fishyscapes_static') else {1})
 
 
 def test_masks_of_several_classes(tmp_path):
     values = np.array([[0, 1, 18, 19, 254, 255]], np.uint8)
     cv2.imwrite(str(tmp_path / 'a.png'), values)
     for layout, wanted in (
-        ('issu_anomaly', [0, 0, 0, 255, 1, 255]),  # 19 classes of Cityscapes
-        ('issu_obstacle', [0, 255, 255, 255, 1, 255]),  # the road alone
+        ('issu_anomaly_static', [0, 0, 0, 255, 1, 255]),  # 19 classes of Cityscapes
+        ('issu_obstacle_temporal_lowlight', [0, 255, 255, 255, 1, 255]),  # the road alone
         ('ade_ood', [0, 1, 0, 0, 0, 255]),
     ):
         assert read_mask(tmp_path / 'a.png', layout).tolist() == [wanted]
@@ -154,20 +162,28 @@ def test_label_codes():
         'images',
         'smiyc_anomaly_test',
         'smiyc_obstacle_test',
-        'issu_anomaly',
-        'issu_obstacle',
         'ade_ood',
     }
+    others = {name for name in others if not name.startswith('issu')}
     assert all(LAYOUTS[name].labels == {0: 0, 1: 1} for name in others)
 
 
 def test_published_numbers_of_images_and_what_is_looked_for():
     numbers = {name: layout.images for name, layout in LAYOUTS.items() if layout.images}
+    issu = dict(
+        static=980,
+        static_normal=848,
+        static_lowlight=132,
+        temporal=1138,
+        temporal_normal=868,
+        temporal_lowlight=270,
+    )
     assert numbers == dict(
         road_anomaly=60, road_anomaly_synboost=60, fishyscapes_laf=100, fishyscapes_static_v1=30,
         fishyscapes_static_v2=30, smiyc_anomaly=10, smiyc_obstacle=30, lost_and_found=1203,
-        issu_anomaly=2118, issu_obstacle=2118,
+        **{f'issu_{track}_{name}': images for track in ('anomaly', 'obstacle') for name, images in issu.items()},
     )  # fmt: skip
+    assert issu['static'] + issu['temporal'] == 2118
     for version in (1, 2):
         files = LAYOUTS[f'fishyscapes_static_v{version}'].files
         assert files == f'fs_val_v{version}/*_labels.png, fs_static_images_v{version}/*_rgb.png'
