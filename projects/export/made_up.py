@@ -189,6 +189,7 @@ def made_up_model(cfg: Any, size: tuple[int, int], seed: int = 0) -> nn.Module:
     from ..zoo.models import init_model
     from .write import example_images
 
+    torch.manual_seed(seed)  # some weights are drawn when a part is built, and never again
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # it is untrained
         model = init_model(cfg, None, 'cpu')
