@@ -115,6 +115,30 @@ def test_masks_are_drawn_as_mmdet_draws_them():
     assert not paste(probs, boxes.mean(2, keepdim=True).expand(-1, -1, 4), (33, 41), 0.5).any()  # empty boxes
 
 
+def test_masks_of_none_as_a_file(tmp_path):
+    """An image on which nothing is found, alone."""
+    pytest.importorskip('onnx')
+    onnxruntime = pytest.importorskip('onnxruntime')
+
+    class Paste(torch.nn.Module):
+        def forward(self, probs, boxes):
+            return paste(probs, boxes, (20, 30), 0.5)
+
+    torch.onnx.export(
+        Paste(), (torch.rand(6, 1, 7, 7), torch.rand(2, 3, 4)), str(tmp_path / 'm.onnx'), dynamo=False,
+        opset_version=17, input_names=['probs', 'boxes'], dynamic_axes={'probs': {0: 'n'}, 'boxes': {0: 'b', 1: 'm'}},
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(str(tmp_path / 'm.onnx'))
+    for images, most in ((1, 0), (3, 0), (1, 2), (3, 2)):
+        boxes = torch.tensor([3.0, 2, 20, 15]).expand(images, most, 4) + torch.arange(most)[:, None]
+        probs = torch.rand(images * most, 1, 7, 7)
+        (got,) = session.run(None, dict(probs=probs.numpy(), boxes=boxes.numpy()))
+        assert got.shape == (images, most, 20, 30)
+        assert torch.equal(torch.from_numpy(got), paste(probs, boxes, (20, 30), 0.5)) and got.any() == bool(
+            most
+        )
+
+
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_maps_at_the_size_of_the_image(align_corners):
     x, size = torch.randn(2, 3, 9, 14), (9, 14)
