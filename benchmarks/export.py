@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 #: Folders of the configs whose models may be exported.
-FOLDERS = ('det', 'ins_seg', 'abet', 'rba', 'rankseg', 'detic')
+FOLDERS = ('det', 'ins_seg', 'abet', 'safe', 'rba', 'rankseg', 'detic')
 #: Parts of the names of those that are refused: panoptic maps, videos, models that are told the truth.
 REFUSED = ('panoptic', 'video', '-gt_')
 #: How the keys of a model's config begin that say nothing of how it predicts.

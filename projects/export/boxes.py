@@ -97,8 +97,7 @@ def table(image: Tensor, values: Tensor, images: Any, most: int) -> tuple[Tensor
 def pool(maps: tuple[Tensor, ...], boxes: Tensor, extractor: nn.Module) -> Tensor:
     """mmdet's ``SingleRoIExtractor``: features (B * n, C, s, s) of boxes (B, n, 4)."""
     layers = extractor.roi_layers
-    image = torch.arange(boxes.shape[0])[:, None].expand(boxes.shape[0], boxes.shape[1]).reshape(-1)
-    boxes = boxes.reshape(-1, 4)
+    image, boxes = image_of(boxes), boxes.reshape(-1, 4)
     if len(layers) == 1:
         return roi_align(maps[0], boxes, image, layers[0])
     size = (boxes[:, 2:] - boxes[:, :2]).prod(1).sqrt()
@@ -107,6 +106,11 @@ def pool(maps: tuple[Tensor, ...], boxes: Tensor, extractor: nn.Module) -> Tenso
     parts = [roi_align(maps[i], boxes[own], image[own], layers[i]) for i, own in enumerate(order)]
     place = torch.zeros_like(image).scatter(0, torch.cat(order), torch.arange(image.shape[0]))
     return torch.cat(parts)[place]
+
+
+def image_of(boxes: Tensor) -> Tensor:
+    """Which image each of the boxes (B, n, 4) is of: (B * n,)."""
+    return torch.arange(boxes.shape[0])[:, None].expand(boxes.shape[0], boxes.shape[1]).reshape(-1)
 
 
 def paste(probs: Tensor, boxes: Tensor, original: tuple[Any, Any], threshold: float) -> Tensor:
@@ -121,6 +125,11 @@ def paste(probs: Tensor, boxes: Tensor, original: tuple[Any, Any], threshold: fl
         [x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])], -1
     )
     masks = F.grid_sample(probs, grid, align_corners=False)[:, 0] >= threshold
+    return by_image(masks, boxes)
+
+
+def by_image(x: Tensor, boxes: Tensor) -> Tensor:
+    """What (B * n, ...) is of boxes (B, n, 4) as (B, n, ...)."""
     images, most = boxes.shape[:2]
     # not by a reshape: of none at all, ONNX's takes the 0 for "as it is"
-    return masks[torch.arange(images)[:, None] * most + torch.arange(most)]
+    return x[torch.arange(images)[:, None] * most + torch.arange(most)]

@@ -196,7 +196,9 @@ def _compare_detections(
         difference.add('unpaired', len(alone) - tied)
         difference.add('ties', tied)
     for name in ('boxes', 'scores', 'ood_scores'):
-        if name in got and name in want:
+        if name in want and name not in got:
+            difference.problems.append(f'PyTorch gives {name}, the file does not')
+        elif name in want:
             difference.note(name, _apart(got[name][rows], want[name][others]))
     if 'masks' in got and pairs:
         masks = got['masks'][rows]

@@ -7,9 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..anomaly.safe import SafeMixin
 from ..zoo.models import single_dataset
 from .detectors import Found, detector
 from .image import ImageInput
+from .safe import Safe
 
 #: Axes that are open, by the name of an output.
 AXES = {
@@ -66,7 +68,7 @@ class Graph(nn.Module):
             )
         if not masks and hasattr(found, 'masks'):
             found.masks = False
-        return found
+        return Safe(model, found) if isinstance(model, SafeMixin) else found
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs, in the order of `names`."""

@@ -17,21 +17,24 @@ from torch import Tensor, nn
 class _RoIAlign(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, boxes: Tensor, image: Tensor, size: int, scale: float, ratio: int
+        ctx: Any, x: Tensor, boxes: Tensor, image: Tensor, size: int, scale: float, ratio: int, aligned: bool
     ) -> Tensor:
         rois = torch.cat([image[:, None].to(boxes), boxes], 1)
-        return mmcv.ops.roi_align(x, rois, (size, size), scale, ratio, 'avg', True)
+        return mmcv.ops.roi_align(x, rois, (size, size), scale, ratio, 'avg', aligned)
 
     @staticmethod
-    def symbolic(g: Any, x: Any, boxes: Any, image: Any, size: int, scale: float, ratio: int) -> Any:
+    def symbolic(
+        g: Any, x: Any, boxes: Any, image: Any, size: int, scale: float, ratio: int, aligned: bool
+    ) -> Any:
+        mode = 'half_pixel' if aligned else 'output_half_pixel'
         return g.op(
-            'RoiAlign', x, boxes, image, coordinate_transformation_mode_s='half_pixel', mode_s='avg',
+            'RoiAlign', x, boxes, image, coordinate_transformation_mode_s=mode, mode_s='avg',
             output_height_i=size, output_width_i=size, sampling_ratio_i=ratio, spatial_scale_f=scale,
         )  # fmt: skip
 
 
 def roi_align(x: Tensor, boxes: Tensor, image: Tensor, layer: nn.Module) -> Tensor:
-    """mmcv's aligned ``RoIAlign`` as ONNX's RoiAlign (half pixels, samples as many as the bin has pixels).
+    """mmcv's ``RoIAlign`` as ONNX's RoiAlign (with 0 for the sampling ratio, samples as many as the bin has pixels).
 
     Args:
         x: Maps (B, C, H, W).
@@ -43,12 +46,13 @@ def roi_align(x: Tensor, boxes: Tensor, image: Tensor, layer: nn.Module) -> Tens
         (n, C, size, size).
 
     Raises:
-        ValueError: The layer is not aligned, takes maxima, or its bins are not square.
+        ValueError: The layer takes maxima, or its bins are not square.
     """
     height, width = layer.output_size
-    if not layer.aligned or layer.pool_mode != 'avg' or height != width:
-        raise ValueError(f'{layer} is none that ONNX has: aligned=True, pool_mode="avg" and square bins are')
-    return _RoIAlign.apply(x, boxes, image, height, float(layer.spatial_scale), int(layer.sampling_ratio))
+    if layer.pool_mode != 'avg' or height != width:
+        raise ValueError(f'{layer} is none that ONNX has: pool_mode="avg" and square bins are')
+    scale, ratio = float(layer.spatial_scale), int(layer.sampling_ratio)
+    return _RoIAlign.apply(x, boxes, image, height, scale, ratio, bool(layer.aligned))
 
 
 class _NonMaxSuppression(torch.autograd.Function):

@@ -55,6 +55,9 @@ def test_a_detection_that_is_missing(monkeypatch):
     assert problem == 'scores by 0.0002, allowed is 0.0001'
     (problem,) = _compared(monkeypatch, _detections([]), _detections([])).problems
     assert problem.startswith('nothing was found')
+    unknown = _detections([0.9]) | dict(ood_scores=np.zeros(1, np.float32))
+    (problem,) = _compared(monkeypatch, _detections([0.9]), unknown).problems
+    assert problem == 'PyTorch gives ood_scores, the file does not'
     ten, nine = _detections(np.linspace(0.9, 0.2, 10)), _detections(np.linspace(0.9, 0.2, 10)[:9])
     assert (
         _compared(monkeypatch, nine, ten).problems

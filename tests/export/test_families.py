@@ -27,6 +27,7 @@ FAMILIES = {
     'retinanet_pvt-t_fpn_1x_det_bdd100k': True,
     'retinanet_pvtv2-b0_fpn_1x_det_bdd100k': True,
     'abet_cascade-rcnn_r50_fpn_bdd100k': True,
+    'safe_faster-rcnn_r18_fpn_road_scenes': True,
     'mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
     'cascade_mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
     'gcnet_mask_rcnn_r50_fpn_1x_ins_seg_bdd100k': True,
@@ -64,3 +65,6 @@ def test_a_family(name, tmp_path):
     assert json.loads(about['size']) is None
     assert (json.loads(about['batch']) is None) == FAMILIES[name]
     assert difference.numbers.get('detections', 100) > 20
+    assert ('ood_scores' in difference.numbers) == (
+        name.startswith(('safe', 'abet')) and 'deepv3' not in name
+    )
