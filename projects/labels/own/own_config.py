@@ -61,9 +61,7 @@ def write_own_config(args: argparse.Namespace) -> tuple[Path, list[str]]:
             images = schedule.IMAGES.get(kind)
             if images is None:
                 raise ValueError(f'{name}: how many images its data set {kind} has is not known; give --data')
-        said += schedule.scale(cfg, images, kind, args.epochs, args.batch_size)
-        if args.lr is not None:
-            cfg.optim_wrapper.optimizer.lr = args.lr
+        said += schedule.scale(cfg, images, kind, args.epochs, args.batch_size, args.lr)
     said += _weights(cfg, args, name)
     _fit_workers(cfg)
     merge_options(cfg, getattr(args, 'cfg_options', None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,12 @@ def set_image_size(cfg: Config, size: tuple[int, int]) -> None:
     size = tuple(size)
     for pipeline in list(pipelines(cfg)):
         found = False
+        parts = next((step['img_scale'][0] for step in pipeline if step['type'] == 'Mosaic'), None)
         for step in pipeline:
+            before = step.get('scale')
             found |= _resize(step, size)
+            if parts and step['type'] == 'RandomResize':  # a mosaic may be larger than its parts
+                step['scale'] = tuple(side * before[0] // parts for side in size)
         loads = [i for i, step in enumerate(pipeline) if str(step['type']).startswith('Load')]
         if not found and loads:
             pipeline.insert(loads[-1] + 1, dict(type='Resize', scale=size, keep_ratio=True))
@@ -80,6 +85,8 @@ def _resize(step: dict[str, Any], size: tuple[int, int]) -> bool:
         step['scale'] = size
     elif kind in ('Mosaic', 'MixUp'):
         step['img_scale'] = size
+    elif kind == 'Pad' and step.get('size'):  # to what the strides of a model divide
+        step['size'] = tuple(math.ceil(side / 32) * 32 for side in size)
     elif kind == 'RandomCrop' and step.get('crop_type') == 'absolute_range':
         low, high = step['crop_size']
         step['crop_size'] = (round(low * min(size) / high), min(size))
@@ -87,4 +94,4 @@ def _resize(step: dict[str, Any], size: tuple[int, int]) -> bool:
         step['crop_size'] = size
     else:
         return False
-    return kind not in ('Mosaic', 'MixUp', 'RandomCrop')
+    return kind not in ('Mosaic', 'MixUp', 'Pad', 'RandomCrop')

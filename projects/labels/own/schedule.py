@@ -30,7 +30,12 @@ def world_size() -> int:
 
 
 def scale(
-    cfg: Config, images: int, kind: str | None, epochs: int | None, batch_size: int | None
+    cfg: Config,
+    images: int,
+    kind: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None = None,
 ) -> list[str]:
     """Fit a config's schedule and learning rate to a number of images and a batch.
 
@@ -45,6 +50,7 @@ def scale(
         kind: The type of the data set that the config was made for.
         epochs: Passes over the data; None as above.
         batch_size: Images of each process; None as the config has it, or fewer where there are fewer.
+        lr: The learning rate, whatever the batch is; None as above.
 
     Returns:
         What there is to say.
@@ -55,7 +61,7 @@ def scale(
     wrapper = cfg.optim_wrapper
     batch = loader.batch_size * world_size() * wrapper.get('accumulative_counts', 1)
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', before)
-    said = _scale_lr(wrapper.optimizer, batch, base)
+    said = _scale_lr(wrapper.optimizer, batch, base) if lr is None else []
     cfg.auto_scale_lr = dict(enable=False, base_batch_size=batch)
     per_epoch = math.ceil(images / (loader.batch_size * world_size()))
     if loop.get('type') == 'EpochBasedTrainLoop' or 'max_epochs' in loop or loop.get('by_epoch'):
@@ -110,6 +116,8 @@ def _scale_scheduler(scheduler: dict[str, Any], factor: float, steps: int) -> No
     for key in ('begin', 'end', 'T_max', 'max_epochs', 'restart'):
         if scheduler.get(key):
             scheduler[key] = max(1, round(scheduler[key] * factor))
+    if scheduler.get('begin', 0) >= scheduler.get('end', math.inf):  # a part of few epochs is the last of them
+        scheduler['begin'] = scheduler['end'] - 1
     if scheduler.get('milestones'):
         scheduler['milestones'] = [max(1, round(step * factor)) for step in scheduler['milestones']]
 

@@ -119,6 +119,21 @@ def test_sizes_of_a_choice_of_steps_follow(warehouse, options):
     assert all(max(build(cfg)[0]['inputs'].shape[1:]) <= 320 for _ in range(6))
 
 
+def test_a_mosaic_stays_larger_than_its_parts_and_padding_follows(warehouse, options):
+    words = ['--data', warehouse, '--weights', 'none', '--image-size', '192x120', '--epochs', 1, '--lr', 3e-3]
+    cfg, said = made(options('rtmdet-s_36e_bdd100k', *words))
+    mosaic, resize, crop, _, _, pad, *_ = cfg.train_dataloader.dataset.pipeline
+    assert (mosaic.img_scale, resize.scale, crop.crop_size, pad.size) == (
+        (192, 120), (384, 240), (192, 120), (192, 128)
+    )  # fmt: skip
+    hook = next(hook for hook in cfg.custom_hooks if hook.type == 'StrongAugmentationOff')
+    assert hook.pipeline[0].scale == (192, 120) and build(cfg)[0]['inputs'].shape == (3, 128, 192)
+    assert cfg.test_dataloader.dataset.pipeline[2].size == (192, 128)
+    last = cfg.param_scheduler[1]
+    assert (last.begin, last.end, last.T_max) == (0, 1, 1)  # of one epoch
+    assert cfg.optim_wrapper.optimizer.lr == 3e-3 and not any('learning rate' in line for line in said)
+
+
 def test_the_schedule_follows_images_and_batch():
     cfg = get_config('faster_rcnn_r50_fpn_1x_det_bdd100k')
     said = scale(cfg, 20000, 'BDD100KDetDataset', None, 8)
