@@ -6,11 +6,12 @@ from mmcv.transforms import BaseTransform
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from ..files.unreadable import LeavesOutImages
 from .layouts import find_pairs, read_mask
 
 
 @DATASETS.register_module()
-class AnomalyDataset(BaseSegDataset):
+class AnomalyDataset(LeavesOutImages, BaseSegDataset):
     """Images with masks of outliers, or without, for writing their maps.
 
     Args:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS, TASK_UTILS
 
+from ..bdd100k.run_metric import RunMetric
 from ..files import OutputNames
 from .io import KINDS, check_kind, save_map
 from .pixel import PixelMetrics
 
 
 @METRICS.register_module()
-class AnomalyMetric(BaseMetric):
+class AnomalyMetric(RunMetric):
     """AP, AUROC and FPR95 of ``anomaly_map`` over all pixels, or the maps as files.
 
     Maps are named as their images. Every rank counts its own images; the counts are joined once. Images that
     the sampler repeats, to give every rank as many, count once.
 
     Args:
-        format_only: Write the maps to ``format_dir`` and score nothing.
-        format_dir: Their folder; given without ``format_only``, both are done.
         format_kind: ``npz``, ``png`` or ``smiyc`` (see ``mmroad.anomaly.io``).
         collect_dir: Folder that all ranks reach, for runs on several machines.
         refine: What the maps go through first, such as ``dict(type='BoxRefinement', boxes='det.json')``.
+        **kwargs: As `RunMetric`.
 
     Raises:
         ValueError: Two images have one name, an image has no mask to be scored, or a model computes no map.
@@ -38,21 +38,15 @@ class AnomalyMetric(BaseMetric):
 
     def __init__(
         self,
-        format_only: bool = False,
-        format_dir: str | None = None,
         format_kind: str = 'npz',
         collect_dir: str | None = None,
         refine: dict | None = None,
-        prefix: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(prefix=prefix, collect_device='cpu')
-        if format_only and not format_dir:
-            raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
-        self.format_only, self.format_dir, self.format_kind = format_only, format_dir, format_kind
-        self.collect_dir = collect_dir
+        super().__init__(**kwargs)
+        self.format_kind, self.collect_dir = format_kind, collect_dir
         self.refine = TASK_UTILS.build(refine) if refine else None
-        if format_dir:
+        if self.format_dir:
             check_kind(format_kind)
         self._start()
 
@@ -65,7 +59,11 @@ class AnomalyMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
+            self._count()
+            self._seen += 1
             name = sample['img_path']
+            if self.is_left_out(sample):
+                continue
             if 'anomaly_map' not in sample:
                 raise ValueError(
                     f'{name}: the model computes no anomaly map (RbA: anomaly_score; AbeT: test_cfg.scores)'
@@ -82,9 +80,7 @@ class AnomalyMetric(BaseMetric):
                         f'--format-only --format-dir OUT'
                     )
                 # The last image of a rank may be a repeated one: it waits until the number is known.
-                self._count()
                 self._waiting = anomaly, sample['gt_sem_seg']['data'][0].cpu().numpy(), name
-            self._seen += 1
 
     def _save(self, image: str, anomaly: np.ndarray) -> None:
         suffix = KINDS[self.format_kind]
@@ -107,7 +103,7 @@ class AnomalyMetric(BaseMetric):
             self._metrics.add(*self._waiting)
             self._waiting = None
 
-    def evaluate(self, size: int) -> dict[str, float]:
+    def _evaluate(self, size: int) -> dict[str, float]:
         """The scores of ``size`` images, the same on every rank."""
         own = -(-(size - get_rank()) // get_world_size())  # images of this rank without repeats
         if self._seen <= own:

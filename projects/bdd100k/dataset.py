@@ -16,11 +16,11 @@ from mmengine.logging import print_log
 
 from ..files.images import image_size as size_in_header
 from ..files.sources import image_files
+from ..files.unreadable import LeavesOutImages
 from .categories import ANY, BDD100K
 from .columns import FRAME_ATTRIBUTES, Columns
 from .index import indexed_columns
 from .scalabel import DET_CLASSES, LabelFileError, det_classes
-from .unreadable import LeavesOutImages
 
 
 @DATASETS.register_module()

@@ -9,6 +9,7 @@ from mmdet.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
 from torch import nn
 
+from ..files.unreadable import leaves, let_leave_out
 from .dataset import ScalabelDetDataset
 
 
@@ -44,7 +45,8 @@ class DetSetupHook(Hook):
     """Compares the parts of a detection run before its first step, and gives the metric its ground truth.
 
     Every data set has the same classes in the same order, the model's heads have as many, and
-    ``ScalabelDetMetric`` has the images that will be run in its ground truth.
+    ``ScalabelDetMetric`` has the images that will be run in its ground truth. Images that cannot be read are left out
+    where the metric knows that.
 
     Args:
         check_classes: False for models that take their classes from a vocabulary, one each for training and test.
@@ -74,8 +76,9 @@ class DetSetupHook(Hook):
         if self.check_classes:
             _compare(classes, runner.model)
         for loop in loops.values():
+            let_leave_out(loop)
             metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
-            datasets = [d for d in _leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
+            datasets = [d for d in leaves(loop.dataloader.dataset) if isinstance(d, ScalabelDetDataset)]
             for metric in metrics:
                 if not hasattr(metric, 'use') or not datasets:
                     continue
@@ -103,16 +106,6 @@ def _compare(classes: dict[str, Sequence[str]], model: nn.Module) -> None:
                     f'set num_classes={len(names)} in every head of the model, or the {number} classes as '
                     'metainfo=dict(classes=...) of every data set'
                 )
-
-
-def _leaves(dataset) -> Iterator:
-    """The data sets inside wrappers."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    if inner == [None]:
-        yield dataset
-    else:
-        for part in inner:
-            yield from _leaves(part)
 
 
 def _heads(model: nn.Module) -> Iterator[tuple[str, int]]:

@@ -20,13 +20,13 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from ..files.sources import image_files
+from ..files.unreadable import LeavesOutImages
 from . import instance_metric  # noqa: F401 (registers)
 from .bitmasks import read_segments
 from .dataset import BDD100KDetDataset
 from .eval import ins_seg, pan_seg
 from .eval.masks import MaskFrame, read_frames
 from .scalabel import IGNORE_MAPPING, NAME_MAPPING, LabelFileError
-from .unreadable import LeavesOutImages
 
 
 class _SegmentsDataset(LeavesOutImages, BaseDetDataset):

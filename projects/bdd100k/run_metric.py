@@ -30,7 +30,7 @@ class RunMetric(BaseMetric):
         OSError: ``format_dir`` cannot be written.
     """
 
-    #: What becomes of images that cannot be read.
+    #: What becomes of images that cannot be read; empty where such an image ends the run.
     LEFT_OUT = 'left out, neither written nor scored'
 
     def __init__(
@@ -49,11 +49,11 @@ class RunMetric(BaseMetric):
         #: Images that could not be read, by name, and why; of all ranks when the evaluation ends.
         self.left_out: dict[str, str] = {}
 
-    def is_left_out(self, sample: Any, name: str) -> bool:
-        """Whether a sample stands for an image that could not be read, which ``left_out`` then names."""
+    def is_left_out(self, sample: Any, name: str | None = None) -> bool:
+        """Whether a sample stands for an image that could not be read, which ``left_out`` then names (by its path)."""
         reason = sample.get('left_out')
         if reason is not None:
-            self.left_out[name] = reason
+            self.left_out[name or sample['img_path']] = reason
         return reason is not None
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -87,7 +87,7 @@ class PicturesMetric(RunMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             path, result = sample['img_path'], {}  # one a sample, also of what is left out: ranks take turns
-            if not self.is_left_out(sample, path):
+            if not self.is_left_out(sample):
                 result = self._result(sample) | dict(path=path, index=int(sample.get('img_id', 0)))
             self.results.append(result)
 

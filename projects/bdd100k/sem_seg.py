@@ -20,6 +20,7 @@ from mmseg.registry import DATASETS, METRICS
 from ..files import transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
 from ..files.png import write_png
+from ..files.unreadable import LeavesOutImages
 from ..runtime import frameworks  # noqa: F401
 from . import bitmasks
 from .eval.seg import CLASSES as SCORED
@@ -32,7 +33,7 @@ IGNORED = 255
 
 
 @DATASETS.register_module()
-class BDD100KSemSegDataset(BDD100KDataset):
+class BDD100KSemSegDataset(LeavesOutImages, BDD100KDataset):
     """Images with masks of train ids in BDD100K's layout.
 
     ``data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')``; the mask of

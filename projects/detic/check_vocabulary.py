@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 
+from ..files.unreadable import leaves
 from .swap import VocabularySwap
 
 
@@ -26,7 +25,7 @@ class VocabularyCheckHook(Hook):
         for part in ('_train_loop', '_val_loop', '_test_loop'):
             loop = getattr(runner, part, None)
             if isinstance(loop, BaseLoop):
-                for dataset in _parts(loop.dataloader.dataset):
+                for dataset in leaves(loop.dataloader.dataset):
                     self._check(model, dataset, part == '_train_loop')
 
     @staticmethod
@@ -41,14 +40,3 @@ class VocabularyCheckHook(Hook):
         else:
             name = getattr(dataset, 'vocabulary', None) or model.vocabulary
             model.check_classes(classes, source, name)
-
-
-def _parts(dataset) -> Iterator:
-    """The data sets inside of wrappers."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from _parts(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from _parts(dataset.dataset)
-    else:
-        yield dataset

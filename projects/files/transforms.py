@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -14,6 +14,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from .label_maps import read_label_map
+from .unreadable import leaves, let_leave_out
 
 
 @TRANSFORMS.register_module()
@@ -77,7 +78,8 @@ class LoadLabelMap(LoadAnnotations):
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Compares the classes of label maps with those of the decode head before the first step.
+    """Compares the classes of label maps with those of the decode head before the first step. Images that cannot be
+    read are left out where the metric knows that.
 
     Raises:
         ValueError: They differ in number; names the data set, both numbers and where they are set.
@@ -88,9 +90,11 @@ class LabelCheckHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         _compare(runner, runner.val_loop.dataloader)
+        let_leave_out(runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
         _compare(runner, runner.test_loop.dataloader)
+        let_leave_out(runner.test_loop)
 
 
 def _compare(runner: Runner, dataloader) -> None:
@@ -101,7 +105,7 @@ def _compare(runner: Runner, dataloader) -> None:
         model = model.module
     head = getattr(model, 'decode_head', None)
     number = getattr(head, 'num_inliers', getattr(head, 'num_classes', None))
-    for dataset in _parts(dataloader.dataset):
+    for dataset in leaves(dataloader.dataset):
         for step in getattr(dataset.pipeline, 'transforms', ()):
             if type(step) is not LoadLabelMap:
                 continue
@@ -115,17 +119,3 @@ def _compare(runner: Runner, dataloader) -> None:
                     f'{type(dataset).__name__}: label maps have {known} classes ({where}), the decode head has '
                     f'{number} (model.decode_head.num_classes): make them equal'
                 )
-
-
-def _parts(dataset) -> Iterator:
-    """The data sets with a pipeline inside a data set."""
-    inner = [
-        getattr(dataset, 'dataset', None),
-        getattr(dataset, 'boost', None),
-        *getattr(dataset, 'datasets', ()),
-    ]
-    inner = [part for part in inner if part is not None]
-    if hasattr(dataset, 'pipeline') and not inner:
-        yield dataset
-    for part in inner:
-        yield from _parts(part)

@@ -138,6 +138,22 @@ def test_what_the_sampler_repeats_counts_once(monkeypatch, world, rank, size, co
         assert pixels == counted * 54
 
 
+@pytest.mark.parametrize(('order', 'size'), [((0, 1, 'bad'), 3), (('bad', 0, 1), 3), ((0, 1, 'bad'), 5)])
+def test_what_could_not_be_read_is_neither_scored_nor_written(monkeypatch, tmp_path, order, size):
+    """Also where it is what a sampler of two ranks repeats: 3 of 5 images here."""
+    monkeypatch.setattr('mmroad.anomaly.metric.get_rank', lambda: 1 if size == 5 else 0)
+    monkeypatch.setattr('mmroad.anomaly.metric.get_world_size', lambda: 2 if size == 5 else 1)
+    metric, whole = AnomalyMetric(format_dir=str(tmp_path)), PixelMetrics()
+    for i in order:
+        bad = dict(img_path='/data/bad.jpg', left_out='/data/bad.jpg: the file is empty')
+        metric.process({}, [bad if i == 'bad' else sample(i)])
+        if i != 'bad':
+            whole.add(sample(i)['anomaly_map']['data'][0].numpy(), sample(i)['gt_sem_seg']['data'][0].numpy())
+    assert metric.evaluate(size)['anomaly/AP'] == 100 * whole.compute().ap
+    assert list(metric.left_out) == ['/data/bad.jpg']
+    assert {path.name for path in tmp_path.iterdir()} == {'0.npz', '1.npz'}
+
+
 def test_equal_names_on_two_ranks_are_told(monkeypatch, tmp_path):
     metric = AnomalyMetric(format_only=True, format_dir=str(tmp_path))
     metric.process({}, [dict(sample(0), img_path='/a/0.jpg')])

@@ -359,6 +359,9 @@ def test_in_a_test_run_a_black_image_stands_for_one_that_cannot_be_read(root, im
 
     steps = [dict(type='LoadImageFromFile'), lambda results: dict(results, seen=True), pack]
     data = build(root, image_size=image_size, pipeline=steps, test_mode=True)
+    with pytest.raises(ImageError, match=r'b\.jpg'):
+        data[1]
+    data.leaves_out = True
     item = data[1]
     width, height = image_size or (64, 64)
     assert item['inputs'].shape == (height, width, 3) and item['inputs'].dtype == np.uint8
@@ -370,7 +373,9 @@ def test_in_a_test_run_a_black_image_stands_for_one_that_cannot_be_read(root, im
     sample = item['data_samples'][0] if several else item['data_samples']
     assert sample.left_out.startswith(f'{root}/images/b.jpg: the file is empty')
     with pytest.raises(ImageError, match=r'b\.jpg'):
-        build(root, image_size=(32, 24), pipeline=steps)[1]
+        training = build(root, image_size=(32, 24), pipeline=steps)
+        training.leaves_out = True
+        training[1]
     (root / 'images/b.jpg').unlink()
     with pytest.raises(FileNotFoundError, match=r'b\.jpg'):
         data[1]

@@ -2,13 +2,18 @@ import json
 import subprocess
 import sys
 
+import mmengine
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
 from PIL import Image
 
 from mmroad.bdd100k.eval.seg import seg_scores
 from mmroad.bdd100k.sem_seg import BDD100KSemSegDataset, BDD100KSemSegMetric, confusion, to_frame
+from mmroad.files.images import ImageError
 
 
 @pytest.fixture
@@ -225,3 +230,67 @@ def test_written_only_where_asked(folder, tmp_path):
     assert writer.results[0]['counts'] is None
     saved = np.array(Image.open(tmp_path / 'only/masks/im0.png'))
     assert saved.dtype == np.uint8 and (saved == samples[0]['pred_sem_seg']['data'][0].numpy()).all()
+
+
+class Moved(BaseModel):
+    """Predicts the ground truth, moved by three pixels."""
+
+    def forward(self, inputs, data_samples, mode):
+        for sample in data_samples:
+            assert sample.gt_sem_seg.shape == inputs[0].shape[1:]
+            moved = sample.gt_sem_seg.data.roll(3, -1)
+            sample.pred_sem_seg = PixelData(data=moved.where(moved < 3, 2))
+        return data_samples
+
+
+def run(folder, task, metrics):
+    """A run's scores and metrics."""
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadLabelMap'), dict(type='PackSegInputs')]
+    data = dict(
+        type='BDD100KSemSegDataset' if task == 'sem_seg' else 'BDD100KDrivableDataset',
+        data_root=str(folder),
+        data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val'),
+        pipeline=pipeline,
+        test_mode=True,
+    )
+    sampler = dict(type='DefaultSampler', shuffle=False)
+    runner = Runner(
+        model=Moved(), work_dir=str(folder / 'work'), test_cfg=dict(), test_evaluator=metrics,
+        test_dataloader=dict(batch_size=1, num_workers=0, dataset=data, sampler=sampler),
+        default_scope='mmseg', default_hooks=dict(label_check=dict(type='LabelCheckHook')),
+    )  # fmt: skip
+    return runner.test(), runner.test_evaluator.metrics
+
+
+@pytest.mark.parametrize(
+    ('task', 'kind'), [('sem_seg', 'BDD100KSemSegMetric'), ('drivable', 'BDD100KDrivableMetric')]
+)
+def test_an_image_that_cannot_be_read_is_left_out_and_named(folder, task, kind):
+    masks, broken = folder / 'labels/sem_seg/masks/val', folder / 'images/10k/val/im1.jpg'
+    for path in masks.iterdir():
+        mask = np.array(Image.open(path))
+        Image.fromarray(np.where(mask == 255, mask, mask % 3)).save(path)
+    broken.write_bytes(broken.read_bytes()[:200])
+    out = folder / 'out'
+    scores, metrics = run(
+        folder,
+        task,
+        [dict(type=kind, format_dir=str(out)), dict(type='DumpResults', out_file_path=f'{out}.pkl')],
+    )
+    assert list(metrics[0].left_out) == [str(broken)] and str(broken) in metrics[0].left_out[str(broken)]
+    assert sorted(p.name for p in (out / 'masks').iterdir()) == ['im0.png', 'im2.png']
+    frames = json.loads((out / f'{task}.json').read_text())
+    assert [frame['name'] for frame in frames] == ['im0.jpg', 'im2.jpg']
+    dumped = mmengine.load(f'{out}.pkl')
+    assert ['left_out' in sample for sample in dumped] == [False, True, False]  # marked there
+    assert run(folder, task, dict(type=kind, format_only=True, format_dir=f'{out}2'))[1][0].left_out
+    assert sorted(p.name for p in (folder / 'out2/masks').iterdir()) == ['im0.png', 'im2.png']
+    for metric in (
+        [dict(type='IoUMetric')],
+        [dict(type=kind), dict(type='IoUMetric')],
+    ):  # knows nothing of it
+        with pytest.raises(ImageError, match='im1.jpg'):
+            run(folder, task, metric)
+    broken.unlink()
+    (masks / 'im1.png').unlink()
+    assert 50 < scores['mIoU'] < 100 and run(folder, task, dict(type=kind))[0] == scores

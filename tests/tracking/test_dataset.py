@@ -181,6 +181,7 @@ def test_an_image_that_cannot_be_read_is_an_empty_frame(drives, tmp_path):
     broken.write_bytes(b'no image')
     dataset.img_path = lambda idx: str(broken)
     dataset._path = lambda row: str(broken)
+    dataset.leaves_out = True
     sample = dataset[3]
     (frame,) = sample['data_samples'].video_data_samples
     assert 'broken.jpg' in frame.left_out and frame.frame_id == 3 and not np.asarray(sample['inputs']).any()

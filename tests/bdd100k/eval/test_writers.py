@@ -240,7 +240,9 @@ def test_an_image_that_cannot_be_read_is_left_out_and_named(tmp_path, task, monk
     )
     metric = kind_of_metric(format_dir=str(tmp_path / 'out'))
     metric.dataset_meta = kind.METAINFO
-    for item in kind(**options, test_mode=True):
+    dataset = kind(**options, test_mode=True)
+    dataset.leaves_out = True
+    for item in dataset:
         sample = item['data_samples'].to_dict()
         found = read_segments(sample['truth'], ins_seg.CLASSES if task == 'ins_seg' else pan_seg.CLASSES)
         if 'left_out' in sample:
