@@ -8,12 +8,13 @@ import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..bdd100k.run_metric import RunMetric
 from ..files import write_json
 from ..files.rle import areas, checked_rle
 from .lvis_style import Annotation, AnnotationFile, Category, read_categories, read_lvis_style
@@ -29,7 +30,7 @@ _WRITERS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 @METRICS.register_module()
-class OpenVocabularyMetric(BaseMetric):
+class OpenVocabularyMetric(RunMetric):
     """Scores in percent, under ``PROTOCOL/IOU_TYPE_NAME``.
 
     The best 300 detections of an image count with LVIS and OpenImages, the best 100 of a class with COCO. With
@@ -42,11 +43,10 @@ class OpenVocabularyMetric(BaseMetric):
             ``openimages`` (AP50 with expanded labels and groups; boxes only).
         iou_types: ``bbox``, ``segm`` or both.
         groups: Name -> class names, or a letter of LVIS's frequency; adds ``NAME_AP`` and ``NAME_AP50``.
-        format_dir: Folder for the detections in COCO's result format, ``PREFIX.IOU_TYPE.json``.
-        format_only: Write them and score nothing.
         hierarchy: OpenImages' class hierarchy, for ``bbox_AP50_expand``: detections count as the classes above
             their own too. By default the published file where it lies beside ``ann_file``.
         prefix: By default the protocol.
+        **kwargs: As `RunMetric`. The files are ``PREFIX.IOU_TYPE.json``, in COCO's result format.
 
     Raises:
         FileNotFoundError: No ``ann_file`` or ``hierarchy``.
@@ -54,23 +54,21 @@ class OpenVocabularyMetric(BaseMetric):
             same files.
     """
 
+    LEFT_OUT = ''
+
     def __init__(
         self,
         ann_file: str,
         protocol: str = 'coco',
         iou_types: Sequence[str] = ('bbox',),
         groups: Mapping[str, str | Sequence[str]] | None = None,
-        format_dir: str | None = None,
-        format_only: bool = False,
         hierarchy: str | None = None,
-        collect_device: str = 'cpu',
         prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix or protocol)
+        super().__init__(prefix=prefix or protocol, **kwargs)
         if protocol not in PROTOCOLS:
             raise ValueError(f'protocol must be one of {PROTOCOLS}, not {protocol!r}')
-        if format_only and not format_dir:
-            raise ValueError('format_only needs a folder: format_dir=... (tools/test.py: --format-dir OUT)')
         self.ann_file, self.protocol = ann_file, protocol
         self.iou_types = (iou_types,) if isinstance(iou_types, str) else tuple(iou_types)
         possible = ('bbox',) if protocol == 'openimages' else ('bbox', 'segm')
@@ -81,9 +79,8 @@ class OpenVocabularyMetric(BaseMetric):
             raise ValueError(f'{ann_file}: ids beyond 2**53 cannot be told apart in numbers of 64 bits')
         self.groups = {name: self._columns(members) for name, members in (groups or {}).items()}
         self._above = self._hierarchy(hierarchy)
-        self.format_dir, self.format_only = format_dir, format_only
-        if format_dir:
-            self._claim(Path(format_dir).resolve())
+        if self.format_dir:
+            self._claim(self.format_dir.resolve())
 
     def _hierarchy(self, path: str | None) -> dict[int, set[int]] | None:
         if self.protocol != 'openimages':
@@ -201,7 +198,7 @@ class OpenVocabularyMetric(BaseMetric):
 
     def _write(self, rows: np.ndarray, masks: list[dict]) -> None:
         for iou_type in self.iou_types:
-            path = Path(self.format_dir) / f'{self.prefix}.{iou_type}.json'
+            path = self.format_dir / f'{self.prefix}.{iou_type}.json'
             write_json(path, records(rows, masks if iou_type == 'segm' else None))
             print_log(f'written: {path}', logger='current')
 

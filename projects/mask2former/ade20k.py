@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmdet.structures.mask import BitmapMasks
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 
+from ..bdd100k.run_metric import RunMetric
 from ..files import OutputNames, write_json
 from ..files.json_files import read_json
 from ..files.label_maps import described, read_label_map
@@ -186,7 +187,7 @@ class LoadPanopticMap(LoadPanopticAnnotations):
 
 
 @METRICS.register_module()
-class ADE20KPanopticMetric(BaseMetric):
+class ADE20KPanopticMetric(RunMetric):
     """``PQ``, ``SQ`` and ``RQ`` of all classes, things (``_th``) and stuff (``_st``), in percent; NaN where
     neither truth nor predictions have any of these.
 
@@ -195,34 +196,29 @@ class ADE20KPanopticMetric(BaseMetric):
     Args:
         ann_file: Ground truth, such as ``ade20k_panoptic_val.json``.
         seg_prefix: The folder of its PNGs.
-        format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write ``panoptic/NAME.png`` and ``panoptic.json``. None takes a temporary folder.
+        **kwargs: As `RunMetric`. The files are ``panoptic/NAME.png`` and ``panoptic.json``; without ``format_dir``
+            they are temporary.
     """
 
     default_prefix = 'panoptic'
+    LEFT_OUT = ''
 
     def __init__(
         self,
         ann_file: str | None = None,
         seg_prefix: str | None = None,
-        format_only: bool = False,
-        format_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and format_dir is None:
-            raise ValueError('ADE20KPanopticMetric: format_only needs format_dir')
-        if not format_only and (ann_file is None or seg_prefix is None):
+        super().__init__(**kwargs)
+        if not self.format_only and (ann_file is None or seg_prefix is None):
             raise ValueError('ADE20KPanopticMetric: scores need ann_file and seg_prefix')
-        self.ann_file, self.seg_prefix, self.format_only = ann_file, seg_prefix, format_only
+        self.ann_file, self.seg_prefix = ann_file, seg_prefix
         self._temporary = None
-        if format_dir is None:  # ranks of one machine share the first one's
+        if self.format_dir is None:  # ranks of one machine share the first one's
             self._temporary = tempfile.TemporaryDirectory() if is_main_process() else None
             shared = [self._temporary.name if self._temporary else None]
             broadcast_object_list(shared)
-            format_dir = shared[0]
-        self.format_dir = Path(format_dir)
+            self.format_dir = Path(shared[0])
         self._names = OutputNames(self.format_dir / 'panoptic')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.registry import METRICS
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from ...bdd100k.run_metric import RunMetric
 from ...bdd100k.sem_seg import confusion
 from ...files import OutputNames, write_image
 from ...mask2former.metric import sem_seg_scores
@@ -39,7 +38,7 @@ def mean_iou_of_mmseg(counts: np.ndarray) -> float:
 
 
 @METRICS.register_module()
-class VideoSemSegMetric(BaseMetric):
+class VideoSemSegMetric(RunMetric):
     """VSPW's scores in percent: `sem_seg_scores` with ``mIoU_mmseg``, ``VC8`` and ``VC16`` (`video_consistency`
     with the masks' own values, as published: the mean over all windows of all videos), and of models that rank
     classes ``ranking/recall@K``, ``ranking/precision@K`` and ``ranking/AP`` (the mean over clips).
@@ -47,28 +46,21 @@ class VideoSemSegMetric(BaseMetric):
     Args:
         windows: The n of VC_n.
         top_k: The K of recall@K.
-        format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write ``VIDEO/FRAME.png`` (uint8 class indices), the form of submissions. None
-            writes nothing.
+        **kwargs: As `RunMetric`. The files are ``VIDEO/FRAME.png`` (uint8 class indices), the form of submissions.
     """
 
     default_prefix = None
+    LEFT_OUT = ''
 
     def __init__(
         self,
         windows: Sequence[int] = (8, 16),
         top_k: Sequence[int] = (5, 10, 20),
-        format_only: bool = False,
-        format_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and format_dir is None:
-            raise ValueError('VideoSemSegMetric: format_only needs format_dir')
-        self.windows, self.top_k, self.format_only = list(windows), list(top_k), format_only
-        self.format_dir = None if format_dir is None else Path(format_dir)
-        self._outputs = None if format_dir is None else OutputNames(format_dir)
+        super().__init__(**kwargs)
+        self.windows, self.top_k = list(windows), list(top_k)
+        self._outputs = OutputNames(self.format_dir) if self.format_dir else None
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
@@ -117,36 +109,26 @@ class VideoSemSegMetric(BaseMetric):
 
 
 @METRICS.register_module()
-class YTVISMetric(BaseMetric):
+class YTVISMetric(RunMetric):
     """YouTube-VIS: ``results.json`` with its zip, and AP where the annotations are there, in percent, over the
     videos that were run.
 
     Args:
         ann_file: The annotation file: of a local holdout (``split_ytvis.py``) or, without annotations, of the
             validation or test videos, whose server is closed.
-        format_only: Write files only; needs ``format_dir``.
-        format_dir: Where to write ``results.json`` and ``results.zip``. None writes nothing.
+        **kwargs: As `RunMetric`. The files are ``results.json`` and ``results.zip``.
 
     Raises:
         FileNotFoundError, ValueError: As `read_annotations`, or the file has no annotations to score against.
     """
 
     default_prefix = 'ytvis'
+    LEFT_OUT = ''
 
-    def __init__(
-        self,
-        ann_file: str,
-        format_only: bool = False,
-        format_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if format_only and format_dir is None:
-            raise ValueError('YTVISMetric: format_only needs format_dir')
-        self.ann_file, self.format_only = ann_file, format_only
-        self.format_dir = None if format_dir is None else Path(format_dir)
-        if not format_only:
+    def __init__(self, ann_file: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ann_file = ann_file
+        if not self.format_only:
             self._annotations()  # before the run, not after it
 
     def _annotations(self) -> dict:
