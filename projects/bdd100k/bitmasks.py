@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
-from ..files import replacing
 from .eval.masks import MaskFrame, MaskLabel, read_png, segments
 from .scalabel import LabelFileError
 
@@ -59,12 +57,6 @@ def bitmask(segment: np.ndarray, categories: Sequence[int], ids: Sequence[int], 
         np.broadcast_arrays(np.asarray(categories, np.int64), attributes, ids >> 8, ids & 255), -1
     )
     return columns[segment]
-
-
-def write_bitmask(path: Path, pixels: np.ndarray) -> None:
-    """Write a bitmask as PNG by ``replacing``."""
-    with replacing(path) as part:
-        Image.fromarray(pixels).save(part, format='PNG')
 
 
 def read_segments(truth: str | Path | MaskFrame, classes: Sequence[str], size=None) -> Segments:

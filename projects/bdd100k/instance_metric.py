@@ -11,7 +11,7 @@ from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
 from ..files import write_json
-from .bitmasks import bitmask, frame_json, read_segments, to_frame, write_bitmask
+from .bitmasks import bitmask, frame_json, read_segments, to_frame
 from .eval import ins_seg, pan_seg
 from .eval.det import align, scores_of
 from .eval.masks import MaskFrame, read_png
@@ -65,7 +65,7 @@ class BDD100KInsSegMetric(_SegmentsMetric):
         boxes = found['bboxes'].double().tolist()
         boxes = Prediction(int(sample['img_id']), name, boxes, scores.tolist(), (categories - 1).tolist())
         result = dict(scores=scores[order].tolist(), boxes=boxes)
-        self._save(sample, pixels, write_bitmask)
+        self._save(sample, pixels)
         if not self.format_only:
             self._compare(result, self._truth(sample), segment, pixels, categories[order])
         return result
@@ -142,7 +142,7 @@ class BDD100KPanSegMetric(_SegmentsMetric):
         is_thing = labels < things
         ids = np.where(is_thing, len(pan_seg.STUFF) + np.cumsum(is_thing), categories)
         pixels = bitmask(segment, categories, ids)
-        self._save(sample, pixels, write_bitmask)
+        self._save(sample, pixels)
         masks = [segment == i for i in range(1, len(values) + 1)]
         frame = to_frame(Path(sample['img_path']).name, masks, [pan_seg.CLASSES[c - 1] for c in categories])
         result = dict(frame=frame, ids=values.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..files.outputs import OutputNames
+from ..files.png import write_png
 from ..files.replacing import own_name
 from .format import PartWriter, Prediction, read_parts
 
@@ -95,10 +96,10 @@ class PicturesMetric(RunMetric):
         """What the scores and files need of one image."""
         raise NotImplementedError
 
-    def _save(self, sample: dict, picture: np.ndarray, write: Callable[[Path, np.ndarray], object]) -> None:
+    def _save(self, sample: dict, picture: np.ndarray) -> None:
         path = sample['img_path']
         if self._names:
-            write(self._names.path(Path(path).name, '.png', source=path), picture)
+            write_png(self._names.path(Path(path).name, '.png', source=path), picture)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         results = sorted(filter(None, results), key=lambda result: result['index'])

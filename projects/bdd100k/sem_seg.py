@@ -19,7 +19,6 @@ from mmseg.registry import DATASETS, METRICS
 
 from ..files import transforms, write_json  # noqa: F401 (transforms register)
 from ..files.label_maps import check_ids
-from ..files.png import write_png
 from ..files.unreadable import LeavesOutImages
 from ..runtime import frameworks  # noqa: F401
 from . import bitmasks
@@ -131,7 +130,7 @@ class BDD100KSemSegMetric(PicturesMetric):
         counts = None
         if not self.format_only:
             counts = confusion(self._truth(sample, pred, len(classes)), pred, len(self.scored()))
-        self._save(sample, pred, write_png)
+        self._save(sample, pred)
         return dict(
             counts=counts, frame=to_frame(Path(path).name, pred, classes) if self.format_dir else None
         )

@@ -50,7 +50,7 @@ def write_png(path: str | Path, values: np.ndarray) -> None:
 
     Args:
         path: The file, under whatever name.
-        values: uint8 or uint16 (H, W), or uint8 RGB (H, W, 3).
+        values: uint8 or uint16 (H, W), or uint8 RGB (H, W, 3) or RGBA (H, W, 4).
     """
     with replacing(path) as part:
         Image.fromarray(values).save(part, format='PNG')

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bdd100k.eval.masks import pair_files, read_pair, read_png, stem
-from ..bdd100k.eval.seg import CLASSES, UNLABELED, confusion, joint_histogram, seg_scores
+from ..bdd100k.eval.masks import pair_files, read_pair, stem
+from ..bdd100k.eval.seg import CLASSES, confusion, joint_histogram, refuse_unknown, seg_scores
 from ..bdd100k.scalabel import LabelFileError
 from ..files import is_image
 from ..files.result_names import named_results
@@ -116,17 +116,8 @@ def _pairs(gt: str | Path, result: str | Path, label: str, notes: list[str]) -> 
 
 
 def _read(gt_path: Path, pred_path: Path | None, number: int) -> tuple[np.ndarray, np.ndarray]:
-    if pred_path is None:
-        truth = read_png(gt_path, 1)
-        pred = np.full_like(truth, UNLABELED)
-    else:
-        truth, pred = read_pair(gt_path, pred_path, 1)
-    unknown = np.unique(truth[(truth > number) & (truth != UNLABELED)])
-    if len(unknown):
-        raise LabelFileError(
-            f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {number - 1}, {number} or {UNLABELED} for '
-            'none. Is this the mask of another task (or a bitmask or color map)?'
-        )
+    truth, pred = read_pair(gt_path, pred_path, 1)
+    refuse_unknown(np.bincount(truth.ravel(), minlength=256), number, gt_path)
     return truth, pred
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..bdd100k.bitmasks import write_bitmask
 from ..files import write_json
+from ..files.png import write_png
 from ..files.replacing import own_name, remove_dead_parts
 from .bitmasks import bitmasks
 from .objects import OOD_TEST, OOD_TRAIN
@@ -152,7 +152,7 @@ def _labeled(part: Path, split: str, number: int, seed: int, size: tuple[int, in
         _image(part / f'labels/sem_seg/masks/{split}/{name}.png', rendered.sem_seg)
         _image(part / f'labels/drivable/masks/{split}/{name}.png', rendered.drivable)
         for task, pixels in bitmasks(rendered).items():
-            write_bitmask(part / f'labels/{task}/bitmasks/{split}/{name}.png', pixels)
+            write_png(part / f'labels/{task}/bitmasks/{split}/{name}.png', pixels)
         frames.append(_frame(f'{name}.jpg', scene, rendered.boxes, boxes))
         boxes += len(rendered.boxes)
         progress()

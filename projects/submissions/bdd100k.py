@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ..bdd100k.eval.seg import CLASSES
-from ..bdd100k.scalabel import DET_CLASSES, LabelFileError, decode_frames
+from ..bdd100k.scalabel import DET_CLASSES, Box2D, LabelFileError, decode_frames
 from ..bdd100k.track_columns import NONE, read_track_columns
 from ..files.images import image_size
 from ..files.replacing import replacing, write_bytes
@@ -45,19 +45,12 @@ PARTS: dict[str, tuple[str | None, tuple[str, ...]]] = dict(
 _NUM_INSTANCE_CLASSES = 8
 
 
-class _Box(msgspec.Struct, gc=False):
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-
-
 class _Label(msgspec.Struct, gc=False):
     id: Any = None
     index: int | None = None
     category: str | None = None
     score: float | None = None
-    box2d: _Box | None = None
+    box2d: Box2D | None = None
 
 
 class _Frame(msgspec.Struct, gc=False):

@@ -14,10 +14,11 @@ from pycocotools import mask as coco_mask
 import mmroad.bdd100k.sem_seg  # noqa: F401
 import mmroad.bdd100k.transforms  # noqa: F401
 from mmroad.bdd100k import instances
-from mmroad.bdd100k.bitmasks import CROWD, IGNORED, bitmask, write_bitmask
+from mmroad.bdd100k.bitmasks import CROWD, IGNORED, bitmask
 from mmroad.bdd100k.eval import ins_seg, pan_seg
 from mmroad.bdd100k.polygons import polygon_rle
 from mmroad.bdd100k.scalabel import LabelFileError
+from mmroad.files.png import write_png
 
 SIZE = (48, 80)
 SEGMENT = np.zeros(SIZE, int)
@@ -33,7 +34,7 @@ def root(tmp_path):
         (tmp_path / 'images').mkdir(exist_ok=True)
         Image.new('RGB', SIZE[::-1], (90, 90, 90)).save(tmp_path / f'images/{i}.jpg')
         for task, pixels in (('ins', INSTANCES), ('pan', PANOPTIC)):
-            write_bitmask(tmp_path / task / f'{i}.png', np.zeros_like(pixels) if i else pixels)
+            write_png(tmp_path / task / f'{i}.png', np.zeros_like(pixels) if i else pixels)
     return tmp_path
 
 
@@ -160,7 +161,7 @@ def test_what_is_missing_is_named(root):
         dataset(root, metainfo=dict(classes=('tram',)))
     with pytest.raises(LabelFileError, match='no labels: set data_prefix.bitmask or ann_file'):
         dataset(root, folder=None)[0]
-    write_bitmask(root / 'ins/0.png', INSTANCES[:20])
+    write_png(root / 'ins/0.png', INSTANCES[:20])
     with pytest.raises(LabelFileError, match=r'0.png: masks of \(20, 80\); its image has \(48, 80\)'):
         dataset(root)[0]
 
@@ -170,7 +171,7 @@ def test_bitmasks_without_an_image_are_told(root, monkeypatch):
     monkeypatch.setattr(instances, 'print_log', lambda message, *args: said.append(message))
     dataset(root)
     assert not said
-    write_bitmask(root / 'ins/7.png', INSTANCES)
+    write_png(root / 'ins/7.png', INSTANCES)
     dataset(root)
     assert len(said) == 1 and 'ins: 1 bitmasks are of no image in' in said[0]
 

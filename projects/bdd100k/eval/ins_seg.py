@@ -28,7 +28,6 @@ from .masks import (
     pair_names,
     read_frames,
     read_pair,
-    rles,
     segments,
     stem,
     told_categories,
@@ -83,7 +82,7 @@ def scores_of_codes(pairs: list[tuple[MaskFrame, MaskFrame]], result: str | Path
     for k, coco in enumerate((gt, dt)):
         coco.dataset = dict(images=images, categories=categories, annotations=[])
         for i, frames in enumerate(pairs):
-            masks = rles(frames[k].labels)
+            masks = [label.rle for label in frames[k].labels]
             for label, rle, area in zip(frames[k].labels, masks, areas(masks)):
                 coco.dataset['annotations'].append(
                     dict(

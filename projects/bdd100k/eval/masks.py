@@ -21,6 +21,9 @@ from ..polygons import polygon_rle
 from ..scalabel import LabelFileError, decode_frames, is_true, json_files
 from .result import told
 
+#: The value of a mask where no class is known.
+UNLABELED = 255
+
 
 class _RLE(msgspec.Struct, gc=False):
     counts: str | list[int]
@@ -190,9 +193,12 @@ def read_png(path: Path, channels: int) -> np.ndarray:
     return pixels
 
 
-def read_pair(gt: Path, pred: Path, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks; they have one size."""
-    pair = read_png(gt, channels), read_png(pred, channels)
+def read_pair(gt: Path, pred: Path | None, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both masks; they have one size. Where there is no prediction, it is of no class."""
+    true = read_png(gt, channels)
+    if pred is None:
+        return true, np.full_like(true, UNLABELED if channels == 1 else 0)
+    pair = true, read_png(pred, channels)
     if pair[0].shape != pair[1].shape:
         raise LabelFileError(
             f'{pred}: {pair[1].shape[:2]} (height, width); its ground truth has {pair[0].shape[:2]}'
@@ -325,16 +331,11 @@ def told_categories(categories: np.ndarray, num_classes: int) -> None:
     )
 
 
-def rles(labels: Sequence[MaskLabel]) -> list[dict]:
-    """Their masks in the form of pycocotools."""
-    return [label.rle for label in labels]
-
-
 def without_overlaps(pairs: Sequence[tuple[MaskFrame, MaskFrame]]) -> list[str]:
     """Empty the predicted frames in which masks overlap, as the official tool does; their names."""
     names = []
     for _, pred in pairs:
-        masks = rles(pred.labels)
+        masks = [label.rle for label in pred.labels]
         if len(masks) > 1 and areas(masks).sum() != coco_mask.area(coco_mask.merge(masks)):
             pred.labels = []
             names.append(pred.name)

@@ -18,8 +18,6 @@ from .masks import (
     pair_frames,
     read_frames,
     read_pair,
-    read_png,
-    rles,
     segments,
     told_categories,
     without_overlaps,
@@ -126,11 +124,7 @@ def _stats(gt_class, pred_class, iou, covered, gt_valid=True, pred_valid=True, n
 
 
 def _from_files(gt_path: Path, pred_path: Path | None) -> np.ndarray:
-    if pred_path is None:
-        gt = read_png(gt_path, 4)
-        pred = np.zeros_like(gt)
-    else:
-        gt, pred = read_pair(gt_path, pred_path, 4)
+    gt, pred = read_pair(gt_path, pred_path, 4)
     return bitmask_stats(gt, pred, gt_path, pred_path or gt_path, MAX_SEGMENTS)
 
 
@@ -172,8 +166,8 @@ def _combined(frame: MaskFrame) -> tuple[list[dict], np.ndarray]:
     """Masks and classes of a frame without crowd and ignored ones; the stuff of a class is one mask."""
     labels = [label for label in frame.labels if not label.ignored]
     by_class: dict[int, list[dict]] = {}
-    for label, rle in zip(labels, rles(labels)):
-        by_class.setdefault(CLASSES.index(label.category), []).append(rle)
+    for label in labels:
+        by_class.setdefault(CLASSES.index(label.category), []).append(label.rle)
     masks, classes = [], []
     for k in sorted(by_class):
         found = by_class[k] if k >= len(STUFF) else [_sum(by_class[k])]

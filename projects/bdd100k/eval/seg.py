@@ -11,14 +11,13 @@ from pycocotools import mask as coco_mask
 
 from ..scalabel import LabelFileError
 from .masks import (
+    UNLABELED,
     are_bitmasks,
     in_threads,
     pair_files,
     pair_frames,
     read_frames,
     read_pair,
-    read_png,
-    rles,
     visible_files,
 )
 from .result import Scores, told
@@ -30,7 +29,6 @@ CLASSES = {
     ),
     'drivable': ('direct', 'alternative'),
 }  # fmt: skip
-UNLABELED = 255
 
 
 def evaluate_seg(gt: str | Path, result: str | Path, task: str = 'sem_seg', nproc: int = 0) -> Scores:
@@ -106,19 +104,19 @@ def _given(gt: str | Path, result: str | Path, task: str) -> str | Path:
 
 def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """`confusion` of an image, and (256,) the values that are predicted where there is ground truth."""
-    if pred_path is None:
-        gt = read_png(gt_path, 1)
-        pred = np.full_like(gt, UNLABELED)
-    else:
-        gt, pred = read_pair(gt_path, pred_path, 1)
-    values = joint_histogram(gt, pred)
-    unknown = np.flatnonzero(values[num_classes + 1 : UNLABELED].any(1)) + num_classes + 1
+    values = joint_histogram(*read_pair(gt_path, pred_path, 1))
+    refuse_unknown(values.any(1), num_classes, gt_path)
+    return confusion(values, num_classes), np.asarray(values[:num_classes].any(0))
+
+
+def refuse_unknown(there: np.ndarray, num_classes: int, path: Path) -> None:
+    """Raise LabelFileError where a true mask has values (256,) that no class has."""
+    unknown = np.flatnonzero(there[num_classes + 1 : UNLABELED]) + num_classes + 1
     if len(unknown):
         raise LabelFileError(
-            f'{gt_path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
+            f'{path}: pixel value {unknown[0]}; expected class ids 0 to {num_classes - 1}, {num_classes} or '
             f'{UNLABELED} for none. Is this the mask of another task (or a bitmask or color map)?'
         )
-    return confusion(values, num_classes), np.asarray(values[:num_classes].any(0))
 
 
 def _from_frames(gt, pred, classes: tuple[str, ...]) -> np.ndarray:
@@ -131,6 +129,6 @@ def _paint(frame, like, classes: tuple[str, ...]) -> np.ndarray:
     """(W, H) class ids of a frame, later labels over earlier ones, of the size of ``like``'s masks."""
     height, width = like.size
     painted = np.full((width, height), UNLABELED, np.uint8)  # transposed, as the codes run down columns
-    for label, rle in zip(frame.labels, rles(frame.labels)):
-        painted[coco_mask.decode(rle).T > 0] = classes.index(label.category)
+    for label in frame.labels:
+        painted[coco_mask.decode(label.rle).T > 0] = classes.index(label.category)
     return painted
