@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 _attention = dict(embed_dims=256, num_levels=4, dropout=0.0)
-_ffn = dict(embed_dims=256, feedforward_channels=2048, ffn_drop=0.0)
+_ffn = dict(embed_dims=256, feedforward_channels=2048)
 model = dict(
     type='DINO',
     num_queries=900,
@@ -34,28 +34,16 @@ model = dict(
     encoder=dict(num_layers=6, layer_cfg=dict(self_attn_cfg=_attention, ffn_cfg=_ffn)),
     decoder=dict(
         num_layers=6,
-        return_intermediate=True,
         layer_cfg=dict(
-            self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0),
-            cross_attn_cfg=_attention,
-            ffn_cfg=_ffn,
+            self_attn_cfg=dict(embed_dims=256, num_heads=8), cross_attn_cfg=_attention, ffn_cfg=_ffn
         ),
         post_norm_cfg=None,
     ),
-    positional_encoding=dict(num_feats=128, normalize=True, offset=0.0, temperature=20),
+    positional_encoding=dict(num_feats=128, normalize=True, temperature=20),
     bbox_head=dict(
-        type='DINOHead',
-        num_classes=10,
-        sync_cls_avg_factor=True,
-        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        type='DINOHead', num_classes=10, sync_cls_avg_factor=True, loss_cls=dict(type='FocalLoss')
     ),
-    dn_cfg=dict(
-        label_noise_scale=0.5,
-        box_noise_scale=1.0,
-        group_cfg=dict(dynamic=True, num_groups=None, num_dn_queries=100),
-    ),
+    dn_cfg=dict(group_cfg=dict(dynamic=True, num_dn_queries=100)),
     train_cfg=dict(
         assigner=dict(
             type='HungarianAssigner',

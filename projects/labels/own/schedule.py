@@ -116,9 +116,8 @@ def _scale_scheduler(scheduler: dict[str, Any], factor: float, steps: int) -> No
     for key in ('begin', 'end', 'T_max', 'max_epochs', 'restart'):
         if scheduler.get(key):
             scheduler[key] = max(1, round(scheduler[key] * factor))
-    if scheduler.get('begin', 0) >= scheduler.get(
-        'end', math.inf
-    ):  # a part of few epochs is the last of them
+    # a part of few epochs is the last of them
+    if scheduler.get('begin', 0) >= scheduler.get('end', math.inf):
         scheduler['begin'] = scheduler['end'] - 1
     if scheduler.get('milestones'):
         scheduler['milestones'] = [max(1, round(step * factor)) for step in scheduler['milestones']]
