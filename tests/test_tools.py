@@ -164,13 +164,14 @@ def test_an_image_that_cannot_be_read_is_left_out_and_told(scenes, checkpoint, t
     (here / 'images/100k/val/val-00002.jpg').write_bytes(b'')
     done = run(
         sys.executable, 'tools/test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'w', '--format-dir',
-        tmp_path / 'out', *options(here), check=False,
+        tmp_path / 'out', '--show-dir', tmp_path / 'shown', *options(here), check=False,
     )  # fmt: skip
     assert done.returncode == 1 and '1 images could not be read; everything else was done' in done.stderr
     assert 'val-00002.jpg: the file is empty' in done.stdout + done.stderr
     assert '6 of its 7 frames are run and scored' in done.stdout + done.stderr
     frames = json.loads((tmp_path / 'out/det.json').read_text())['frames']
     assert [frame['name'] for frame in frames] == [f'val-{i:05}.jpg' for i in (0, 1, 3, 4, 5, 6)]
+    assert len(list((tmp_path / 'shown').rglob('*.jpg'))) == 6
     assert {row['image_id'] for row in json.loads((tmp_path / 'out/det.coco.json').read_text())} <= {
         1,
         2,

@@ -293,9 +293,6 @@ class ScalabelDetDataset(LeavesOutImages, BaseDetDataset):
             size[:] = size_in_header(self.img_path(idx))
         return int(size[0]), int(size[1])
 
-    def _image_of(self, idx: int) -> str:
-        return self.img_path(idx)
-
     def _without_image(self, idx: int) -> dict:
         return self._named_sample(idx) | dict(instances=[])
 

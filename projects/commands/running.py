@@ -267,7 +267,8 @@ def refuse_same_names(runner: Runner, show_dir: str | None = None) -> None:
     from ..files.outputs import OutputNames, note_outputs
 
     dataset = runner.test_dataloader.dataset
-    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    path_of = getattr(dataset, 'img_path', lambda i: dataset.get_data_info(i)['img_path'])
+    paths = [path_of(i) for i in range(len(dataset))]
     places: list[tuple[OutputNames, str | None]] = [(OutputNames(folder), '.png') for folder in masks]
     places += [(OutputNames(show_dir, paths), None)] if show_dir else []
     try:

@@ -66,6 +66,16 @@ def set_pictures(cfg, args: argparse.Namespace) -> None:
         cfg.visualizer.save_dir = args.show_dir
 
 
+def draw_what_was_read(runner) -> None:
+    """Let the hook that draws pass over black images that stand for those that cannot be read."""
+    for hook in runner.hooks:
+        if getattr(hook, 'draw', False):
+            draw = hook.after_test_iter
+            hook.after_test_iter = lambda runner, outputs, draw=draw, **rest: draw(
+                runner, outputs=[sample for sample in outputs if 'left_out' not in sample], **rest
+            )
+
+
 def set_tta(cfg) -> None:
     """The config's own test-time augmentation; for detectors without one, the image and its mirror image."""
     dataset = cfg.test_dataloader.dataset
@@ -112,6 +122,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         cfg.model = without_initial_weights(cfg.model)
     runner = build_runner(cfg)
+    draw_what_was_read(runner)
     if args.format_dir or args.show_dir:
         hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
         refuse_same_names(runner, hook.get('test_out_dir'))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,14 +36,14 @@ class LeavesOutImages:
             return super().prepare_data(idx)  # type: ignore[misc]
         except Exception as error:
             try:
-                read_image(self._image_of(idx))
+                read_image(self.img_path(idx))
             except (ImageError, FileNotFoundError) as unreadable:
                 if self.test_mode and self.leaves_out and isinstance(unreadable, ImageError):
                     return self._left_out(idx, unreadable)
                 raise unreadable from error
             raise
 
-    def _image_of(self, idx: int) -> str | Path:
+    def img_path(self, idx: int) -> str:
         """Where the image of a sample is."""
         return self.get_data_info(idx)['img_path']
 
