@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.logging import print_log
-from PIL import Image
 
+from ..files.images import image_size
 from ..files.sources import image_files
 from ..files.unreadable import LeavesOutImages
 from . import instance_metric  # noqa: F401 (registers)
@@ -55,7 +54,7 @@ class _SegmentsDataset(LeavesOutImages, BaseDetDataset):
                     'labels/ins_seg and labels/pan_seg'
                 )
         if self.ann_file:
-            size_of = None if self.test_mode else partial(_size, images)
+            size_of = None if self.test_mode else lambda name: image_size(images / name)[::-1]
             truth = {
                 f.name: f for f in read_frames(self.ann_file, self.CATEGORIES, *self.TABLES, size_of=size_of)
             }
@@ -98,13 +97,6 @@ class _SegmentsDataset(LeavesOutImages, BaseDetDataset):
                 f'{type(self).__name__} has no classes {unknown}; it has {", ".join(self.CATEGORIES)}'
             )
         return [classes.index(name) if name in classes else -1 for name in self.CATEGORIES]
-
-
-def _size(folder: Path, name: str) -> tuple[int, int]:
-    if not (folder / name).is_file():
-        raise FileNotFoundError(f'{folder / name}: no such image')
-    with Image.open(folder / name) as image:
-        return image.size[::-1]
 
 
 @DATASETS.register_module()

@@ -105,7 +105,7 @@ def _given(gt: str | Path, result: str | Path, task: str) -> str | Path:
 def _from_files(gt_path: Path, pred_path: Path | None, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """`confusion` of an image, and (256,) the values that are predicted where there is ground truth."""
     values = joint_histogram(*read_pair(gt_path, pred_path, 1))
-    refuse_unknown(values.any(1), num_classes, gt_path)
+    refuse_unknown(values.sum(1), num_classes, gt_path)
     return confusion(values, num_classes), np.asarray(values[:num_classes].any(0))
 
 
