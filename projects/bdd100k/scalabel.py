@@ -311,23 +311,6 @@ def _where(content: bytes, error: msgspec.DecodeError) -> str:
     return ''
 
 
-def map_category(name: str) -> tuple[str, bool]:
-    """The detection class of a category, and whether it is only ignored there.
-
-    Args:
-        name: A category as it stands in a label file.
-
-    Raises:
-        KeyError: The category belongs to no detection class.
-    """
-    name = NAME_MAPPING.get(name, name)
-    if name in IGNORE_MAPPING:
-        return IGNORE_MAPPING[name], True
-    if name not in DET_CLASSES:
-        raise KeyError(name)
-    return name, False
-
-
 def det_classes(classes: str | Sequence[str]) -> tuple[str, ...]:
     """The classes that a data set or a model says it has, by BDD100K's names of today.
 

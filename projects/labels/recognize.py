@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..bdd100k.coco import is_coco, is_coco_results
 from ..bdd100k.scalabel import LabelFileError
-from ..files.images import is_image
 
 #: Names of splits as folders and files have them.
 SPLITS = {
@@ -273,8 +272,3 @@ def find_images(names: Iterable[str], places: Iterable[Path]) -> Path | None:
     """The first of some folders that holds the first of some images; None where none does."""
     name = next(iter(names), None)
     return None if name is None else next((place for place in places if (place / name).is_file()), None)
-
-
-def has_images(folder: Path) -> bool:
-    """Whether there is an image below a folder."""
-    return folder.is_dir() and any(is_image(file) for file in folder.rglob('*'))

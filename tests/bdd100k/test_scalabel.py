@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmroad.bdd100k import scalabel
+from mmroad.bdd100k.categories import BDD100K, IGNORED
 from mmroad.bdd100k.columns import read_columns
 from mmroad.bdd100k.scalabel import (
     DET_CLASSES,
@@ -17,7 +18,6 @@ from mmroad.bdd100k.scalabel import (
     is_true,
     json_files,
     load_frames,
-    map_category,
 )
 
 FRAME = {
@@ -201,11 +201,10 @@ def test_nothing_to_read(tmp_path):
 
 
 def test_categories():
-    assert [map_category(name) for name in DET_CLASSES] == [(name, False) for name in DET_CLASSES]
-    assert map_category('motor') == ('motorcycle', False)
-    assert map_category('trailer') == ('truck', True)
-    with pytest.raises(KeyError):
-        map_category('lane/road curb')
+    codes = BDD100K.codes()
+    assert [codes[name] for name in DET_CLASSES] == list(range(10))
+    assert codes['motor'] == codes['motorcycle'] and codes['trailer'] == codes['truck'] + IGNORED
+    assert 'lane/road curb' not in codes
 
 
 def test_classes_by_their_names_of_today():
