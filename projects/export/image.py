@@ -36,7 +36,8 @@ class ImageInput(nn.Module):
     Resizing is OpenCV's or Pillow's, by their own whole numbers; so what comes out is the pipeline's to the last digit.
 
     Args:
-        steps: The test pipeline's steps that change the image, as configs; a ``Resize`` alone is known.
+        steps: The test pipeline's steps that change the image, as configs; one ``Resize`` or mmseg's
+            ``ResizeShortestEdge`` is known.
         preprocessor: The model's data preprocessor.
         size: Height and width of the images; None leaves them open.
 
@@ -68,12 +69,16 @@ class ImageInput(nn.Module):
         if self.resize is None:
             return height, width
         scale, h, w = self.resize['scale'], double(height), double(width)
+        longest, shortest = torch.maximum(h, w), torch.minimum(h, w)
         if isinstance(scale, float):
             factor = double(scale)
+        elif self.resize['shortest']:
+            # mmseg's ResizeShortestEdge rounds both sides, and gives what they are to imrescale
+            sides = double(min(scale)) / shortest * torch.stack([longest, shortest])
+            sides = (sides * (double(max(scale)) / sides[0]).clamp(max=1) + 0.5).floor()
+            factor = torch.minimum(sides[0] / longest, sides[1] / shortest)
         else:
-            factor = torch.minimum(
-                double(max(scale)) / torch.maximum(h, w), double(min(scale)) / torch.minimum(h, w)
-            )
+            factor = torch.minimum(double(max(scale)) / longest, double(min(scale)) / shortest)
         return (h * factor + 0.5).floor().long()[0], (w * factor + 0.5).floor().long()[0]
 
     def _taps(self, length: Tensor, target: Tensor, axis: int) -> Taps:
@@ -112,10 +117,14 @@ def double(number: Any) -> Tensor:
 
 
 def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The one resizing among the steps: ``scale`` (a float, or longest and shortest side) and ``backend``."""
+    """The one resizing among the steps: ``scale`` (a float, or longest and shortest side), ``backend``, and whether the
+    shortest side decides as in mmseg's ``ResizeShortestEdge``."""
     found = None
     for step in steps:
         kind = step['type'].rpartition('.')[2]
+        if kind == 'ResizeShortestEdge' and found is None:
+            found = dict(scale=(step['scale'], step['max_size']), backend='cv2', shortest=True)
+            continue
         if kind != 'Resize' or found is not None:
             raise ValueError(
                 f'the test pipeline has {kind}, which an export does not know; one Resize is what it may have'
@@ -128,7 +137,7 @@ def _resize_of(steps: list[Mapping[str, Any]]) -> dict[str, Any] | None:
             )
         scale = step.get('scale')
         factor = float(step['scale_factor']) if scale is None else None
-        found = dict(scale=factor or tuple(scale), backend=step.get('backend', 'cv2'))
+        found = dict(scale=factor or tuple(scale), backend=step.get('backend', 'cv2'), shortest=False)
         if found['scale'] == 1.0:
             found = None
     return found

@@ -118,6 +118,8 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     for step in single_dataset(cfg)['pipeline']:
         if step['type'].rpartition('.')[2] == 'Resize' and 'scale' in step:
             step['scale'] = scale
+        elif step['type'].endswith('ResizeShortestEdge'):
+            step.update(scale=min(scale), max_size=max(scale))
     cfg.model = without_initial_weights(cfg.model)
     model = cfg.model  # a config keeps a copy
     backbone, widths = model.get('backbone') or {}, None

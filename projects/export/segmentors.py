@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..abet.segmentor import AbeTSegmentor
 from ..abet.temperature import EPS, MIN_TEMPERATURE, cosine_weight, gram_maps
-from ..mask2former.segmentor import Mask2FormerSegmentor
 from ..rba.segmentor import MaskAnomalySegmentor
 from .image import Prepared, double
 
@@ -119,6 +118,7 @@ class MaskClassifier(nn.Module):
         super().__init__()
         if getattr(getattr(model.decode_head, 'rank_seg', None), 'oracle', False):
             raise ValueError('a model in oracle mode (+GT) needs the ground truth: take one without')
+        _whole(model)
         self.model, self.anomalous = model, isinstance(model, MaskAnomalySegmentor)
 
     def forward(self, image: Prepared) -> Maps:
@@ -155,8 +155,7 @@ class Temperature(nn.Module):
 
     def __init__(self, model: AbeTSegmentor) -> None:
         super().__init__()
-        if (model.test_cfg or {}).get('mode', 'whole') != 'whole':
-            raise ValueError('sliding windows (test_cfg.mode="slide") are not exported: use "whole"')
+        _whole(model)
         self.model = model
 
     def forward(self, image: Prepared) -> Maps:
@@ -185,6 +184,11 @@ class Temperature(nn.Module):
         return Maps(as_given(logits, image, corners).argmax(1).to(torch.uint8), extras)
 
 
+def _whole(model: nn.Module) -> None:
+    if (model.test_cfg or {}).get('mode', 'whole') != 'whole':
+        raise ValueError('sliding windows (test_cfg.mode="slide") are not exported: use "whole"')
+
+
 def squared_norm(gram: Tensor, rows: Axis, cols: Axis) -> Tensor:
     """``mmroad.abet.temperature.BilinearRows.squared_norm`` of the whole image: (B, 1, H, W)."""
     fy, fx = rows.share[:, None], cols.share
@@ -200,9 +204,6 @@ def squared_norm(gram: Tensor, rows: Axis, cols: Axis) -> Tensor:
 
 def segmentor(model: nn.Module) -> nn.Module | None:
     """The graph of a segmentation model; None for others."""
-    known: list[tuple[type, Callable]] = [
-        (MaskAnomalySegmentor, MaskClassifier),
-        (Mask2FormerSegmentor, MaskClassifier),
-        (AbeTSegmentor, Temperature),
-    ]
-    return next((graph(model) for kind, graph in known if isinstance(model, kind)), None)
+    if isinstance(model, AbeTSegmentor):
+        return Temperature(model)
+    return MaskClassifier(model) if hasattr(getattr(model, 'decode_head', None), 'predict_queries') else None

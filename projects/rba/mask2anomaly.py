@@ -25,7 +25,7 @@ class GlobalMaskedAttentionLayer(Mask2FormerTransformerDecoderLayer):
     def forward(self, query: Tensor, cross_attn_mask: Tensor, **kwargs: Any) -> Tensor:
         """As the base class; ``cross_attn_mask`` is true where a query does not attend."""
         outside = ~cross_attn_mask
-        outside &= ~outside.all(-1, keepdim=True)
+        outside = outside & ~outside.all(-1, keepdim=True)
         keys = {name: kwargs[name] for name in ('key', 'value', 'query_pos', 'key_pos', 'key_padding_mask')}
         background = self.background_attn(query=query, attn_mask=outside, **keys) - query
         query = self.cross_attn(query=query, attn_mask=cross_attn_mask, **keys) + background

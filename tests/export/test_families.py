@@ -34,6 +34,8 @@ FAMILIES = {
     'abet_deepv3plus_wrn38_bdd100k': True,
     'rba_small_1dl_road_scenes': False,
     'mask2former_small_road_scenes': False,
+    'mask2former_r50_ade20k': False,
+    'eam_swin_l_9dl_cityscapes': False,
     'rankseg_small_road_scenes': False,
     'BoxSup-C2_R18_drawn_shapes': False,
     'Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size': False,

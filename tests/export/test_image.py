@@ -7,6 +7,7 @@ import torch
 from mmdet.models import DetDataPreprocessor
 from mmengine.dataset import Compose
 from mmseg.models import SegDataPreProcessor
+from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
@@ -87,6 +88,20 @@ def test_the_graph_of_open_sizes_gives_the_same(tmp_path):
             assert np.array_equal(got[-1], want.factor.numpy()) and np.array_equal(
                 got[-2], want.limits.numpy()
             )
+
+
+@pytest.mark.parametrize('scale, longest', [(40, 60), (37, 200), (64, 71), (19, 23)])
+def test_the_shortest_side_as_mmseg_has_it(scale, longest):
+    step = dict(type='mmseg.ResizeShortestEdge', scale=scale, max_size=longest)
+    module = ImageInput([step], DetDataPreprocessor(mean=MEAN, std=STD), None)
+    pipeline = TRANSFORMS.build(step)
+    for height, width in ((37, 53), (81, 44), (25, 33), (90, 29), (64, 64), (31, 97)):
+        image = noise(height, width, seed=height)
+        want = pipeline(dict(img=image, img_shape=image.shape[:2]))['img']
+        got = module(torch.from_numpy(image)[None])
+        assert tuple(map(int, got.size)) == want.shape[:2]
+        pixels = got.inputs * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
+        assert np.array_equal(pixels[0].permute(1, 2, 0).round().numpy(), want[..., ::-1])
 
 
 @pytest.mark.parametrize(
