@@ -106,7 +106,7 @@ def _compare(runner: Runner, dataloader) -> None:
     head = getattr(model, 'decode_head', None)
     number = getattr(head, 'num_inliers', getattr(head, 'num_classes', None))
     for dataset in leaves(dataloader.dataset):
-        for step in getattr(dataset.pipeline, 'transforms', ()):
+        for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
             if type(step) is not LoadLabelMap:
                 continue
             part = bool(
