@@ -19,7 +19,9 @@ TEXT = (Path(__file__).parents[1] / 'docs/data.md').read_text()
 
 def test_every_layout_is_there_with_its_source():
     for name, layout in LAYOUTS.items():
-        named = f'`{name}`' in TEXT or (name.endswith('_v2') and '`_v2`' in TEXT)
+        whole, _, ending = name.rpartition('_')
+        shortened = ending in ('v2', 'normal', 'lowlight') and f'`_{ending}`' in TEXT
+        named = f'`{name}`' in TEXT or (shortened and f'`{whole}' in TEXT)
         assert named and layout.source in TEXT, name
         if layout.images:
             assert re.search(rf'\b{layout.images}\b', TEXT)
