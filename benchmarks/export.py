@@ -99,16 +99,12 @@ def row(name: str, args: argparse.Namespace, folder: Path) -> dict:
     """What is measured of a model."""
     import onnx
 
-    from mmroad.export.made_up import made_up_model, small_twin
+    from mmroad.export.made_up import made_up_model, small_twin, without_files
     from mmroad.export.write import OPSET, example_images, export
     from mmroad.zoo.configs import get_config
-    from mmroad.zoo.models import without_initial_weights
 
     cfg, size = get_config(name), (720, 1280) if args.real else (96, 160)
-    if args.real:
-        cfg.model = without_initial_weights(cfg.model)
-    else:
-        small_twin(cfg)
+    (without_files if args.real else small_twin)(cfg)
     out = folder / 'model.onnx'
     about: dict = dict(model=name, real=args.real, opset=OPSET)
     try:

@@ -15,13 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 #: what six stages move by much depends on the last digit of the first.
 SPREAD = (
     (('rpn_cls',), -2.0, 2.0),
-    (('fc_cls',), 0.0, 1.0),  # features of regions are alike: spread further, their rounding is
+    (('fc_cls',), 0.0, 0.5),  # features of regions are alike: spread further, their rounding is
     (('retina_cls', 'atss_cls', 'conv_cls', 'centernet_cls'), -4.0, 2.0),
     (('rpn_reg', 'retina_reg', 'atss_reg'), 0.0, 0.5),
     (('conv_reg',), 2.0, 0.5),  # distances from a point to the sides
     (('fc_reg',), 0.0, 0.05),
     (('conv_centerness', 'atss_centerness'), 0.0, 1.0),
-    (('conv_logits',), 0.0, 2.0),  # of masks
+    (('conv_logits',), 0.0, 1.0),  # of masks
     (('conv_offset', 'spatial_conv_offset'), 0.0, 0.2),  # of deformable convolutions, which start from 0
 )
 
@@ -113,14 +113,14 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
     """A model's config with the same parts in small, for images of about ``scale`` (longest and shortest side): a
     backbone of few blocks and channels, narrow fully connected layers, no initial weights and no files of other data
     sets. Changes the config."""
-    from ..zoo.models import single_dataset, without_initial_weights
+    from ..zoo.models import single_dataset
 
     for step in single_dataset(cfg)['pipeline']:
         if step['type'].rpartition('.')[2] == 'Resize' and 'scale' in step:
             step['scale'] = scale
         elif step['type'].endswith('ResizeShortestEdge'):
             step.update(scale=min(scale), max_size=max(scale))
-    cfg.model = without_initial_weights(cfg.model)
+    without_files(cfg)
     model = cfg.model  # a config keeps a copy
     backbone, widths = model.get('backbone') or {}, None
     kind = backbone.get('type', '').rpartition('.')[2]
@@ -149,9 +149,6 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
             if part is not backbone and isinstance(channels, (list, tuple)) and len(channels) in (3, 4):
                 part['in_channels'] = widths[-len(channels) :]
     for part in _parts(model):
-        for key in ('image_counts', 'embeddings', 'vocabularies', 'class_names', 'vocabulary'):
-            if isinstance(part.get(key), (str, dict)):
-                part[key] = None
         if part.get('type', '').endswith('MaskHead'):
             part.update(num_convs=1, conv_out_channels=32)
         if 'fc_out_channels' in part:
@@ -173,6 +170,17 @@ def small_twin(cfg: Any, scale: tuple[int, int] = (160, 96)) -> Any:
         model.pop('dynamic_classifier', None)
         model.test_cfg.rcnn.score_thr = 1e-3
     return cfg
+
+
+def without_files(cfg: Any) -> None:
+    """A model's config without initial weights and vocabularies, which are files that may not be at hand."""
+    from ..zoo.models import without_initial_weights
+
+    cfg.model = without_initial_weights(cfg.model)
+    for part in _parts(cfg.model):
+        for key in ('image_counts', 'embeddings', 'vocabularies', 'class_names', 'vocabulary'):
+            if isinstance(part.get(key), (str, dict)):
+                part[key] = None
 
 
 def _parts(node: Any) -> Iterator[dict]:
