@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 from torch import Tensor, nn
 
@@ -117,14 +116,16 @@ def paste(probs: Tensor, boxes: Tensor, original: tuple[Any, Any], threshold: fl
     """mmdet's ``FCNMaskHead``: mask probabilities (B * n, 1, s, s) of boxes (B, n, 4), in pixels of the images of size
     ``original``, as masks (B, n, H, W) bool. The mask of an empty box is empty."""
     height, width = original
-    flat = boxes.reshape(-1, 4)
+    flat, side = boxes.reshape(-1, 4), probs.shape[-1]
     size = (flat[:, 2:] - flat[:, :2]).clamp(min=1e-6)
-    y = (torch.arange(height).float() + 0.5 - flat[:, 1:2]) / size[:, 1:2] * 2 - 1
-    x = (torch.arange(width).float() + 0.5 - flat[:, 0:1]) / size[:, 0:1] * 2 - 1
-    grid = torch.stack(
-        [x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])], -1
-    )
-    masks = F.grid_sample(probs, grid, align_corners=False)[:, 0] >= threshold
+    place = torch.arange(side).float()
+
+    def weights(length: Any, axis: int) -> Tensor:
+        at = (torch.arange(length).float() + 0.5 - flat[:, axis, None]) / size[:, axis, None] * side - 0.5
+        return (1 - (at[..., None] - place).abs()).clamp(min=0)
+
+    # bilinear by one axis after the other: sampling by a grid would need ten times the memory of the masks
+    masks = weights(height, 1) @ probs[:, 0] @ weights(width, 0).transpose(1, 2) >= threshold
     return by_image(masks, boxes)
 
 
