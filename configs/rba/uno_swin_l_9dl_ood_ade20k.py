@@ -6,13 +6,8 @@ model = dict(
     decode_head=dict(outlier_class=True, loss_cls=dict(class_weight=[1.0] * 20 + [0.1])),
 )
 paste = dict(_base_.paste, sides=(96, 500))
-mapillary_pipeline = [_base_.load, _base_.load_mapillary, paste, *_base_.augmentation]
-cityscapes_pipeline = [_base_.load, _base_.load_labels, paste, *_base_.augmentation]
-train_dataloader = dict(
-    dataset=dict(
-        datasets=[
-            dict(_base_.mapillary, pipeline=mapillary_pipeline),
-            dict(_base_.cityscapes, pipeline=cityscapes_pipeline),
-        ]
-    )
-)
+_sets = [
+    dict(d, pipeline=[*d.pipeline[:2], paste, *d.pipeline[3:]])
+    for d in _base_.train_dataloader.dataset.datasets
+]
+train_dataloader = dict(dataset=dict(datasets=_sets))
