@@ -16,6 +16,7 @@ import numpy as np
 from mmseg.registry import TASK_UTILS
 
 from ..bdd100k.scalabel import NAME_MAPPING
+from ..files.boxes import iou
 from .detection_files import read_detection_file
 
 #: The classes of Cityscapes, and from which score on a box of theirs is taken for sure.
@@ -107,11 +108,3 @@ def plain_name(name: str) -> str:
     BDD100K's other spellings as its own."""
     plain = re.sub(r'\(.*\)', '', name).replace('_', ' ').strip().lower()
     return NAME_MAPPING.get(plain, plain)
-
-
-def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """IoU of a box (4,) with others (n, 4), corners in pixels."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = sides.clip(0).prod(1)
-    area, areas = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return shared / np.maximum(area + areas - shared, np.finfo(float).tiny)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ..files.boxes import iou
 from . import kalman
 
 #: ``own``: boxes join tracks of their class alone. ``any``: they join tracks of any class and keep their label.
@@ -47,15 +48,6 @@ class Track:
     def winner(self) -> int:
         """The label with the largest sum of scores."""
         return max(self.votes, key=self.votes.get)
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, m) intersection over union of (n, 4) and (m, 4) boxes x1, y1, x2, y2."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.maximum(high - low, 0).prod(2)
-    area = (a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1)[None] - inter
-    return inter / np.maximum(area, 1e-9)
 
 
 def assign(value: np.ndarray, least: float) -> list[tuple[int, int]]:

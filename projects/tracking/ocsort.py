@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..files.boxes import iou
 from . import kalman
-from .base import Track, Tracker, assign, iou
+from .base import Track, Tracker, assign
 
 
 class OCSort(Tracker):

@@ -7,8 +7,9 @@ import pytest
 from mmseg.registry import TASK_UTILS
 
 from mmroad.anomaly.io import load_map, save_map
-from mmroad.anomaly.refinement import BoxRefinement, iou
+from mmroad.anomaly.refinement import BoxRefinement
 from mmroad.commands import main
+from mmroad.files.boxes import iou
 
 
 def boxes_file(folder, frames):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mmroad.bdd100k.track_columns import TRACK_CLASSES, read_track_columns
+from mmroad.files.boxes import iou
 from mmroad.road_scenes.drive import Drive
 from mmroad.road_scenes.write import write_dataset
-from mmroad.tracking.base import iou
 
 SIZE = (160, 96)
 

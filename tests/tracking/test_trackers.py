@@ -9,9 +9,10 @@ import pytest
 from mmroad.bdd100k.eval.track import evaluate_track
 from mmroad.bdd100k.track_columns import read_track_columns
 from mmroad.bdd100k.track_format import TrackPrediction, to_track_columns
+from mmroad.files.boxes import iou
 from mmroad.road_scenes.tracks import write_tracks
 from mmroad.tracking import kalman
-from mmroad.tracking.base import Tracker, assign, iou
+from mmroad.tracking.base import Tracker, assign
 from mmroad.tracking.byte import ByteTracker
 from mmroad.tracking.camera import CameraMotion
 from mmroad.tracking.ocsort import OCSort
