@@ -15,6 +15,8 @@ from ..files.json_files import read_json
 #: (logits (N, C, h, w), T (N, 1, h, w) or None) to a score (N, h, w), higher = more anomalous.
 Score = Callable[[Tensor, 'Tensor | None'], Tensor]
 
+NO_TEMPERATURE = 'the score godin is the temperature: the decode head has none'
+
 
 def _abet(z: Tensor, t: Tensor | None) -> Tensor:
     return 1 - z.logsumexp(1) / z.shape[1]
@@ -35,7 +37,7 @@ def _max_logit(z: Tensor, t: Tensor | None) -> Tensor:
 
 def _godin(z: Tensor, t: Tensor | None) -> Tensor:
     if t is None:
-        raise ValueError('the score godin is the temperature: the decode head has none')
+        raise ValueError(NO_TEMPERATURE)
     return t[:, 0]
 
 

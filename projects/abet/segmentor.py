@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from .scores import SCALES, build_scores
+from .scores import NO_TEMPERATURE, SCALES, build_scores
 from .temperature import BilinearRows
 from .temperature_head import build_head
 
@@ -67,8 +67,15 @@ class AbeTSegmentor(EncoderDecoder):
         self.set_scores([anomaly_score])
 
     def set_scores(self, scores: Sequence[str | dict]) -> None:
-        """Compute these scores, each in one pass; the first is the ``anomaly_map``, which holds each by its name."""
-        self.scores = build_scores(scores)
+        """Compute these scores, each in one pass; the first is the ``anomaly_map``, which holds each by its name.
+
+        Raises:
+            KeyError: There is no such score, or the head has no temperature for it.
+        """
+        found = build_scores(scores)
+        if 'godin' in found and getattr(self.decode_head, 'temperature', None) is None:
+            raise KeyError(NO_TEMPERATURE)
+        self.scores = found
 
     def _init_decode_head(self, decode_head: dict) -> None:
         self.decode_head = build_head(decode_head)

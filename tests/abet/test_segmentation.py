@@ -252,6 +252,8 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match='the decode head has none'):
         model = small(temperature=False, scores=['godin']).eval()
         model.predict(torch.zeros(1, 3, 16, 16))
+    with pytest.raises(KeyError, match='has none'):  # before a run: others are still computed
+        model.set_scores(['msp', 'godin'])
     with pytest.raises(KeyError, match='unknown score'):
         small(scores=['magic'])
     with pytest.raises(ValueError, match='one logit per class'):
